@@ -1,0 +1,61 @@
+//! Every bound of the library, each with its arithmetic.
+//!
+//! Nothing from outside is read without one of these in force (INV-7).
+
+/// Bytes of one entry. C2SP bundles could carry 65,535; ours hold commitments only, so 2 KiB is ample.
+pub const ENTRY_BYTES_MAX: usize = 2 * 1024;
+
+/// Fields of one record.
+pub const FIELDS_MAX: usize = 4096;
+
+/// Bytes of one field path.
+pub const FIELD_PATH_BYTES_MAX: usize = 256;
+
+/// Bytes of one field value as deterministic CBOR; past it the value is recorded as its digest and size.
+pub const FIELD_VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// Nesting of arrays and maps in anything decoded from CBOR.
+pub const CBOR_DEPTH_MAX: usize = 8;
+
+/// Entries of one batch: one journal record, one `fdatasync`.
+pub const BATCH_ENTRIES_MAX: usize = 1024;
+
+/// Entries and sealed records of one batch, in bytes.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of one sealed record: a request and a response of the largest default message (16 MiB each) and their fields.
+pub const SEALED_BYTES_MAX: usize = 40 * 1024 * 1024;
+
+/// Appends that may wait for a batch; the next one is refused.
+pub const PENDING_ENTRIES_MAX: usize = 8 * 1024;
+
+/// Bytes of appends that may wait for a batch.
+pub const PENDING_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of a signed note. Sixteen ML-DSA-44 lines of about 3.3 kB each make 53 kB.
+pub const NOTE_BYTES_MAX: usize = 64 * 1024;
+
+/// Signature lines of a note; C2SP asks verifiers to accept at least 16.
+pub const SIGNATURES_MAX: usize = 32;
+
+/// Hashes of an inclusion or consistency proof: a tree of 2^63 leaves needs 63, a consistency proof one more.
+pub const PROOF_HASHES_MAX: usize = 64;
+
+/// Bytes of a receipt file.
+pub const RECEIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How far the clock may step back before the log refuses to go on, in milliseconds; up to it the last time is repeated.
+pub const CLOCK_STEP_BACK_MS_MAX: u64 = 2_000;
+
+const _: () = assert!(
+    ENTRY_BYTES_MAX <= u16::MAX as usize,
+    "an entry must fit its bundle prefix"
+);
+const _: () = assert!(
+    SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX,
+    "one append must fit a batch"
+);
+const _: () = assert!(
+    BATCH_BYTES_MAX <= PENDING_BYTES_MAX,
+    "a batch must fit what may wait"
+);
