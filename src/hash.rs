@@ -121,12 +121,39 @@ pub fn empty_root() -> Hash {
     Hash::of(&[])
 }
 
-/// HMAC-SHA-256 (RFC 2104) of `data` under a 32-byte key.
+/// A 32-byte HMAC-SHA-256 key (RFC 2104), prepared once for many messages.
+#[derive(Clone)]
+pub struct HmacKey(Hmac<Sha256>);
+
+impl HmacKey {
+    /// Prepares `key`.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
+        // RFC 2104 pads a key that is shorter than the block (64 bytes) with zeros.
+        let mut block = [0_u8; 64];
+        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        Self(Hmac::new(&block.into()))
+    }
+
+    /// The tag of `data`, 32 bytes.
+    #[must_use]
+    pub fn tag(&self, data: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(data);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacKey(..)")
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) of one message under a 32-byte key.
 #[must_use]
 pub fn hmac_sha256(key: &[u8; 32], data: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new(&(*key).into());
-    mac.update(data);
-    mac.finalize().into_bytes().into()
+    HmacKey::new(key).tag(data)
 }
 
 #[cfg(test)]
