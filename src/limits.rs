@@ -47,15 +47,6 @@ pub const RECEIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How far the clock may step back before the log refuses to go on, in milliseconds; up to it the last time is repeated.
 pub const CLOCK_STEP_BACK_MS_MAX: u64 = 2_000;
 
-const _: () = assert!(
-    ENTRY_BYTES_MAX <= u16::MAX as usize,
-    "an entry must fit its bundle prefix"
-);
-const _: () = assert!(
-    SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX,
-    "one append must fit a batch"
-);
-const _: () = assert!(
-    BATCH_BYTES_MAX <= PENDING_BYTES_MAX,
-    "a batch must fit what may wait"
-);
+const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
+const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
+const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");
