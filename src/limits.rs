@@ -38,6 +38,12 @@ pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 /// Signature lines of a note; C2SP asks verifiers to accept at least 16.
 pub const SIGNATURES_MAX: usize = 32;
 
+/// Leaves of a tree. Go clients keep sizes in an `int64`, and arithmetic on indices below it cannot overflow a `u64`.
+pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
+
+/// Tiles one reader keeps. A proof reads at most 8 levels twice, so 64 tiles of 8 KiB (512 KiB) hold several proofs.
+pub const CACHED_TILES_MAX: usize = 64;
+
 /// Hashes of an inclusion or consistency proof: a tree of 2^63 leaves needs 63, a consistency proof one more.
 pub const PROOF_HASHES_MAX: usize = 64;
 

@@ -1,0 +1,218 @@
+//! The nodes of a tree, read from its tiles.
+//!
+//! Guarantees: only tiles that a tree of the given size has are asked for; where a partial tile is gone the full one is
+//! tried; a tile of the wrong length is refused; at most
+//! [`CACHED_TILES_MAX`](crate::limits::CACHED_TILES_MAX) tiles are kept (INV-7). Does not do: checking that a tile
+//! belongs to the log. Whoever reads tiles from elsewhere verifies the proof made of them against a signed root.
+//!
+//! Implements the reading side of C2SP tlog-tiles.
+
+use core::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::code::Code;
+use crate::hash::{Hash, node_hash};
+use crate::limits::CACHED_TILES_MAX;
+use crate::merkle::{NodeSource, TreeSize};
+use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+
+/// Where tiles and entry bundles come from.
+pub trait TileSource {
+    /// Why a tile could not be read.
+    type Error: core::error::Error + Send + Sync + 'static;
+
+    /// The bytes of a tile or bundle.
+    ///
+    /// # Errors
+    /// When there is no such tile or it cannot be read.
+    fn read(&self, path: &TilePath) -> Result<Vec<u8>, Self::Error>;
+}
+
+impl<S: TileSource + ?Sized> TileSource for &S {
+    type Error = S::Error;
+
+    fn read(&self, path: &TilePath) -> Result<Vec<u8>, Self::Error> {
+        (**self).read(path)
+    }
+}
+
+/// The nodes of the tree of one size, computed from the tiles of `S`.
+#[derive(Debug)]
+pub struct TileNodes<'a, S> {
+    tiles: &'a S,
+    size: TreeSize,
+    /// Hashes of the tiles read so far, by level and index, no longer than `size` makes them.
+    cache: RefCell<BTreeMap<(u8, u64), Vec<Hash>>>,
+}
+
+impl<'a, S: TileSource> TileNodes<'a, S> {
+    /// The nodes of the tree of `size` leaves.
+    #[must_use]
+    pub const fn new(tiles: &'a S, size: TreeSize) -> Self {
+        Self {
+            tiles,
+            size,
+            cache: RefCell::new(BTreeMap::new()),
+        }
+    }
+
+    /// The size of the tree whose nodes these are.
+    #[must_use]
+    pub const fn size(&self) -> TreeSize {
+        self.size
+    }
+
+    /// The root of the hashes at `offset..offset + width` in a tile; `width` is a power of two.
+    fn fold(&self, path: TilePath, level: u8, offset: usize, width: usize) -> Option<Hash> {
+        let cache = self.cache.borrow();
+        let hashes = cache.get(&(level, path.index()))?;
+        subtree_root(hashes.get(offset..offset.checked_add(width)?)?)
+    }
+
+    /// Reads a tile into the cache unless it is there.
+    fn load(&self, path: TilePath, level: u8) -> Result<(), TileError<S::Error>> {
+        let key = (level, path.index());
+        if self.cache.borrow().contains_key(&key) {
+            return Ok(());
+        }
+        let hashes = read_hashes(self.tiles, path)?;
+        let mut cache = self.cache.borrow_mut();
+        if cache.len() >= CACHED_TILES_MAX {
+            cache.clear();
+        }
+        cache.insert(key, hashes);
+        Ok(())
+    }
+}
+
+impl<S: TileSource> NodeSource for TileNodes<'_, S> {
+    type Error = TileError<S::Error>;
+
+    fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
+        let outside = TileError::OutOfTree {
+            level,
+            index,
+            size: self.size,
+        };
+        let (tile_level, inner) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
+        let hashes = hashes_on(self.size, tile_level);
+        // The node spans `2^inner` hashes of one tile, because `inner` is below the tile's height.
+        let width = 1_u64 << inner;
+        let Some(first) = index
+            .checked_mul(width)
+            .filter(|first| first.checked_add(width).is_some_and(|end| end <= hashes))
+        else {
+            return Err(outside);
+        };
+        let tile_index = first / u64::from(TILE_WIDTH);
+        let tile_width = (hashes - tile_index * u64::from(TILE_WIDTH)).min(u64::from(TILE_WIDTH));
+        let Some(path) = u16::try_from(tile_width).ok().and_then(|width| {
+            TilePath::partial(TileKind::Hashes(tile_level), tile_index, width).ok()
+        }) else {
+            return Err(outside);
+        };
+        self.load(path, tile_level)?;
+        let offset = usize::try_from(first % u64::from(TILE_WIDTH)).unwrap_or(usize::MAX);
+        self.fold(path, tile_level, offset, 1 << inner)
+            .ok_or(outside)
+    }
+}
+
+/// How many hashes stand on a tile level in a tree of `size` leaves.
+fn hashes_on(size: TreeSize, level: u8) -> u64 {
+    size.get()
+        .checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))
+        .unwrap_or(0)
+}
+
+/// The hashes of a hash tile as wide as `path` says, from the full tile if the partial one cannot be read.
+pub(super) fn read_hashes<S: TileSource>(
+    tiles: &S,
+    path: TilePath,
+) -> Result<Vec<Hash>, TileError<S::Error>> {
+    let (read_from, bytes) = match tiles.read(&path) {
+        Ok(bytes) => (path, bytes),
+        Err(error) if path.is_full() => return Err(TileError::Source { path, error }),
+        Err(error) => match tiles.read(&path.to_full()) {
+            Ok(bytes) => (path.to_full(), bytes),
+            Err(_) => return Err(TileError::Source { path, error }),
+        },
+    };
+    let mut hashes = decode_hashes(&bytes)
+        .filter(|hashes| hashes.len() == usize::from(read_from.width()))
+        .ok_or(TileError::Length {
+            path: read_from,
+            actual: bytes.len(),
+        })?;
+    hashes.truncate(usize::from(path.width()));
+    Ok(hashes)
+}
+
+/// The hashes in the bytes of a hash tile; nothing unless they are 1 to 256 whole hashes.
+#[must_use]
+pub fn decode_hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
+    let (hashes, rest) = bytes.as_chunks::<{ Hash::LEN }>();
+    let fits = (1..=usize::from(TILE_WIDTH)).contains(&hashes.len());
+    (rest.is_empty() && fits).then(|| hashes.iter().copied().map(Hash::from_bytes).collect())
+}
+
+/// The root over hashes whose number is a power of two; nothing for any other number.
+pub(super) fn subtree_root(hashes: &[Hash]) -> Option<Hash> {
+    if !hashes.len().is_power_of_two() {
+        return None;
+    }
+    let mut level = hashes.to_vec();
+    while level.len() > 1 {
+        let (pairs, _) = level.as_chunks::<2>();
+        level = pairs
+            .iter()
+            .map(|[left, right]| node_hash(left, right))
+            .collect();
+    }
+    level.pop()
+}
+
+/// Why a node could not be read from tiles.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TileError<E: core::error::Error + 'static> {
+    /// The tile could not be read, nor the full one in its place.
+    #[error("{path} could not be read: fetch it again or restore it from another copy")]
+    Source {
+        /// The tile.
+        path: TilePath,
+        /// Why.
+        #[source]
+        error: E,
+    },
+    /// The tile does not have as many hashes as its path says.
+    #[error("{path} has {actual} bytes, not 32 for each of its hashes: fetch it again")]
+    Length {
+        /// The tile.
+        path: TilePath,
+        /// How many bytes it has.
+        actual: usize,
+    },
+    /// The tree has no such complete subtree.
+    #[error("a tree of {size} leaves has no complete subtree {index} on level {level}: ask of a larger tree")]
+    OutOfTree {
+        /// The level asked for.
+        level: u8,
+        /// The place on it.
+        index: u64,
+        /// The tree it was asked of.
+        size: TreeSize,
+    },
+}
+
+impl<E: core::error::Error + 'static> TileError<E> {
+    /// What the reader must do next.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Source { .. } => Code::Unavailable,
+            Self::Length { .. } => Code::Malformed,
+            Self::OutOfTree { .. } => Code::Misuse,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of tiles, their paths and bundles.
