@@ -1,6 +1,7 @@
-//! Stable codes for errors and checks, grouped by what the reader must do next.
+//! Stable codes for errors and names for checks, grouped by what the reader must do next.
 //!
-//! The code is the contract; the text beside it may change. `docs/spec/codes.md` is the same table for readers.
+//! The code is the contract; the text beside it may change. `docs/spec/codes.md` is the same table for readers, and a
+//! test holds the two together.
 
 use core::fmt;
 
@@ -25,6 +26,17 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in the order of the table.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Untrusted,
+        Self::Inconsistent,
+        Self::Unavailable,
+        Self::Limit,
+        Self::Misuse,
+        Self::Internal,
+    ];
+
     /// The code as it stands in JSON, gRPC details and SIEM events.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -43,5 +55,146 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A check that a report names; what each proves is in [`CheckName::proves`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum CheckName {
+    /// The receipt file is well formed.
+    ReceiptFormat,
+    /// The receipt's entry is a decision's, and the one it names.
+    ReceiptEntry,
+    /// The disclosed fields belong to the entry.
+    ReceiptFields,
+    /// The entry is in the log's tree.
+    ReceiptInclusion,
+    /// The checkpoint is well formed.
+    CheckpointFormat,
+    /// The log signed the checkpoint with all of its keys.
+    CheckpointSignatures,
+    /// Enough witnesses cosigned the checkpoint.
+    CheckpointQuorum,
+    /// Every entry bundle is there and well formed.
+    LogBundles,
+    /// Every entry decodes.
+    LogEntries,
+    /// Every hash tile is the one its entries give.
+    LogTiles,
+    /// The entries give the checkpoint's root.
+    LogRoot,
+    /// Recording times never go back.
+    LogTime,
+    /// Links point to earlier entries.
+    LogLinks,
+    /// No decision is recorded twice.
+    LogDecisions,
+    /// No sequence number of a session is missing or used twice.
+    LogSessions,
+    /// Every session ended with a stop entry.
+    LogStops,
+}
+
+impl CheckName {
+    /// Every check, in the order in which reports list them.
+    pub const ALL: [Self; 16] = [
+        Self::ReceiptFormat,
+        Self::ReceiptEntry,
+        Self::ReceiptFields,
+        Self::ReceiptInclusion,
+        Self::CheckpointFormat,
+        Self::CheckpointSignatures,
+        Self::CheckpointQuorum,
+        Self::LogBundles,
+        Self::LogEntries,
+        Self::LogTiles,
+        Self::LogRoot,
+        Self::LogTime,
+        Self::LogLinks,
+        Self::LogDecisions,
+        Self::LogSessions,
+        Self::LogStops,
+    ];
+
+    /// The name as it stands in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReceiptFormat => "receipt.format",
+            Self::ReceiptEntry => "receipt.entry",
+            Self::ReceiptFields => "receipt.fields",
+            Self::ReceiptInclusion => "receipt.inclusion",
+            Self::CheckpointFormat => "checkpoint.format",
+            Self::CheckpointSignatures => "checkpoint.signatures",
+            Self::CheckpointQuorum => "checkpoint.quorum",
+            Self::LogBundles => "log.bundles",
+            Self::LogEntries => "log.entries",
+            Self::LogTiles => "log.tiles",
+            Self::LogRoot => "log.root",
+            Self::LogTime => "log.time",
+            Self::LogLinks => "log.links",
+            Self::LogDecisions => "log.decisions",
+            Self::LogSessions => "log.sessions",
+            Self::LogStops => "log.stops",
+        }
+    }
+
+    /// What a pass proves, in one sentence for a reader who is no engineer.
+    #[must_use]
+    pub const fn proves(self) -> &'static str {
+        match self {
+            Self::ReceiptFormat => {
+                "The file is a complete receipt and nothing was added to it or cut from it."
+            }
+            Self::ReceiptEntry => "The log entry in the receipt records the decision that the receipt names.",
+            Self::ReceiptFields => {
+                "The fields shown are the ones that were recorded with the decision; none was changed afterwards."
+            }
+            Self::ReceiptInclusion => "The entry stands in the log at the place the receipt states.",
+            Self::CheckpointFormat => "The log's signed statement about its contents could be read.",
+            Self::CheckpointSignatures => {
+                "The log itself vouches for its contents, with every key that the trust policy lists for it."
+            }
+            Self::CheckpointQuorum => {
+                "Independent witnesses saw the same log, so the log cannot show others a different history."
+            }
+            Self::LogBundles => "Every stored file of entries was there and could be read.",
+            Self::LogEntries => "Every entry of the log could be read and has the prescribed form.",
+            Self::LogTiles => "The stored hash files are exactly those that the entries give.",
+            Self::LogRoot => {
+                "Not one byte of any entry was changed, added, removed or moved since the log signed it."
+            }
+            Self::LogTime => {
+                "The recording times run forward, so no entry was dated back behind an earlier one."
+            }
+            Self::LogLinks => "Every entry that refers to another refers to one that was recorded before it.",
+            Self::LogDecisions => "No decision was recorded a second time with another content.",
+            Self::LogSessions => {
+                "Between the first and the last known entry of every run of a recorder, nothing it saw is missing \
+                 without a signed gap entry that says so."
+            }
+            Self::LogStops => {
+                "Every run of a recorder ended in order, so its record is known to be complete to its end."
+            }
+        }
+    }
+}
+
+impl fmt::Display for CheckName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for CheckName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }

@@ -16,9 +16,7 @@ pub mod cbor;
 #[non_exhaustive]
 pub enum TextError {
     /// Not base64 of the standard alphabet with exact padding and zero trailing bits.
-    #[error(
-        "this is not canonical base64: use the standard alphabet, '=' padding and nothing else"
-    )]
+    #[error("this is not canonical base64: use the standard alphabet, '=' padding and nothing else")]
     Base64,
     /// Not an even number of lowercase hexadecimal digits.
     #[error("this is not lowercase hex: use an even number of digits 0-9 and a-f")]
@@ -53,11 +51,7 @@ pub fn hex_encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         for nibble in [byte >> 4, byte & 0x0f] {
-            text.push(char::from(if nibble < 10 {
-                b'0' + nibble
-            } else {
-                b'a' + nibble - 10
-            }));
+            text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }));
         }
     }
     text
@@ -93,13 +87,9 @@ mod tests {
 
     #[test]
     fn encodes_the_base64_examples_of_rfc_4648() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64_encode(bytes.as_bytes()), text);
             assert_eq!(base64_decode(text), Ok(bytes.as_bytes().to_vec()));
         }
@@ -107,9 +97,7 @@ mod tests {
 
     #[test]
     fn refuses_every_second_spelling_of_the_same_base64() {
-        for text in [
-            "Zg", "Zg=", "Zh==", "Zm9=", "Zg==\n", " Zg==", "Zg==Zg==", "Z===", "-_==", "Zg==A",
-        ] {
+        for text in ["Zg", "Zg=", "Zh==", "Zm9=", "Zg==\n", " Zg==", "Zg==Zg==", "Z===", "-_==", "Zg==A"] {
             assert_eq!(base64_decode(text), Err(TextError::Base64), "{text:?}");
         }
     }

@@ -44,6 +44,12 @@ pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
 /// Tiles one reader keeps. A proof reads at most 8 levels twice, so 64 tiles of 8 KiB (512 KiB) hold several proofs.
 pub const CACHED_TILES_MAX: usize = 64;
 
+/// Bytes of a trust policy. Sixty-four ML-DSA-44 vkeys of about 1.9 kB for logs and as many for witnesses make 243 kB.
+pub const POLICY_BYTES_MAX: usize = 512 * 1024;
+
+/// Logs, witnesses and groups of a trust policy, each; C2SP asks for at least 32.
+pub const POLICY_ITEMS_MAX: usize = 64;
+
 /// Hashes of an inclusion or consistency proof: a tree of 2^63 leaves needs 63, a consistency proof one more.
 pub const PROOF_HASHES_MAX: usize = 64;
 

@@ -172,9 +172,7 @@ impl<E: core::error::Error + 'static> ProveError<E> {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::IndexOutOfTree { .. } | Self::FromEmptyTree | Self::EndOutOfTree { .. } => {
-                Code::Misuse
-            }
+            Self::IndexOutOfTree { .. } | Self::FromEmptyTree | Self::EndOutOfTree { .. } => Code::Misuse,
             Self::Source(_) => Code::Unavailable,
         }
     }

@@ -27,10 +27,7 @@ const TILE_HEIGHT: u8 = 8;
 /// The highest tile level that a path can name; no tree needs one above 7.
 const TILE_LEVEL_MAX: u8 = 63;
 
-const _: () = assert!(
-    1 << TILE_HEIGHT == TILE_WIDTH as u32,
-    "a tile is as wide as its height says"
-);
+const _: () = assert!(1 << TILE_HEIGHT == TILE_WIDTH as u32, "a tile is as wide as its height says");
 
 #[cfg(test)]
 mod tests;

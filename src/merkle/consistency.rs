@@ -24,10 +24,7 @@ pub fn prove<S: NodeSource>(
         return Err(ProveError::FromEmptyTree);
     }
     if from > to {
-        return Err(ProveError::EndOutOfTree {
-            end: from,
-            size: to,
-        });
+        return Err(ProveError::EndOutOfTree { end: from, size: to });
     }
     path::build(source, 0, from.get(), to.get()).map_err(ProveError::Source)
 }
@@ -51,22 +48,13 @@ pub fn verify(
     };
     let expected = climb.path_len();
     let Some(roots) = climb.roots(from_root, proof) else {
-        return Err(ConsistencyError::ProofLength {
-            expected,
-            actual: proof.len(),
-        });
+        return Err(ConsistencyError::ProofLength { expected, actual: proof.len() });
     };
     if roots.part != *from_root {
-        return Err(ConsistencyError::FromRootMismatch {
-            computed: roots.part,
-            claimed: *from_root,
-        });
+        return Err(ConsistencyError::FromRootMismatch { computed: roots.part, claimed: *from_root });
     }
     if roots.tree != *to_root {
-        return Err(ConsistencyError::ToRootMismatch {
-            computed: roots.tree,
-            claimed: *to_root,
-        });
+        return Err(ConsistencyError::ToRootMismatch { computed: roots.tree, claimed: *to_root });
     }
     Ok(())
 }
@@ -125,9 +113,9 @@ impl ConsistencyError {
         match self {
             Self::FromEmptyTree => Code::Misuse,
             Self::ProofLength { .. } => Code::Malformed,
-            Self::SizesReversed { .. }
-            | Self::FromRootMismatch { .. }
-            | Self::ToRootMismatch { .. } => Code::Inconsistent,
+            Self::SizesReversed { .. } | Self::FromRootMismatch { .. } | Self::ToRootMismatch { .. } => {
+                Code::Inconsistent
+            }
         }
     }
 }

@@ -38,14 +38,7 @@ pub fn verify(
     root: &Hash,
 ) -> Result<(), InclusionError> {
     let computed = root_from_proof(leaf, index, size, proof)?;
-    if computed == *root {
-        Ok(())
-    } else {
-        Err(InclusionError::RootMismatch {
-            computed,
-            claimed: *root,
-        })
-    }
+    if computed == *root { Ok(()) } else { Err(InclusionError::RootMismatch { computed, claimed: *root }) }
 }
 
 /// The root of the tree of `size` leaves, if the leaf with hash `leaf` is at `index` and the proof is right.
@@ -58,20 +51,14 @@ pub fn root_from_proof(
     size: TreeSize,
     proof: &[Hash],
 ) -> Result<Hash, InclusionError> {
-    let Some(climb) = index
-        .get()
-        .checked_add(1)
-        .and_then(|end| Climb::new(index.get(), end, size.get()))
+    let Some(climb) = index.get().checked_add(1).and_then(|end| Climb::new(index.get(), end, size.get()))
     else {
         return Err(InclusionError::IndexOutOfTree { index, size });
     };
     let expected = climb.path_len();
     match climb.roots(leaf, proof) {
         Some(roots) => Ok(roots.tree),
-        None => Err(InclusionError::ProofLength {
-            expected,
-            actual: proof.len(),
-        }),
+        None => Err(InclusionError::ProofLength { expected, actual: proof.len() }),
     }
 }
 

@@ -13,11 +13,7 @@ use crate::merkle::NodeSource;
 /// The hash of the leaves `start..end`, which form a window: the whole tree, or the child of a window.
 ///
 /// Reads one node per set bit of the window's length. `start < end` is the callers' to keep.
-pub(super) fn window_hash<S: NodeSource>(
-    source: &S,
-    start: u64,
-    end: u64,
-) -> Result<Hash, S::Error> {
+pub(super) fn window_hash<S: NodeSource>(source: &S, start: u64, end: u64) -> Result<Hash, S::Error> {
     let mut rest = end - start;
     let mut position = end;
     let mut hash = None;
@@ -96,17 +92,9 @@ impl Climb {
         if start >= end || end > size {
             return None;
         }
-        let mut climb = Self {
-            first: start,
-            last: end - 1,
-            edge: size - 1,
-        };
+        let mut climb = Self { first: start, last: end - 1, edge: size - 1 };
         let height = bit_length(climb.first ^ climb.last);
-        climb.rise(if climb.last == climb.edge {
-            height
-        } else {
-            height.min(climb.last.trailing_ones())
-        });
+        climb.rise(if climb.last == climb.edge { height } else { height.min(climb.last.trailing_ones()) });
         Some(climb)
     }
 
@@ -124,15 +112,8 @@ impl Climb {
         if path.len() != self.path_len() {
             return None;
         }
-        let (seed, path) = if self.first == self.last {
-            (part, path)
-        } else {
-            path.split_first()?
-        };
-        let mut roots = Roots {
-            part: *seed,
-            tree: *seed,
-        };
+        let (seed, path) = if self.first == self.last { (part, path) } else { path.split_first()? };
+        let mut roots = Roots { part: *seed, tree: *seed };
         for hash in path {
             self.step(&mut roots, hash);
         }

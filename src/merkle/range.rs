@@ -24,10 +24,7 @@ impl CompactRange {
     /// The range of the tree without leaves.
     #[must_use]
     pub const fn empty() -> Self {
-        Self {
-            size: 0,
-            hashes: Vec::new(),
-        }
+        Self { size: 0, hashes: Vec::new() }
     }
 
     /// The range of a tree of `size` leaves, from hashes that were kept.
@@ -40,16 +37,9 @@ impl CompactRange {
         }
         let expected = size.get().count_ones();
         if u32::try_from(hashes.len()) != Ok(expected) {
-            return Err(RangeError::HashCount {
-                size,
-                expected,
-                actual: hashes.len(),
-            });
+            return Err(RangeError::HashCount { size, expected, actual: hashes.len() });
         }
-        Ok(Self {
-            size: size.get(),
-            hashes,
-        })
+        Ok(Self { size: size.get(), hashes })
     }
 
     /// Appends a leaf, given by its leaf hash.
@@ -112,7 +102,9 @@ impl CompactRange {
 #[non_exhaustive]
 pub enum RangeError {
     /// The number of hashes does not fit the size.
-    #[error("the compact range of {size} leaves has {expected} hashes, not {actual}: what kept it is damaged")]
+    #[error(
+        "the compact range of {size} leaves has {expected} hashes, not {actual}: what kept it is damaged"
+    )]
     HashCount {
         /// The size claimed.
         size: TreeSize,

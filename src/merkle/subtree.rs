@@ -33,17 +33,8 @@ impl Subtree {
         };
         let aligned = low == 0
             || leaves == 0
-            || leaves
-                .checked_next_power_of_two()
-                .is_some_and(|width| low % width == 0);
-        if aligned {
-            Ok(Self {
-                start: low,
-                end: high,
-            })
-        } else {
-            Err(SubtreeError::Unaligned { start, end })
-        }
+            || leaves.checked_next_power_of_two().is_some_and(|width| low % width == 0);
+        if aligned { Ok(Self { start: low, end: high }) } else { Err(SubtreeError::Unaligned { start, end }) }
     }
 
     /// The first leaf.
@@ -100,10 +91,7 @@ pub fn prove_consistency<S: NodeSource>(
         return Err(ProveError::FromEmptyTree);
     }
     if subtree.end() > size {
-        return Err(ProveError::EndOutOfTree {
-            end: subtree.end(),
-            size,
-        });
+        return Err(ProveError::EndOutOfTree { end: subtree.end(), size });
     }
     path::build(source, subtree.start, subtree.end, size.get()).map_err(ProveError::Source)
 }
@@ -129,10 +117,7 @@ pub fn verify_consistency(
     };
     let expected = climb.path_len();
     let Some(roots) = climb.roots(subtree_root, proof) else {
-        return Err(SubtreeError::ProofLength {
-            expected,
-            actual: proof.len(),
-        });
+        return Err(SubtreeError::ProofLength { expected, actual: proof.len() });
     };
     check_root(roots.part, subtree_root)?;
     check_root(roots.tree, root)
@@ -141,10 +126,7 @@ pub fn verify_consistency(
 /// Checks what can be checked of a subtree without leaves.
 fn verify_empty(subtree_root: &Hash, proof: &[Hash]) -> Result<(), SubtreeError> {
     if !proof.is_empty() {
-        return Err(SubtreeError::ProofLength {
-            expected: 0,
-            actual: proof.len(),
-        });
+        return Err(SubtreeError::ProofLength { expected: 0, actual: proof.len() });
     }
     check_root(empty_root(), subtree_root)
 }
@@ -153,10 +135,7 @@ fn check_root(computed: Hash, claimed: &Hash) -> Result<(), SubtreeError> {
     if computed == *claimed {
         Ok(())
     } else {
-        Err(SubtreeError::RootMismatch {
-            computed,
-            claimed: *claimed,
-        })
+        Err(SubtreeError::RootMismatch { computed, claimed: *claimed })
     }
 }
 
@@ -200,7 +179,9 @@ pub enum SubtreeError {
         actual: usize,
     },
     /// The proof leads to another root.
-    #[error("the subtree proof leads to root {computed}, not {claimed}: keep both, one of them is not the log's")]
+    #[error(
+        "the subtree proof leads to root {computed}, not {claimed}: keep both, one of them is not the log's"
+    )]
     RootMismatch {
         /// The root that the proof leads to.
         computed: Hash,

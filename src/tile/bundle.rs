@@ -29,13 +29,10 @@ impl EntryBundle {
         if entries.len() > usize::from(TILE_WIDTH) {
             return Err(BundleError::TooManyEntries);
         }
-        let len = entries
-            .iter()
-            .map(|entry| LENGTH_BYTES + entry.as_ref().len());
+        let len = entries.iter().map(|entry| LENGTH_BYTES + entry.as_ref().len());
         let mut bytes = Vec::with_capacity(len.sum());
         for (position, entry) in entries.iter().enumerate() {
-            Self::append(&mut bytes, entry.as_ref())
-                .ok_or(BundleError::EntryTooLong { position })?;
+            Self::append(&mut bytes, entry.as_ref()).ok_or(BundleError::EntryTooLong { position })?;
         }
         Ok(bytes)
     }
@@ -53,16 +50,12 @@ impl EntryBundle {
             }
             let length = usize::from(u16::from_be_bytes(*length));
             let position = entries.len();
-            let (entry, after) = after
-                .split_at_checked(length)
-                .ok_or(BundleError::Truncated { position })?;
+            let (entry, after) = after.split_at_checked(length).ok_or(BundleError::Truncated { position })?;
             entries.push(entry);
             rest = after;
         }
         if !rest.is_empty() {
-            return Err(BundleError::Truncated {
-                position: entries.len(),
-            });
+            return Err(BundleError::Truncated { position: entries.len() });
         }
         if entries.is_empty() {
             return Err(BundleError::Empty);

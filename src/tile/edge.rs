@@ -26,10 +26,7 @@ impl TileEdge {
     /// The edge of the tree without leaves.
     #[must_use]
     pub const fn empty() -> Self {
-        Self {
-            size: 0,
-            levels: Vec::new(),
-        }
+        Self { size: 0, levels: Vec::new() }
     }
 
     /// The edge of the tree of `size` leaves, from its partial tiles.
@@ -55,10 +52,7 @@ impl TileEdge {
             hashes = index;
             level += 1;
         }
-        Ok(Self {
-            size: size.get(),
-            levels,
-        })
+        Ok(Self { size: size.get(), levels })
     }
 
     /// Appends a leaf, given by its leaf hash, and gives out each tile it fills with the tile's bytes.
@@ -73,8 +67,7 @@ impl TileEdge {
         for level in 0..=u8::MAX {
             let position = usize::from(level);
             if position == self.levels.len() {
-                self.levels
-                    .push(Vec::with_capacity(usize::from(TILE_WIDTH)));
+                self.levels.push(Vec::with_capacity(usize::from(TILE_WIDTH)));
             }
             let Some(tile) = self.levels.get_mut(position) else {
                 return;
@@ -87,10 +80,7 @@ impl TileEdge {
                 return;
             };
             hashes >>= TILE_HEIGHT;
-            filled(
-                TilePath::full(TileKind::Hashes(level), hashes - 1),
-                encode_hashes(tile),
-            );
+            filled(TilePath::full(TileKind::Hashes(level), hashes - 1), encode_hashes(tile));
             tile.clear();
             hash = root;
         }
@@ -129,14 +119,10 @@ impl TileEdge {
 fn tile_root(tile: &[Hash], right: Option<Hash>) -> Option<Hash> {
     let mut range = CompactRange::empty();
     tile.iter().for_each(|hash| range.push(*hash));
-    range
-        .hashes()
-        .iter()
-        .rev()
-        .fold(right, |right, left| match right {
-            None => Some(*left),
-            Some(right) => Some(crate::hash::node_hash(left, &right)),
-        })
+    range.hashes().iter().rev().fold(right, |right, left| match right {
+        None => Some(*left),
+        Some(right) => Some(crate::hash::node_hash(left, &right)),
+    })
 }
 
 /// The bytes of a hash tile.

@@ -49,11 +49,7 @@ impl<'a, S: TileSource> TileNodes<'a, S> {
     /// The nodes of the tree of `size` leaves.
     #[must_use]
     pub const fn new(tiles: &'a S, size: TreeSize) -> Self {
-        Self {
-            tiles,
-            size,
-            cache: RefCell::new(BTreeMap::new()),
-        }
+        Self { tiles, size, cache: RefCell::new(BTreeMap::new()) }
     }
 
     /// The size of the tree whose nodes these are.
@@ -89,11 +85,7 @@ impl<S: TileSource> NodeSource for TileNodes<'_, S> {
     type Error = TileError<S::Error>;
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        let outside = TileError::OutOfTree {
-            level,
-            index,
-            size: self.size,
-        };
+        let outside = TileError::OutOfTree { level, index, size: self.size };
         let (tile_level, inner) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
         let hashes = hashes_on(self.size, tile_level);
         // The node spans `2^inner` hashes of one tile, because `inner` is below the tile's height.
@@ -106,23 +98,21 @@ impl<S: TileSource> NodeSource for TileNodes<'_, S> {
         };
         let tile_index = first / u64::from(TILE_WIDTH);
         let tile_width = (hashes - tile_index * u64::from(TILE_WIDTH)).min(u64::from(TILE_WIDTH));
-        let Some(path) = u16::try_from(tile_width).ok().and_then(|width| {
-            TilePath::partial(TileKind::Hashes(tile_level), tile_index, width).ok()
-        }) else {
+        let Some(path) = u16::try_from(tile_width)
+            .ok()
+            .and_then(|width| TilePath::partial(TileKind::Hashes(tile_level), tile_index, width).ok())
+        else {
             return Err(outside);
         };
         self.load(path, tile_level)?;
         let offset = usize::try_from(first % u64::from(TILE_WIDTH)).unwrap_or(usize::MAX);
-        self.fold(path, tile_level, offset, 1 << inner)
-            .ok_or(outside)
+        self.fold(path, tile_level, offset, 1 << inner).ok_or(outside)
     }
 }
 
 /// How many hashes stand on a tile level in a tree of `size` leaves.
 fn hashes_on(size: TreeSize, level: u8) -> u64 {
-    size.get()
-        .checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))
-        .unwrap_or(0)
+    size.get().checked_shr(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(0)
 }
 
 /// The hashes of a hash tile as wide as `path` says, from the full tile if the partial one cannot be read.
@@ -140,10 +130,7 @@ pub(super) fn read_hashes<S: TileSource>(
     };
     let mut hashes = decode_hashes(&bytes)
         .filter(|hashes| hashes.len() == usize::from(read_from.width()))
-        .ok_or(TileError::Length {
-            path: read_from,
-            actual: bytes.len(),
-        })?;
+        .ok_or(TileError::Length { path: read_from, actual: bytes.len() })?;
     hashes.truncate(usize::from(path.width()));
     Ok(hashes)
 }
@@ -164,10 +151,7 @@ pub(super) fn subtree_root(hashes: &[Hash]) -> Option<Hash> {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
         let (pairs, _) = level.as_chunks::<2>();
-        level = pairs
-            .iter()
-            .map(|[left, right]| node_hash(left, right))
-            .collect();
+        level = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
     }
     level.pop()
 }

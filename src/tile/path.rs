@@ -41,11 +41,7 @@ impl TilePath {
             TileKind::Hashes(level) if level > TILE_LEVEL_MAX => TileKind::Hashes(TILE_LEVEL_MAX),
             known => known,
         };
-        Self {
-            kind,
-            index,
-            width: TILE_WIDTH,
-        }
+        Self { kind, index, width: TILE_WIDTH }
     }
 
     /// The tile or bundle at `index` that holds `width` hashes or entries; the full one if that is 256.
@@ -65,10 +61,7 @@ impl TilePath {
     /// The same tile once it is full.
     #[must_use]
     pub const fn to_full(self) -> Self {
-        Self {
-            width: TILE_WIDTH,
-            ..self
-        }
+        Self { width: TILE_WIDTH, ..self }
     }
 
     /// What the tile holds.
@@ -134,11 +127,7 @@ impl fmt::Display for TilePath {
             TileKind::Entries => f.write_str("tile/entries/")?,
         }
         write_index(f, self.index)?;
-        if self.is_full() {
-            Ok(())
-        } else {
-            write!(f, ".p/{}", self.width)
-        }
+        if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
     }
 }
 
@@ -163,9 +152,9 @@ impl FromStr for TilePath {
         let (kind, rest) = rest.split_once('/').ok_or(TilePathError::Shape)?;
         let kind = match kind {
             "entries" => TileKind::Entries,
-            level => TileKind::Hashes(
-                parse_decimal(level, TILE_LEVEL_MAX.into()).ok_or(TilePathError::Level)?,
-            ),
+            level => {
+                TileKind::Hashes(parse_decimal(level, TILE_LEVEL_MAX.into()).ok_or(TilePathError::Level)?)
+            }
         };
         let (index, width) = match rest.split_once(".p/") {
             Some((index, width)) => {

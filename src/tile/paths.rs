@@ -21,12 +21,8 @@ pub fn paths(size: TreeSize) -> Paths {
 /// Nothing if the tree did not grow.
 #[must_use]
 pub fn paths_between(old: TreeSize, new: TreeSize) -> Paths {
-    let mut paths = Paths {
-        old: old.get().min(new.get()),
-        new: new.get(),
-        kind: Some(TileKind::Hashes(0)),
-        next: 0,
-    };
+    let mut paths =
+        Paths { old: old.get().min(new.get()), new: new.get(), kind: Some(TileKind::Hashes(0)), next: 0 };
     paths.next = paths.first_index(0);
     paths
 }
@@ -66,8 +62,7 @@ impl Paths {
 
 /// How many hashes stand on a tile level: the complete subtrees of `256^level` leaves.
 fn hashes_on(size: u64, level: u8) -> u64 {
-    size.checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))
-        .unwrap_or(0)
+    size.checked_shr(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(0)
 }
 
 impl Iterator for Paths {

@@ -1,8 +1,8 @@
 //! Reads deterministic CBOR out of a slice, without copying.
 
 use super::{
-    ARRAY, BYTES, CANONICAL_NAN, CborError, FALSE, FLOAT64, MAP, NINT, NULL, SIMPLE, TAG, TEXT,
-    TRUE, Type, UINT,
+    ARRAY, BYTES, CANONICAL_NAN, CborError, FALSE, FLOAT64, MAP, NINT, NULL, SIMPLE, TAG, TEXT, TRUE, Type,
+    UINT,
 };
 use crate::limits::CBOR_DEPTH_MAX;
 
@@ -35,12 +35,7 @@ impl<'a> Reader<'a> {
     /// Reads from the start of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            open: [0; CBOR_DEPTH_MAX],
-            depth: 0,
-        }
+        Self { bytes, at: 0, open: [0; CBOR_DEPTH_MAX], depth: 0 }
     }
 
     /// What stands next.
@@ -127,11 +122,7 @@ impl<'a> Reader<'a> {
     /// [`CborError`] if anything else stands next.
     pub fn array_of(&mut self, len: usize) -> Result<(), CborError> {
         let at = self.at;
-        if self.array()? == len {
-            Ok(())
-        } else {
-            Err(CborError::OutOfRange { at })
-        }
+        if self.array()? == len { Ok(()) } else { Err(CborError::OutOfRange { at }) }
     }
 
     /// Reads the head of a map; its keys come from [`Map::next_key`].
@@ -140,15 +131,9 @@ impl<'a> Reader<'a> {
     /// [`CborError`] if anything else stands next, or the bytes left cannot hold that many pairs.
     pub fn map(&mut self) -> Result<Map<'a>, CborError> {
         let head = self.expect(MAP)?;
-        let items = head
-            .argument
-            .checked_mul(2)
-            .ok_or(CborError::Truncated { at: head.at })?;
+        let items = head.argument.checked_mul(2).ok_or(CborError::Truncated { at: head.at })?;
         self.enter(head, items)?;
-        Ok(Map {
-            left: head.argument,
-            last_key: &[],
-        })
+        Ok(Map { left: head.argument, last_key: &[] })
     }
 
     /// Reads `true` or `false`.
@@ -250,10 +235,7 @@ impl<'a> Reader<'a> {
         if items > (self.bytes.len() - self.at) as u64 {
             return Err(CborError::Truncated { at: head.at });
         }
-        let slot = self
-            .open
-            .get_mut(self.depth)
-            .ok_or(CborError::TooDeep { at: head.at })?;
+        let slot = self.open.get_mut(self.depth).ok_or(CborError::TooDeep { at: head.at })?;
         *slot = items;
         self.depth += 1;
         Ok(())
@@ -272,11 +254,7 @@ impl<'a> Reader<'a> {
     /// Reads a head of one major type.
     fn expect(&mut self, major: u8) -> Result<Head, CborError> {
         let head = self.head()?;
-        if head.major == major {
-            Ok(head)
-        } else {
-            Err(CborError::WrongType { at: head.at })
-        }
+        if head.major == major { Ok(head) } else { Err(CborError::WrongType { at: head.at }) }
     }
 
     /// Reads a head and refuses every one that the writer does not write.
@@ -286,11 +264,8 @@ impl<'a> Reader<'a> {
             *left -= 1;
         }
         let at = self.at;
-        let (&initial, rest) = self
-            .bytes
-            .get(at..)
-            .and_then(<[u8]>::split_first)
-            .ok_or(CborError::Truncated { at })?;
+        let (&initial, rest) =
+            self.bytes.get(at..).and_then(<[u8]>::split_first).ok_or(CborError::Truncated { at })?;
         let (major, info) = (initial >> 5, initial & 0x1f);
         match (major, info) {
             (TAG, _) => return Err(CborError::Tag { at }),
@@ -311,11 +286,7 @@ impl<'a> Reader<'a> {
         };
         check_argument(at, major, width, argument)?;
         self.at = at + 1 + width;
-        Ok(Head {
-            at,
-            major,
-            argument,
-        })
+        Ok(Head { at, major, argument })
     }
 }
 
@@ -335,11 +306,7 @@ fn check_argument(at: usize, major: u8, width: usize, argument: u64) -> Result<(
         4 => argument > 0xffff,
         _ => argument > 0xffff_ffff,
     };
-    if shortest {
-        Ok(())
-    } else {
-        Err(CborError::NotShortest { at })
-    }
+    if shortest { Ok(()) } else { Err(CborError::NotShortest { at }) }
 }
 
 impl<'a> Map<'a> {

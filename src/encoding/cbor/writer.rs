@@ -1,8 +1,7 @@
 //! Writes deterministic CBOR into one growing buffer.
 
 use super::{
-    ARRAY, BYTES, CANONICAL_NAN, FALSE, FLOAT64, INT_MAX, INT_MIN, MAP, NINT, NULL, TEXT, TRUE,
-    UINT,
+    ARRAY, BYTES, CANONICAL_NAN, FALSE, FLOAT64, INT_MAX, INT_MIN, MAP, NINT, NULL, TEXT, TRUE, UINT,
 };
 
 /// Writes items one after the other. An array or a map is its head followed by its items; the caller writes as many as
@@ -22,9 +21,7 @@ impl Writer {
     /// Starts with room for `capacity` bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            out: Vec::with_capacity(capacity),
-        }
+        Self { out: Vec::with_capacity(capacity) }
     }
 
     /// Forgets the bytes and keeps the room.
@@ -93,11 +90,7 @@ impl Writer {
 
     /// Writes a float as binary64; every NaN becomes the canonical one.
     pub fn float(&mut self, value: f64) -> &mut Self {
-        let bits = if value.is_nan() {
-            CANONICAL_NAN
-        } else {
-            value.to_bits()
-        };
+        let bits = if value.is_nan() { CANONICAL_NAN } else { value.to_bits() };
         self.out.push(FLOAT64);
         self.out.extend_from_slice(&bits.to_be_bytes());
         self
