@@ -1,1 +1,6 @@
-//! x
+//! The sidecar as a library: configuration, the application and everything it is built from.
+//!
+//! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
+
+pub mod metrics;
+pub mod telemetry;

@@ -1,0 +1,82 @@
+//! Log lines of the binary, as text or JSON on standard error.
+//!
+//! Guarantees: standard output stays free for what a command prints. Does not do: carrying content. Lines and spans are
+//! keyed by decision id; a value of a record never enters one (INV-8), and [`Redacted`] is how code that holds such a
+//! value prints it.
+
+use std::fmt;
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One line of text for a person.
+    #[default]
+    Text,
+    /// One JSON object a line, for a collector.
+    Json,
+}
+
+/// Starts logging for this process.
+///
+/// # Errors
+/// [`TelemetryError`] if the filter makes no sense, or if logging was started before.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let parsed = EnvFilter::try_new(filter);
+    let filter = parsed.map_err(|_| TelemetryError::Filter { filter: filter.to_owned() })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = match format {
+        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|_| TelemetryError::AlreadyStarted)
+}
+
+/// Why logging cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("log filter {filter:?} makes no sense; write for example \"info\" or \"info,h2=warn\"")]
+    Filter {
+        /// The filter as given.
+        filter: String,
+    },
+    /// Something else in this process logs already.
+    #[error("logging was started twice in one process")]
+    AlreadyStarted,
+}
+
+/// A value that must not be printed: prints its length instead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Redacted<T>(pub T);
+
+impl<T: AsRef<[u8]>> fmt::Debug for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0.as_ref().len())
+    }
+}
+
+impl<T: AsRef<[u8]>> fmt::Display for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redacted_value_prints_its_length_only() {
+        assert_eq!(format!("{} {:?}", Redacted("Alice"), Redacted(b"Bob")), "<5 bytes> <3 bytes>");
+    }
+
+    #[test]
+    fn a_filter_that_makes_no_sense_is_refused() {
+        let refused = init(LogFormat::Text, "ledgerstone=loud").unwrap_err();
+        assert_eq!(refused, TelemetryError::Filter { filter: "ledgerstone=loud".to_owned() });
+    }
+}
