@@ -18,6 +18,8 @@ pub use nodes::{TileError, TileNodes, TileSource, decode_hashes};
 pub use path::{TileKind, TilePath, TilePathError};
 pub use paths::{Paths, paths, paths_between};
 
+use crate::merkle::TreeSize;
+
 /// Hashes of a full tile, and entries of a full bundle.
 pub const TILE_WIDTH: u16 = 256;
 
@@ -28,6 +30,11 @@ const TILE_HEIGHT: u8 = 8;
 const TILE_LEVEL_MAX: u8 = 63;
 
 const _: () = assert!(1 << TILE_HEIGHT == TILE_WIDTH as u32, "a tile is as wide as its height says");
+
+/// How many hashes stand on a tile level: the complete subtrees of `256^level` leaves.
+fn hashes_on(size: TreeSize, level: u8) -> u64 {
+    size.get().checked_shr(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(0)
+}
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::hash::{Hash, node_hash};
 use crate::limits::CACHED_TILES_MAX;
 use crate::merkle::{NodeSource, TreeSize};
-use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath, hashes_on};
 
 /// Where tiles and entry bundles come from.
 pub trait TileSource {
@@ -108,11 +108,6 @@ impl<S: TileSource> NodeSource for TileNodes<'_, S> {
         let offset = usize::try_from(first % u64::from(TILE_WIDTH)).unwrap_or(usize::MAX);
         self.fold(path, tile_level, offset, 1 << inner).ok_or(outside)
     }
-}
-
-/// How many hashes stand on a tile level in a tree of `size` leaves.
-fn hashes_on(size: TreeSize, level: u8) -> u64 {
-    size.get().checked_shr(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(0)
 }
 
 /// The hashes of a hash tile as wide as `path` says, from the full tile if the partial one cannot be read.

@@ -8,7 +8,7 @@
 use core::iter::FusedIterator;
 
 use crate::merkle::TreeSize;
-use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+use crate::tile::{TILE_WIDTH, TileKind, TilePath, hashes_on};
 
 /// Every tile and entry bundle that a tree of `size` leaves has.
 #[must_use]
@@ -21,8 +21,7 @@ pub fn paths(size: TreeSize) -> Paths {
 /// Nothing if the tree did not grow.
 #[must_use]
 pub fn paths_between(old: TreeSize, new: TreeSize) -> Paths {
-    let mut paths =
-        Paths { old: old.get().min(new.get()), new: new.get(), kind: Some(TileKind::Hashes(0)), next: 0 };
+    let mut paths = Paths { old: old.min(new), new, kind: Some(TileKind::Hashes(0)), next: 0 };
     paths.next = paths.first_index(0);
     paths
 }
@@ -30,8 +29,8 @@ pub fn paths_between(old: TreeSize, new: TreeSize) -> Paths {
 /// Iterator over tile paths; see [`paths`] and [`paths_between`].
 #[derive(Clone, Debug)]
 pub struct Paths {
-    old: u64,
-    new: u64,
+    old: TreeSize,
+    new: TreeSize,
     /// What is being listed; nothing once all is.
     kind: Option<TileKind>,
     /// The next index to list.
@@ -58,11 +57,6 @@ impl Paths {
         let left = hashes.checked_sub(before)?.min(u64::from(TILE_WIDTH));
         TilePath::partial(kind, self.next, u16::try_from(left).ok()?).ok()
     }
-}
-
-/// How many hashes stand on a tile level: the complete subtrees of `256^level` leaves.
-fn hashes_on(size: u64, level: u8) -> u64 {
-    size.checked_shr(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(0)
 }
 
 impl Iterator for Paths {
