@@ -17,6 +17,12 @@ pub const FIELD_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Nesting of arrays and maps in anything decoded from CBOR.
 pub const CBOR_DEPTH_MAX: usize = 8;
 
+/// Nesting of arrays within one field value. A sealed record puts three levels around it (map, list of fields, field).
+pub const VALUE_DEPTH_MAX: usize = 4;
+
+/// Earlier entries that one entry may link to; at nine bytes each they take 288 of an entry's bytes.
+pub const ENTRY_LINKS_MAX: usize = 32;
+
 /// Entries of one batch: one journal record, one `fdatasync`.
 pub const BATCH_ENTRIES_MAX: usize = 1024;
 
@@ -62,3 +68,6 @@ pub const CLOCK_STEP_BACK_MS_MAX: u64 = 2_000;
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");
+const _: () = assert!(VALUE_DEPTH_MAX + 3 <= CBOR_DEPTH_MAX, "a sealed record must be readable");
+const _: () =
+    assert!(ENTRY_LINKS_MAX * 9 <= ENTRY_BYTES_MAX / 4, "links must leave room for the rest of an entry");
