@@ -1,0 +1,10 @@
+//! Runs a recorded model again, from the model's own file, so that a recorded answer can be compared with it.
+//!
+//! *Guarantees*: an evaluator here either gives the bits that the model's own library gives, or refuses the file with
+//! what it does not know and where it stands. Files are hostile input: no panic, no memory beyond a small multiple of
+//! the file's length.
+//!
+//! *Does not do*: read files, judge what a difference means, or approximate. A model that can only be reproduced within
+//! a tolerance is refused.
+
+pub mod xgboost;
