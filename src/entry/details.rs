@@ -1,0 +1,266 @@
+//! What only one kind of entry says: a small map, and its typed forms.
+
+use std::collections::BTreeMap;
+
+use super::{EntryError, Kind, SessionId};
+use crate::hash::Hash;
+
+/// A value in the details.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// An unsigned integer.
+    Uint(u64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Text; never a personal value.
+    Text(String),
+    /// True or false.
+    Bool(bool),
+}
+
+/// Numbered values, by rising number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details(BTreeMap<u64, Detail>);
+
+impl Details {
+    /// No values.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// The same details and one more, or another value for a number that was there.
+    #[must_use]
+    pub fn with(mut self, key: u64, detail: Detail) -> Self {
+        self.0.insert(key, detail);
+        self
+    }
+
+    /// The value with this number.
+    #[must_use]
+    pub fn value(&self, key: u64) -> Option<&Detail> {
+        self.0.get(&key)
+    }
+
+    /// All values, by rising number.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u64, &Detail)> {
+        self.0.iter().map(|(key, detail)| (*key, detail))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What a start entry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartDetails {
+    /// Version of the sidecar.
+    pub version: String,
+    /// SHA-256 of its configuration.
+    pub configuration: Hash,
+    /// The session of the same writer before this one, as far as its store knows.
+    pub previous_session: Option<SessionId>,
+}
+
+/// What a heartbeat says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatDetails {
+    /// Requests seen and not yet recorded.
+    pub in_flight: u64,
+    /// The lowest sequence among them; the heartbeat's own if there are none.
+    pub lowest_in_flight: u64,
+}
+
+/// What a gap entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GapDetails {
+    /// First sequence without a record.
+    pub first: u64,
+    /// Last sequence without a record.
+    pub last: u64,
+    /// Why there is none.
+    pub reason: GapReason,
+}
+
+/// Why a request that was seen has no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GapReason {
+    /// The record could not be made durable; in strict mode the answer was not released either.
+    NotRecorded = 1,
+    /// The route's time was up and the answer went out without its record.
+    TimeUp = 2,
+    /// More records waited than memory is granted, and this one was dropped.
+    Dropped = 3,
+    /// The request ended before there was anything to record.
+    Abandoned = 4,
+}
+
+impl GapReason {
+    /// The number that stands in the entry.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self as u64
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            1 => Some(Self::NotRecorded),
+            2 => Some(Self::TimeUp),
+            3 => Some(Self::Dropped),
+            4 => Some(Self::Abandoned),
+            _ => None,
+        }
+    }
+}
+
+/// What a decision entry says beyond its digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecisionDetails {
+    /// gRPC status code that the caller got.
+    pub status: u32,
+}
+
+/// The details of an entry by its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KindDetails {
+    /// Of a start entry.
+    Start(StartDetails),
+    /// A stop entry has none.
+    Stop,
+    /// Of a heartbeat.
+    Heartbeat(HeartbeatDetails),
+    /// Of a gap entry.
+    Gap(GapDetails),
+    /// Of a decision entry.
+    Decision(DecisionDetails),
+    /// Of any other kind: whatever [`Details`] holds.
+    Other,
+}
+
+impl KindDetails {
+    /// Reads the details of an entry of this kind.
+    pub(super) fn read(kind: Kind, details: &Details) -> Result<Self, EntryError> {
+        let mut left = Left { kind, details, last: 0 };
+        let typed = match kind {
+            Kind::Start => Self::Start(StartDetails {
+                version: left.text(1)?.to_owned(),
+                configuration: Hash::from_bytes(left.byte_array(2)?),
+                previous_session: match details.value(3) {
+                    None => None,
+                    Some(_) => Some(SessionId::from_bytes(left.byte_array(3)?)),
+                },
+            }),
+            Kind::Stop => Self::Stop,
+            Kind::Heartbeat => Self::Heartbeat(HeartbeatDetails {
+                in_flight: left.uint(1)?,
+                lowest_in_flight: left.uint(2)?,
+            }),
+            Kind::Gap => Self::Gap(left.gap()?),
+            Kind::Decision => {
+                let status = u32::try_from(left.uint(1)?);
+                Self::Decision(DecisionDetails { status: status.map_err(|_| left.wrong(1))? })
+            }
+            _ => return Ok(Self::Other),
+        };
+        left.finish()?;
+        Ok(typed)
+    }
+}
+
+/// Details being read in rising order.
+struct Left<'a> {
+    kind: Kind,
+    details: &'a Details,
+    last: u64,
+}
+
+impl<'a> Left<'a> {
+    const fn wrong(&self, key: u64) -> EntryError {
+        EntryError::Detail { kind: self.kind, key }
+    }
+
+    fn detail(&mut self, key: u64) -> Result<&'a Detail, EntryError> {
+        self.last = key;
+        self.details.value(key).ok_or(self.wrong(key))
+    }
+
+    fn uint(&mut self, key: u64) -> Result<u64, EntryError> {
+        match self.detail(key)? {
+            Detail::Uint(value) => Ok(*value),
+            _ => Err(self.wrong(key)),
+        }
+    }
+
+    fn text(&mut self, key: u64) -> Result<&'a str, EntryError> {
+        match self.detail(key)? {
+            Detail::Text(value) => Ok(value),
+            _ => Err(self.wrong(key)),
+        }
+    }
+
+    fn byte_array<const N: usize>(&mut self, key: u64) -> Result<[u8; N], EntryError> {
+        match self.detail(key)? {
+            Detail::Bytes(value) => value.as_slice().try_into().map_err(|_| self.wrong(key)),
+            _ => Err(self.wrong(key)),
+        }
+    }
+
+    fn gap(&mut self) -> Result<GapDetails, EntryError> {
+        let (first, last) = (self.uint(1)?, self.uint(2)?);
+        if last < first {
+            return Err(self.wrong(2));
+        }
+        let reason = GapReason::from_number(self.uint(3)?).ok_or(self.wrong(3))?;
+        Ok(GapDetails { first, last, reason })
+    }
+
+    /// Refuses a number that was not read. Numbers are read from 1 up without a hole but an absent last one.
+    fn finish(self) -> Result<(), EntryError> {
+        match self.details.iter().find(|(key, _)| *key == 0 || *key > self.last) {
+            Some((key, _)) => Err(self.wrong(key)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<StartDetails> for Details {
+    fn from(start: StartDetails) -> Self {
+        let details = Self::new()
+            .with(1, Detail::Text(start.version))
+            .with(2, Detail::Bytes(start.configuration.as_bytes().to_vec()));
+        match start.previous_session {
+            None => details,
+            Some(session) => details.with(3, Detail::Bytes(session.as_bytes().to_vec())),
+        }
+    }
+}
+
+impl From<HeartbeatDetails> for Details {
+    fn from(heartbeat: HeartbeatDetails) -> Self {
+        Self::new()
+            .with(1, Detail::Uint(heartbeat.in_flight))
+            .with(2, Detail::Uint(heartbeat.lowest_in_flight))
+    }
+}
+
+impl From<GapDetails> for Details {
+    fn from(gap: GapDetails) -> Self {
+        Self::new()
+            .with(1, Detail::Uint(gap.first))
+            .with(2, Detail::Uint(gap.last))
+            .with(3, Detail::Uint(gap.reason.number()))
+    }
+}
+
+impl From<DecisionDetails> for Details {
+    fn from(decision: DecisionDetails) -> Self {
+        Self::new().with(1, Detail::Uint(decision.status.into()))
+    }
+}

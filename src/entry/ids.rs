@@ -1,0 +1,148 @@
+//! Names and identifiers that stand in an entry. None of them says anything about a person.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::code::Code;
+
+/// Why a text is not an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// Not a [`WriterName`].
+    #[error("a writer's name is 1 to 64 characters of a-z 0-9 . _ -")]
+    Writer,
+    /// Not a UUID as RFC 9562 writes it, in lower case.
+    #[error("not a UUID: write 32 lowercase hexadecimal digits in groups of 8-4-4-4-12")]
+    Uuid,
+}
+
+impl IdError {
+    /// What the reader must do next.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        Code::Malformed
+    }
+}
+
+/// Which running sidecar wrote an entry: a name from its configuration, 1 to 64 characters of `a-z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriterName(String);
+
+impl WriterName {
+    /// Longest name, in bytes.
+    pub const LEN_MAX: usize = 64;
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`IdError::Writer`] for an empty or too long name, or any other character.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        if (1..=Self::LEN_MAX).contains(&text.len()) && text.bytes().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Writer)
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WriterName {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for WriterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which start-to-stop of a writer: 16 random bytes drawn at its start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 16]);
+
+/// Which decision: 16 bytes, a UUIDv7 (RFC 9562, section 5.7) drawn when the request was seen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DecisionId([u8; 16]);
+
+/// What the two identifiers have in common.
+macro_rules! uuid_id {
+    ($id:ident) => {
+        impl $id {
+            /// Takes the bytes of an identifier.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The identifier's bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// Reads the one spelling that `Display` gives.
+            ///
+            /// # Errors
+            /// [`IdError::Uuid`] for any other text.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                parse_uuid(text).map(Self).ok_or(IdError::Uuid)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_uuid(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($id), "({})"), self)
+            }
+        }
+    };
+}
+
+uuid_id!(SessionId);
+uuid_id!(DecisionId);
+
+/// Writes 16 bytes as RFC 9562, section 4, does, in lower case.
+fn write_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            f.write_str("-")?;
+        }
+        write!(f, "{byte:02x}")?;
+    }
+    Ok(())
+}
+
+/// Reads what [`write_uuid`] writes.
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let hyphens_in_place = text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| matches!(at, 8 | 13 | 18 | 23) == (byte == b'-'));
+    if !hyphens_in_place {
+        return None;
+    }
+    let bytes = crate::encoding::hex_decode(&text.replace('-', "")).ok()?;
+    bytes.try_into().ok()
+}
