@@ -62,6 +62,15 @@ pub const PROOF_HASHES_MAX: usize = 64;
 /// Bytes of a receipt file.
 pub const RECEIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Decisions that a walk over a log compares with each other: 24 bytes each make 384 MiB.
+pub const WALK_DECISIONS_MAX: usize = 16 * 1024 * 1024;
+
+/// Sessions that a walk over a log follows: about 300 bytes each make 75 MiB. One a minute fills them in half a year.
+pub const WALK_SESSIONS_MAX: usize = 256 * 1024;
+
+/// Ranges of sequence numbers that a walk over a log keeps for all sessions: about 32 bytes each make 32 MiB.
+pub const WALK_RANGES_MAX: usize = 1024 * 1024;
+
 /// How far the clock may step back before the log refuses to go on, in milliseconds; up to it the last time is repeated.
 pub const CLOCK_STEP_BACK_MS_MAX: u64 = 2_000;
 

@@ -1,1 +1,249 @@
-//! The receipt module.
+//! Receipts: one file that proves, offline, what was recorded about one decision.
+//!
+//! Guarantees: a file parses only if writing its facts again gives the same bytes, so no byte of a receipt can be changed
+//! without its being refused or another fact being stated; the facts repeated for readers (origin, decision id) equal
+//! those in the signed parts. Does not do: believe anything; that is `verify::receipt`.
+//! Specification: `docs/spec/receipt.md`.
+
+mod json;
+mod proof;
+#[cfg(test)]
+mod tests;
+
+use crate::checkpoint::{CheckpointError, SignedCheckpoint};
+use crate::code::Code;
+use crate::disclosure::Disclosure;
+use crate::encoding::base64_decode;
+use crate::entry::{DecisionId, Entry, EntryError, Kind};
+use crate::hash::Hash;
+use crate::limits::RECEIPT_BYTES_MAX;
+use crate::merkle::LeafIndex;
+use crate::note::KeyName;
+
+pub use proof::{TlogProof, TlogProofError};
+
+/// What the first key of a receipt says.
+pub const RECEIPT_FORMAT: &str = "ledgerstone-receipt/v1";
+
+/// A receipt: a decision's entry, the fields it discloses, and the proof that the log holds it.
+///
+/// Its parts fit each other's form; whether they are true is for `verify::receipt` to find out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    entry_bytes: Vec<u8>,
+    entry: Entry,
+    decision: DecisionId,
+    disclosure: Disclosure,
+    index: LeafIndex,
+    proof: Vec<Hash>,
+    checkpoint_note: String,
+    checkpoint: SignedCheckpoint,
+}
+
+impl Receipt {
+    /// Puts a receipt together: the entry's exact bytes, the fields to show, the entry's place and proof, and the signed
+    /// checkpoint note that the proof leads to.
+    ///
+    /// # Errors
+    /// When the entry is not a decision's or the note is not a checkpoint.
+    pub fn new(
+        entry_bytes: Vec<u8>,
+        disclosure: Disclosure,
+        index: LeafIndex,
+        proof: Vec<Hash>,
+        checkpoint_note: String,
+    ) -> Result<Self, ReceiptError> {
+        let entry = Entry::decode(&entry_bytes).map_err(ReceiptError::Entry)?;
+        let decision = match entry {
+            Entry { kind: Kind::Decision, decision: Some(decision), .. } => decision,
+            _ => return Err(ReceiptError::NotADecision),
+        };
+        let checkpoint =
+            SignedCheckpoint::parse(checkpoint_note.as_bytes()).map_err(ReceiptError::Checkpoint)?;
+        Ok(Self { entry_bytes, entry, decision, disclosure, index, proof, checkpoint_note, checkpoint })
+    }
+
+    /// Reads a receipt file.
+    ///
+    /// # Errors
+    /// Says what of it is wrong; a file that is not in canonical form is refused too.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        if bytes.len() > RECEIPT_BYTES_MAX {
+            return Err(ReceiptError::TooLong { bytes: bytes.len() });
+        }
+        let file: json::File = serde_json::from_slice(bytes)
+            .map_err(|error| ReceiptError::Json { line: error.line(), column: error.column() })?;
+        if file.format != RECEIPT_FORMAT {
+            return Err(ReceiptError::Format);
+        }
+        let entry = base64_decode(&file.entry).map_err(|_| ReceiptError::EntryBase64)?;
+        let proof: TlogProof = file.tlog_proof.parse().map_err(ReceiptError::Proof)?;
+        if proof.extra.is_some() {
+            return Err(ReceiptError::Extra);
+        }
+        let receipt = Self::new(entry, file.disclosure()?, proof.index, proof.hashes, proof.checkpoint)?;
+        if file.origin != receipt.origin().as_str() {
+            return Err(ReceiptError::OtherOrigin);
+        }
+        if file.decision_id != receipt.decision.to_string() {
+            return Err(ReceiptError::OtherDecision);
+        }
+        if receipt.to_json().as_bytes() != bytes {
+            return Err(ReceiptError::NotCanonical);
+        }
+        Ok(receipt)
+    }
+
+    /// The receipt file's text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let names = (self.origin().to_string(), self.decision.to_string());
+        let proof = self.tlog_proof().to_string();
+        let file = json::File::new(RECEIPT_FORMAT, names, &self.entry_bytes, &self.disclosure, proof);
+        file.to_text()
+    }
+
+    /// The proof and the checkpoint as `c2sp.org/tlog-proof@v1`.
+    #[must_use]
+    pub fn tlog_proof(&self) -> TlogProof {
+        TlogProof {
+            extra: None,
+            index: self.index,
+            hashes: self.proof.clone(),
+            checkpoint: self.checkpoint_note.clone(),
+        }
+    }
+
+    /// The log whose receipt it is.
+    #[must_use]
+    pub const fn origin(&self) -> &KeyName {
+        &self.checkpoint.checkpoint().origin
+    }
+
+    /// The decision it is about.
+    #[must_use]
+    pub const fn decision(&self) -> DecisionId {
+        self.decision
+    }
+
+    /// The entry's exact bytes; their hash is the leaf.
+    #[must_use]
+    pub fn entry_bytes(&self) -> &[u8] {
+        &self.entry_bytes
+    }
+
+    /// The entry.
+    #[must_use]
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The fields shown, and their proof.
+    #[must_use]
+    pub const fn disclosure(&self) -> &Disclosure {
+        &self.disclosure
+    }
+
+    /// The entry's place in the log.
+    #[must_use]
+    pub const fn index(&self) -> LeafIndex {
+        self.index
+    }
+
+    /// The inclusion proof.
+    #[must_use]
+    pub fn proof(&self) -> &[Hash] {
+        &self.proof
+    }
+
+    /// The checkpoint that the proof leads to, with its signatures.
+    #[must_use]
+    pub const fn checkpoint(&self) -> &SignedCheckpoint {
+        &self.checkpoint
+    }
+}
+
+/// Why bytes are not a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// More bytes than [`RECEIPT_BYTES_MAX`].
+    #[error(
+        "the file has {bytes} bytes, a receipt has at most {RECEIPT_BYTES_MAX}: check that this is a receipt"
+    )]
+    TooLong {
+        /// How many bytes there were.
+        bytes: usize,
+    },
+    /// Not JSON with a receipt's keys.
+    #[error(
+        "line {line}, column {column}: not a receipt's JSON; the file was changed or cut off, fetch it again"
+    )]
+    Json {
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+    },
+    /// Another format or version.
+    #[error("the format is not {RECEIPT_FORMAT}: use a verifier that knows this format")]
+    Format,
+    /// The entry is not canonical base64.
+    #[error("the entry is not canonical base64: the file was changed, fetch it again")]
+    EntryBase64,
+    /// The entry does not decode.
+    #[error("the entry: {0}")]
+    Entry(EntryError),
+    /// The entry is of another kind.
+    #[error("the entry does not record a decision: receipts are given for decisions")]
+    NotADecision,
+    /// A field is malformed.
+    #[error("field {number} is malformed: the file was changed, fetch it again")]
+    Field {
+        /// Which one, counted from 1.
+        number: usize,
+    },
+    /// A hash of the field proof is malformed.
+    #[error(
+        "hash {number} of the field proof is not the base64 of 32 bytes: the file was changed, fetch it again"
+    )]
+    FieldProof {
+        /// Which one, counted from 1.
+        number: usize,
+    },
+    /// The tlog-proof is malformed.
+    #[error("{0}")]
+    Proof(TlogProofError),
+    /// The tlog-proof carries an `extra` line, which nothing authenticates.
+    #[error(
+        "the proof carries an extra line, which receipts do not have: the file was changed, fetch it again"
+    )]
+    Extra,
+    /// The checkpoint is malformed.
+    #[error("the checkpoint: {0}")]
+    Checkpoint(CheckpointError),
+    /// The origin at the top is not the checkpoint's.
+    #[error("the origin at the top is not that of the checkpoint: the file was changed, fetch it again")]
+    OtherOrigin,
+    /// The decision id at the top is not the entry's.
+    #[error("the decision id at the top is not that of the entry: the file was changed, fetch it again")]
+    OtherDecision,
+    /// The facts are well formed but the file is not how Ledgerstone writes them.
+    #[error("the file is not in canonical form: it was edited or reformatted, fetch it again")]
+    NotCanonical,
+}
+
+impl ReceiptError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooLong { .. } => Code::Limit,
+            Self::Entry(source) => source.code(),
+            Self::Proof(source) => source.code(),
+            Self::Checkpoint(source) => source.code(),
+            Self::OtherOrigin | Self::OtherDecision => Code::Inconsistent,
+            _ => Code::Malformed,
+        }
+    }
+}

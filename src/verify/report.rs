@@ -1,5 +1,7 @@
 //! The report: named checks, each with its outcome, its reason in plain words and what a pass proves.
 
+use core::fmt;
+
 use serde::Serialize;
 
 use crate::code::{CheckName, Code};
@@ -81,6 +83,23 @@ pub struct Place {
     pub what: String,
 }
 
+impl fmt::Display for Place {
+    /// The file and bytes, then what is wrong there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{path}")?;
+            if let Some((from, to)) = self.bytes {
+                write!(f, ", bytes {from} to {to}")?;
+            }
+            if let Some(index) = self.leaf_index {
+                write!(f, " (entry {index})")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
 fn leaf_index<S: serde::Serializer>(index: &Option<LeafIndex>, serializer: S) -> Result<S::Ok, S::Error> {
     index.map(LeafIndex::get).serialize(serializer)
 }
@@ -97,6 +116,14 @@ impl Report {
     pub fn with(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
         self.checks.extend(checks);
         self.verdict = Verdict::of(&self.checks);
+        self
+    }
+
+    /// The same report about another subject, with more that is not proved.
+    #[must_use]
+    pub fn about(mut self, subject: String, not_proved: impl IntoIterator<Item = &'static str>) -> Self {
+        self.subject = subject;
+        self.not_proved.extend(not_proved);
         self
     }
 

@@ -1,0 +1,291 @@
+//! Whether anything is missing: sessions, their sequence numbers, gaps, heartbeats and stops (INV-10).
+//!
+//! A writer gives each request a sequence number when it sees it, so the entries of a session may stand in the log in
+//! another order, but none may be absent without a gap entry that says so. Where a session has no stop entry the writer
+//! died: what was in its hands at that moment nobody can know, and the check says so instead of guessing.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+
+use super::Findings;
+use super::ranges::Ranges;
+use crate::code::{CheckName, Code};
+use crate::entry::{Entry, GapDetails, Kind, KindDetails, SessionId, WriterName};
+use crate::limits::{WALK_RANGES_MAX, WALK_SESSIONS_MAX};
+use crate::merkle::LeafIndex;
+use crate::verify::{Check, Place};
+
+/// Every session seen, at most [`WALK_SESSIONS_MAX`], with at most [`WALK_RANGES_MAX`] ranges in all.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_id: BTreeMap<SessionId, Session>,
+    /// The index at which each writer's latest session began.
+    latest: BTreeMap<WriterName, LeafIndex>,
+    ranges: usize,
+    /// A bound was reached, and from there on entries were not followed.
+    cut_short: bool,
+    found: Findings,
+}
+
+#[derive(Debug)]
+struct Session {
+    writer: WriterName,
+    first_entry: LeafIndex,
+    previous: Option<SessionId>,
+    recorded: Ranges,
+    gaps: Ranges,
+    /// Sequence and index of the stop entry.
+    stop: Option<(u64, LeafIndex)>,
+    /// Everything below was settled when the writer's last heartbeat was made.
+    settled_below: u64,
+}
+
+impl Sessions {
+    pub(super) fn entry(&mut self, index: LeafIndex, entry: &Entry) {
+        let room = self.by_id.len() < WALK_SESSIONS_MAX && self.ranges < WALK_RANGES_MAX;
+        let session = match self.by_id.entry(entry.session) {
+            Slot::Occupied(known) if self.ranges < WALK_RANGES_MAX => known.into_mut(),
+            Slot::Vacant(new) if room => {
+                self.latest.insert(entry.writer.clone(), index);
+                new.insert(Session::new(entry.writer.clone(), index))
+            }
+            _ => {
+                self.cut_short = true;
+                return;
+            }
+        };
+        let before = session.ranges();
+        let fault = session.entry(index, entry);
+        self.ranges = self.ranges + session.ranges() - before;
+        if let Some(fault) = fault {
+            let what = format!("Entry {index}, session {} of {}: {fault}", entry.session, entry.writer);
+            self.found.add(Place { leaf_index: Some(index), what, ..Place::default() });
+        }
+    }
+
+    pub(super) fn checks(mut self) -> Vec<Check> {
+        let mut tally = Tally::default();
+        let mut ends = Ends::default();
+        for (id, session) in &self.by_id {
+            tally.add(session);
+            let followed =
+                self.latest.get(&session.writer).is_some_and(|latest| *latest > session.first_entry);
+            for (first, last) in session.certainly_missing() {
+                self.found.add(session.missing(*id, first, last));
+            }
+            if let Some(previous) = session.previous.filter(|previous| !self.by_id.contains_key(previous)) {
+                let what = format!(
+                    "Session {id} of {} names session {previous} as the one before it, and the log has no entry of that.",
+                    session.writer
+                );
+                self.found.add(Place { leaf_index: Some(session.first_entry), what, ..Place::default() });
+            }
+            ends.add(*id, session, followed);
+        }
+        vec![self.session_check(&tally), ends.check()]
+    }
+
+    fn session_check(self, tally: &Tally) -> Check {
+        if self.cut_short && self.found.count == 0 {
+            let detail = "The log has more sessions or more holes in them than memory is granted for; those up to there \
+                          are complete.";
+            return Check::not_checked(CheckName::LogSessions, detail);
+        }
+        self.found.check(CheckName::LogSessions, Code::Inconsistent, tally.to_string())
+    }
+}
+
+impl Session {
+    fn new(writer: WriterName, first_entry: LeafIndex) -> Self {
+        Self {
+            writer,
+            first_entry,
+            previous: None,
+            recorded: Ranges::default(),
+            gaps: Ranges::default(),
+            stop: None,
+            settled_below: 0,
+        }
+    }
+
+    /// Takes one entry; what contradicts the session's others is said.
+    fn entry(&mut self, index: LeafIndex, entry: &Entry) -> Option<String> {
+        let sequence = entry.sequence;
+        if entry.writer != self.writer {
+            return Some(format!("the session is that of {}.", self.writer));
+        }
+        if !self.recorded.insert(sequence, sequence) {
+            return Some(format!("sequence number {sequence} is used a second time."));
+        }
+        if sequence == 0 && entry.kind != Kind::Start {
+            return Some("sequence number 0 belongs to the start entry.".to_owned());
+        }
+        match entry.kind_details() {
+            Ok(KindDetails::Start(start)) => self.previous = start.previous_session,
+            Ok(KindDetails::Heartbeat(heartbeat)) => {
+                self.settled_below = self.settled_below.max(heartbeat.lowest_in_flight.min(sequence));
+            }
+            Ok(KindDetails::Gap(gap)) => return self.gap(sequence, &gap),
+            Ok(KindDetails::Stop) => return self.stop(sequence, index),
+            _ => {}
+        }
+        self.past_stop(sequence)
+    }
+
+    /// A gap may only stand for numbers that were given before its own: nothing is excused in advance.
+    fn gap(&mut self, sequence: u64, gap: &GapDetails) -> Option<String> {
+        if gap.last >= sequence {
+            return Some(format!("the gap up to {} covers numbers from its own {sequence} on.", gap.last));
+        }
+        self.gaps.insert(gap.first, gap.last);
+        self.past_stop(sequence)
+    }
+
+    fn stop(&mut self, sequence: u64, index: LeafIndex) -> Option<String> {
+        if let Some((_, earlier)) = self.stop {
+            return Some(format!("entry {earlier} stopped the session already."));
+        }
+        self.stop = Some((sequence, index));
+        let highest = self.recorded.highest().filter(|highest| *highest > sequence);
+        highest.map(|highest| format!("it stops at {sequence}, but sequence number {highest} is recorded."))
+    }
+
+    fn past_stop(&self, sequence: u64) -> Option<String> {
+        let (stop, _) = self.stop.filter(|(stop, _)| *stop < sequence)?;
+        Some(format!("sequence number {sequence} comes after the stop at {stop}."))
+    }
+
+    /// Numbers that were given, are neither recorded nor covered by a gap, and cannot have been in flight at a crash.
+    fn certainly_missing(&self) -> Vec<(u64, u64)> {
+        let end = match self.stop {
+            Some((stop, _)) => stop,
+            None => self.settled_below,
+        };
+        self.accounted_for().missing_below(end)
+    }
+
+    /// Numbers below the highest seen that are unaccounted for; in a session without a stop they may have been in flight.
+    fn unaccounted_for(&self) -> Vec<(u64, u64)> {
+        let accounted = self.accounted_for();
+        accounted.missing_below(accounted.highest().unwrap_or(0))
+    }
+
+    fn accounted_for(&self) -> Ranges {
+        let mut all = self.recorded.clone();
+        self.gaps.iter().for_each(|(first, last)| _ = all.insert(first, last));
+        all
+    }
+
+    fn ranges(&self) -> usize {
+        self.recorded.len() + self.gaps.len()
+    }
+
+    fn missing(&self, id: SessionId, first: u64, last: u64) -> Place {
+        let what = format!(
+            "Session {id} of {}: {} missing, and no gap entry says why.",
+            self.writer,
+            numbers(first, last)
+        );
+        let leaf_index = self.stop.map_or(self.first_entry, |(_, index)| index);
+        Place { leaf_index: Some(leaf_index), what, ..Place::default() }
+    }
+}
+
+/// `sequence number 5 is`, or `sequence numbers 5 to 7 are`.
+fn numbers(first: u64, last: u64) -> String {
+    if first == last {
+        format!("sequence number {first} is")
+    } else {
+        format!("sequence numbers {first} to {last} are")
+    }
+}
+
+/// The sums for the detail of a pass.
+#[derive(Default)]
+struct Tally {
+    sessions: u64,
+    recorded: u64,
+    gaps: u64,
+}
+
+impl Tally {
+    fn add(&mut self, session: &Session) {
+        self.sessions += 1;
+        self.recorded = self.recorded.saturating_add(session.recorded.count());
+        self.gaps = self.gaps.saturating_add(session.gaps.count());
+    }
+}
+
+impl core::fmt::Display for Tally {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { sessions, recorded, gaps } = self;
+        write!(f, "{sessions} sessions with {recorded} sequence numbers in the log")?;
+        match gaps {
+            0 => f.write_str(" and no gap."),
+            gaps => {
+                write!(f, "; {gaps} more are declared as gaps, with their reasons, in signed gap entries.")
+            }
+        }
+    }
+}
+
+/// How the sessions ended.
+#[derive(Default)]
+struct Ends {
+    stopped: u64,
+    open: u64,
+    died: Findings,
+}
+
+impl Ends {
+    fn add(&mut self, id: SessionId, session: &Session, followed: bool) {
+        if session.stop.is_some() {
+            self.stopped += 1;
+        } else if followed {
+            self.died.add(Self::death(id, session));
+        } else {
+            self.open += 1;
+        }
+    }
+
+    fn death(id: SessionId, session: &Session) -> Place {
+        let highest = session.recorded.highest().unwrap_or(0);
+        let holes = session.unaccounted_for();
+        let mut what = format!(
+            "Session {id} of {} ended without a stop. Its last known sequence number is {highest}; what it saw after \
+             that nobody can know.",
+            session.writer
+        );
+        if let Some((first, last)) = holes.first() {
+            what.push_str(&format!(" Before that, {} not recorded", numbers(*first, *last)));
+            match holes.len() {
+                1 => what.push('.'),
+                more => what.push_str(&format!(", the first of {more} such places.")),
+            }
+        }
+        Place { leaf_index: Some(session.first_entry), what, ..Place::default() }
+    }
+
+    fn check(self) -> Check {
+        let open = match self.open {
+            0 => String::new(),
+            open => format!(
+                " {open} were still open when this checkpoint was made; a later one will show their end."
+            ),
+        };
+        match self.died.places.first() {
+            None => {
+                let detail = format!("{} sessions ended with a stop entry.{open}", self.stopped);
+                Check::passed(CheckName::LogStops, detail)
+            }
+            Some(first) => {
+                let detail = format!(
+                    "{} of {} sessions ended without a stop, as a crash leaves them. {first}",
+                    self.died.count,
+                    self.died.count + self.stopped + self.open
+                );
+                Check::not_checked(CheckName::LogStops, detail).at(self.died.places)
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Checks a receipt: its form, its entry, its fields, its place in the log, and the log's signatures.
+//! Implements `docs/spec/receipt.md`, section "To verify a receipt".
+
+use super::{Check, Report, checkpoint_checks, not_proved_by_checkpoint, sentence};
+use crate::code::CheckName;
+use crate::disclosure;
+use crate::hash::leaf_hash;
+use crate::merkle::inclusion;
+use crate::policy::Policy;
+use crate::receipt::{Receipt, ReceiptError};
+
+/// Checks a receipt file from nothing but its bytes and a trust policy.
+///
+/// Without a policy the signatures are not checked, so the verdict is at best undecided.
+#[must_use]
+pub fn receipt(file: &[u8], policy: Option<&Policy>) -> Report {
+    let not_proved = not_proved(policy);
+    match Receipt::parse(file) {
+        Ok(receipt) => {
+            let subject = format!("receipt for decision {}", receipt.decision());
+            Report::new(subject, checks(&receipt, policy), not_proved)
+        }
+        Err(error) => Report::new("receipt".to_owned(), unreadable(&error, policy), not_proved),
+    }
+}
+
+fn checks(receipt: &Receipt, policy: Option<&Policy>) -> Vec<Check> {
+    let mut checks = vec![
+        Check::passed(CheckName::ReceiptFormat, "The file is a receipt in canonical form."),
+        entry_check(receipt),
+        field_check(receipt),
+        inclusion_check(receipt),
+    ];
+    checks.extend(checkpoint_checks(receipt.checkpoint(), policy));
+    checks
+}
+
+fn entry_check(receipt: &Receipt) -> Check {
+    let entry = receipt.entry();
+    let detail = format!(
+        "The entry records decision {}, written by {} at {}.",
+        receipt.decision(),
+        entry.writer,
+        entry.recorded_at
+    );
+    Check::passed(CheckName::ReceiptEntry, detail)
+}
+
+fn field_check(receipt: &Receipt) -> Check {
+    let disclosure = receipt.disclosure();
+    let shown = disclosure.openings.len();
+    if shown == 0 && disclosure.proof.is_empty() {
+        return Check::passed(CheckName::ReceiptFields, "The receipt shows no field of the record.");
+    }
+    let Some(commitment) = &receipt.entry().commitment else {
+        let detail = "The receipt shows fields, but its entry commits to none.";
+        return Check::failed(CheckName::ReceiptFields, crate::code::Code::Inconsistent, detail);
+    };
+    match disclosure::verify(disclosure, commitment) {
+        Ok(()) => {
+            let detail = format!("The {shown} fields shown belong to the record's {}.", commitment.count);
+            Check::passed(CheckName::ReceiptFields, detail)
+        }
+        Err(error) => Check::failed(CheckName::ReceiptFields, error.code(), sentence(&error)),
+    }
+}
+
+fn inclusion_check(receipt: &Receipt) -> Check {
+    let checkpoint = receipt.checkpoint().checkpoint();
+    let leaf = leaf_hash(receipt.entry_bytes());
+    match inclusion::verify(&leaf, receipt.index(), checkpoint.size, receipt.proof(), &checkpoint.root) {
+        Ok(()) => {
+            let detail = format!(
+                "The entry is at index {} of the log's {} entries.",
+                receipt.index(),
+                checkpoint.size
+            );
+            Check::passed(CheckName::ReceiptInclusion, detail)
+        }
+        Err(error) => Check::failed(CheckName::ReceiptInclusion, error.code(), sentence(&error)),
+    }
+}
+
+/// The checks of a file that is no receipt: the first that failed, the others not made.
+fn unreadable(error: &ReceiptError, policy: Option<&Policy>) -> Vec<Check> {
+    let failed = match error {
+        ReceiptError::Entry(_) | ReceiptError::NotADecision | ReceiptError::OtherDecision => {
+            CheckName::ReceiptEntry
+        }
+        ReceiptError::Checkpoint(_) | ReceiptError::OtherOrigin => CheckName::CheckpointFormat,
+        _ => CheckName::ReceiptFormat,
+    };
+    let mut names = vec![
+        CheckName::ReceiptFormat,
+        CheckName::ReceiptEntry,
+        CheckName::ReceiptFields,
+        CheckName::ReceiptInclusion,
+        CheckName::CheckpointFormat,
+        CheckName::CheckpointSignatures,
+    ];
+    if policy.is_some_and(Policy::asks_for_witnesses) {
+        names.push(CheckName::CheckpointQuorum);
+    }
+    let check = |name| {
+        if name == failed {
+            Check::failed(name, error.code(), sentence(error))
+        } else {
+            Check::not_checked(name, "The receipt could not be read.")
+        }
+    };
+    names.into_iter().map(check).collect()
+}
+
+/// What a receipt that passes every check still leaves open.
+fn not_proved(policy: Option<&Policy>) -> Vec<&'static str> {
+    let mut open = vec![
+        "That what the model was told about the person was true.",
+        "That the decision was fair or lawful.",
+        "That other decisions were recorded: a receipt is about one.",
+    ];
+    open.extend(not_proved_by_checkpoint(policy));
+    open
+}
