@@ -59,6 +59,30 @@ pub const POLICY_ITEMS_MAX: usize = 64;
 /// Hashes of an inclusion or consistency proof: a tree of 2^63 leaves needs 63, a consistency proof one more.
 pub const PROOF_HASHES_MAX: usize = 64;
 
+/// Bytes past which a journal segment takes no further batch, unless configured otherwise.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The largest that may be configured.
+pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of a segment's header: 105 fixed, a hash for each of 63 bits of a tree size, a checksum.
+pub const SEGMENT_HEADER_BYTES_MAX: usize = 105 + 63 * 32 + 32;
+
+/// Bytes of a segment file: one batch may be larger than a segment, and each of its entries has 6 bytes of lengths.
+pub const SEGMENT_FILE_BYTES_MAX: u64 = SEGMENT_BYTES_MAX + 2 * BATCH_BYTES_MAX as u64;
+
+/// Bytes of committed batches that may wait to be applied; past it no further batch is cut.
+pub const UNAPPLIED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of a tile or entry bundle: 256 entries of 65,535 bytes, each after its length.
+pub const TILE_FILE_BYTES_MAX: u64 = 256 * (2 + u16::MAX as u64);
+
+/// How long after one publication the next may follow, in milliseconds, unless configured otherwise.
+pub const PUBLISH_INTERVAL_MS: u64 = 250;
+
+/// How long after the storage refused to take a file it is asked again, in milliseconds.
+pub const APPLY_RETRY_MS: u64 = 250;
+
 /// Bytes of a receipt file.
 pub const RECEIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
