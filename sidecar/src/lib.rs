@@ -3,5 +3,6 @@
 //! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
 
 pub mod keyring;
+pub mod driver;
 pub mod metrics;
 pub mod telemetry;
