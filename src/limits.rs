@@ -47,7 +47,7 @@ pub const SIGNATURES_MAX: usize = 32;
 /// Leaves of a tree. Go clients keep sizes in an `int64`, and arithmetic on indices below it cannot overflow a `u64`.
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
 
-/// Tiles one reader keeps. A proof reads at most 8 levels twice, so 64 tiles of 8 KiB (512 KiB) hold several proofs.
+/// Tiles one reader keeps. A proof reads at most 8 levels twice; 64 tiles with the nodes over them are 1 MiB.
 pub const CACHED_TILES_MAX: usize = 64;
 
 /// Bytes of a trust policy. Sixty-four ML-DSA-44 vkeys of about 1.9 kB for logs and as many for witnesses make 243 kB.

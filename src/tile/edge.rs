@@ -7,11 +7,11 @@
 //! Implements the writing side of C2SP tlog-tiles.
 
 use crate::code::Code;
-use crate::hash::{Hash, empty_root};
+use crate::hash::{Hash, empty_root, node_hash};
 use crate::limits::TREE_SIZE_MAX;
 use crate::merkle::TreeSize;
 use crate::merkle::range::CompactRange;
-use crate::tile::nodes::{read_hashes, subtree_root};
+use crate::tile::nodes::read_hashes;
 use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileError, TileKind, TilePath, TileSource};
 
 /// The partial hash tiles of a tree, one per level, and with them its root.
@@ -76,7 +76,7 @@ impl TileEdge {
             if tile.len() < usize::from(TILE_WIDTH) {
                 return;
             }
-            let Some(root) = subtree_root(tile) else {
+            let Some(root) = tile_root(tile, None) else {
                 return;
             };
             hashes >>= TILE_HEIGHT;
@@ -121,7 +121,7 @@ fn tile_root(tile: &[Hash], right: Option<Hash>) -> Option<Hash> {
     tile.iter().for_each(|hash| range.push(*hash));
     range.hashes().iter().rev().fold(right, |right, left| match right {
         None => Some(*left),
-        Some(right) => Some(crate::hash::node_hash(left, &right)),
+        Some(right) => Some(node_hash(left, &right)),
     })
 }
 

@@ -11,8 +11,9 @@ use core::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::code::Code;
-use crate::hash::{Hash, node_hash};
+use crate::hash::Hash;
 use crate::limits::CACHED_TILES_MAX;
+use crate::merkle::memory::MemoryNodes;
 use crate::merkle::{NodeSource, TreeSize};
 use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath, hashes_on};
 
@@ -41,8 +42,9 @@ impl<S: TileSource + ?Sized> TileSource for &S {
 pub struct TileNodes<'a, S> {
     tiles: &'a S,
     size: TreeSize,
-    /// Hashes of the tiles read so far, by level and index, no longer than `size` makes them.
-    cache: RefCell<BTreeMap<(u8, u64), Vec<Hash>>>,
+    /// The subtrees under the tiles read so far, by level and index, no wider than `size` makes the tile. The nodes
+    /// between two tile levels are computed once, when the tile is read, and then serve every proof.
+    cache: RefCell<BTreeMap<(u8, u64), MemoryNodes>>,
 }
 
 impl<'a, S: TileSource> TileNodes<'a, S> {
@@ -58,13 +60,6 @@ impl<'a, S: TileSource> TileNodes<'a, S> {
         self.size
     }
 
-    /// The root of the hashes at `offset..offset + width` in a tile; `width` is a power of two.
-    fn fold(&self, path: TilePath, level: u8, offset: usize, width: usize) -> Option<Hash> {
-        let cache = self.cache.borrow();
-        let hashes = cache.get(&(level, path.index()))?;
-        subtree_root(hashes.get(offset..offset.checked_add(width)?)?)
-    }
-
     /// Reads a tile into the cache unless it is there.
     fn load(&self, path: TilePath, level: u8) -> Result<(), TileError<S::Error>> {
         let key = (level, path.index());
@@ -76,7 +71,7 @@ impl<'a, S: TileSource> TileNodes<'a, S> {
         if cache.len() >= CACHED_TILES_MAX {
             cache.clear();
         }
-        cache.insert(key, hashes);
+        cache.insert(key, hashes.into_iter().collect());
         Ok(())
     }
 }
@@ -85,29 +80,26 @@ impl<S: TileSource> NodeSource for TileNodes<'_, S> {
     type Error = TileError<S::Error>;
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        let outside = TileError::OutOfTree { level, index, size: self.size };
+        let outside = || TileError::OutOfTree { level, index, size: self.size };
         let (tile_level, inner) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
-        let hashes = hashes_on(self.size, tile_level);
-        // The node spans `2^inner` hashes of one tile, because `inner` is below the tile's height.
-        let width = 1_u64 << inner;
-        let Some(first) = index
-            .checked_mul(width)
-            .filter(|first| first.checked_add(width).is_some_and(|end| end <= hashes))
-        else {
-            return Err(outside);
-        };
-        let tile_index = first / u64::from(TILE_WIDTH);
-        let tile_width = (hashes - tile_index * u64::from(TILE_WIDTH)).min(u64::from(TILE_WIDTH));
-        let Some(path) = u16::try_from(tile_width)
-            .ok()
-            .and_then(|width| TilePath::partial(TileKind::Hashes(tile_level), tile_index, width).ok())
-        else {
-            return Err(outside);
-        };
+        let path = tile_over(self.size, tile_level, inner, index).ok_or_else(outside)?;
         self.load(path, tile_level)?;
-        let offset = usize::try_from(first % u64::from(TILE_WIDTH)).unwrap_or(usize::MAX);
-        self.fold(path, tile_level, offset, 1 << inner).ok_or(outside)
+        let in_tile = index % (u64::from(TILE_WIDTH) >> inner);
+        let cache = self.cache.borrow();
+        let tile = cache.get(&(tile_level, path.index())).ok_or_else(outside)?;
+        tile.node(inner, in_tile).map_err(|_| outside())
     }
+}
+
+/// The tile that holds the node `inner` levels above tile level `level`; nothing if the tree does not have the node.
+fn tile_over(size: TreeSize, level: u8, inner: u8, index: u64) -> Option<TilePath> {
+    let width = u64::from(TILE_WIDTH);
+    let hashes = hashes_on(size, level);
+    // The node spans `2^inner` hashes, all in one tile, because `inner` is below the tile's height.
+    let end = index.checked_add(1)?.checked_mul(1 << inner).filter(|end| *end <= hashes)?;
+    let tile = (end - 1) / width;
+    let tile_width = u16::try_from((hashes - tile * width).min(width)).ok()?;
+    TilePath::partial(TileKind::Hashes(level), tile, tile_width).ok()
 }
 
 /// The hashes of a hash tile as wide as `path` says, from the full tile if the partial one cannot be read.
@@ -136,19 +128,6 @@ pub fn decode_hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
     let (hashes, rest) = bytes.as_chunks::<{ Hash::LEN }>();
     let fits = (1..=usize::from(TILE_WIDTH)).contains(&hashes.len());
     (rest.is_empty() && fits).then(|| hashes.iter().copied().map(Hash::from_bytes).collect())
-}
-
-/// The root over hashes whose number is a power of two; nothing for any other number.
-pub(super) fn subtree_root(hashes: &[Hash]) -> Option<Hash> {
-    if !hashes.len().is_power_of_two() {
-        return None;
-    }
-    let mut level = hashes.to_vec();
-    while level.len() > 1 {
-        let (pairs, _) = level.as_chunks::<2>();
-        level = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
-    }
-    level.pop()
 }
 
 /// Why a node could not be read from tiles.
