@@ -1,8 +1,8 @@
 //! XGBoost models, from the JSON file that `save_model("model.json")` writes, with the library's own bits.
 //!
 //! *Guarantees*: [`Model::margin`] equals `Booster.predict(output_margin=True)` and [`Model::probability`] equals
-//! `Booster.predict()` bit for bit, for the objectives of [`Objective`] and models of 1.0 to 3.x. What makes it so:
-//! thresholds and leaves are read from text straight to `f32` (through `f64` they would be rounded twice), the sum starts
+//! `Booster.predict()` of XGBoost 1.3 to 3.x bit for bit, for the objectives of [`Objective`] and files of 1.0 to 3.x.
+//! (Before 1.3 the library added the base margin last.) What makes it so: thresholds and leaves are read from text straight to `f32` (through `f64` they would be rounded twice), the sum starts
 //! at the base margin and takes the trees in order, `value < threshold` goes left, a missing value goes where the file
 //! says.
 //!

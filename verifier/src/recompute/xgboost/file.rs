@@ -135,13 +135,20 @@ fn base_margin_of(objective: Objective, text: &str) -> Result<f32, ModelError> {
     let score: f32 = inner.trim().parse().map_err(|_| malformed(PLACE.to_owned(), "is not a number"))?;
     match objective {
         _ if !score.is_finite() => Err(malformed(PLACE.to_owned(), "is not a finite number")),
-        Objective::Logistic if score <= 0.0 || score >= 1.0 => {
-            Err(malformed(PLACE.to_owned(), "is not a probability between 0 and 1, both excluded"))
+        Objective::Logistic if !(0.0..=1.0).contains(&score) => {
+            Err(malformed(PLACE.to_owned(), "is not a probability"))
         }
+        Objective::Logistic if !(SCORE_MIN..=1.0 - SCORE_MIN).contains(&score) => Err(unsupported(
+            "a base score within 1e-6 of 0 or 1, which versions of the library read differently,",
+            PLACE,
+        )),
         Objective::Logistic => Ok(logit(score)),
         Objective::SquaredError => Ok(score),
     }
 }
+
+/// Since 3.2 the library raises and lowers base scores to this distance from 0 and 1; before, it did not.
+const SCORE_MIN: f32 = 1e-6;
 
 fn trees_of(booster: &BoosterJson, feature_count: usize) -> Result<Vec<Tree>, ModelError> {
     const PLACE: &str = "learner.gradient_booster.model";

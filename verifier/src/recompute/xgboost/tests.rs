@@ -107,10 +107,12 @@ fn reads_the_base_score_of_every_version() {
 
 #[test]
 fn refuses_base_scores_that_are_no_probability() {
-    for text in ["[0E0]", "1E0", "-1", "NaN", "inf", "", "[]", "[5E-1", "half"] {
+    for text in ["[-1E-1]", "1.1E0", "-1", "NaN", "inf", "", "[]", "[5E-1", "half"] {
         assert_eq!(malformed_at(with("[5E-1]", text)), "learner.learner_model_param.base_score", "{text}");
     }
-    assert_eq!(unsupported_at(with("[5E-1]", "[5E-1,5E-1]")), "learner.learner_model_param.base_score");
+    for text in ["[5E-1,5E-1]", "[0E0]", "1E0", "9.9E-7", "9.999995E-1"] {
+        assert_eq!(unsupported_at(with("[5E-1]", text)), "learner.learner_model_param.base_score", "{text}");
+    }
 }
 
 #[test]

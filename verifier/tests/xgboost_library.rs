@@ -1,0 +1,131 @@
+//! The evaluator against the library itself: models of twenty shapes, trained and scored by XGBoost.
+//!
+//! Danger: a record is called tampered with because our sum differs in its last bit, or an edit passes because we
+//! compare within a tolerance. Expected: every margin and every prediction has the library's bits, for files of XGBoost
+//! 1.0 to 3.x; every model that we do not reproduce is refused, and the refusal says what it is.
+//!
+//! Files of older versions are kept under `vectors/xgboost/` (written by `xgboost/versions.py`). The models of the present
+//! version are trained anew by `xgboost/models.py`, in the environment that `scripts/py-env` makes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ledgerstone_verifier::recompute::xgboost::{Model, ModelError};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Rows, margins and predictions as the library gave them.
+struct Answers {
+    columns: usize,
+    rows: Vec<f32>,
+    margins: Vec<f32>,
+    predictions: Vec<f32>,
+}
+
+impl Answers {
+    fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let words: Vec<u32> =
+            bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
+        let (count, columns) = (words[0] as usize, words[1] as usize);
+        let floats: Vec<f32> = words[2..].iter().map(|word| f32::from_bits(*word)).collect();
+        assert_eq!(floats.len(), count * (columns + 2), "{}", path.display());
+        let (rows, answers) = floats.split_at(count * columns);
+        let (margins, predictions) = answers.split_at(count);
+        Self { columns, rows: rows.to_vec(), margins: margins.to_vec(), predictions: predictions.to_vec() }
+    }
+}
+
+/// Compares every margin and prediction of a model file with the answers beside it; gives the number of rows.
+fn compare(model_file: &Path) -> usize {
+    let name = model_file.file_stem().unwrap().to_str().unwrap();
+    let model = Model::parse(&std::fs::read(model_file).unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let answers = Answers::read(&model_file.with_extension("bits"));
+    assert_eq!(model.feature_count(), answers.columns, "{name}");
+    let expected = answers.margins.iter().zip(&answers.predictions);
+    for (number, (row, (margin, prediction))) in
+        answers.rows.chunks_exact(answers.columns).zip(expected).enumerate()
+    {
+        let ours = model.margin(row).unwrap();
+        assert_eq!(ours.to_bits(), margin.to_bits(), "{name}, row {number}: {ours} and {margin}");
+        let ours = model.probability(ours);
+        assert_eq!(ours.to_bits(), prediction.to_bits(), "{name}, row {number}: {ours} and {prediction}");
+    }
+    answers.margins.len()
+}
+
+fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| extensions.contains(&path.extension().and_then(|end| end.to_str()).unwrap_or("")))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn files_of_every_major_version_give_the_bits_of_their_library() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/xgboost");
+    let models = files(&directory, &["json"]);
+    assert_eq!(models.len(), 12, "two models of each of six versions");
+    let rows: usize = models.iter().map(|model| compare(model)).sum();
+    println!("{rows} rows of {} models bit-equal", models.len());
+}
+
+#[test]
+fn models_of_every_shape_give_the_bits_of_the_library() {
+    let Some(directory) = trained_models() else { return };
+    let models = files(&directory, &["json"]);
+    assert_eq!(models.len(), 20);
+    let rows: usize = models.iter().map(|model| compare(model)).sum();
+    println!("{rows} rows of {} models bit-equal", models.len());
+
+    let refused = files(&directory.join("refused"), &["json", "ubj"]);
+    assert_eq!(refused.len(), 11);
+    for file in refused {
+        match Model::parse(&std::fs::read(&file).unwrap()) {
+            Err(ModelError::Unsupported { .. }) => {}
+            other => panic!("{}: expected a refusal, got {other:?}", file.display()),
+        }
+    }
+}
+
+/// Trains the models; `None` where Python or the packages are missing and nobody insists.
+fn trained_models() -> Option<PathBuf> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("xgboost-models");
+    let _ = std::fs::remove_dir_all(&directory);
+    let result = python().and_then(|python| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/xgboost/models.py");
+        let status = Command::new(python).arg(script).arg(&directory).status();
+        if status.is_ok_and(|status| status.success()) {
+            Ok(())
+        } else {
+            Err("xgboost/models.py failed".to_owned())
+        }
+    });
+    match result {
+        Ok(()) => Some(directory),
+        Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
+        Err(problem) => {
+            println!("skipped: 20 models trained by the library, because {problem}");
+            None
+        }
+    }
+}
+
+fn python() -> Result<PathBuf, String> {
+    let requirements = repository().join("examples/lending/requirements.txt");
+    let output = Command::new(repository().join("scripts/py-env"))
+        .arg(requirements)
+        .output()
+        .map_err(|error| format!("scripts/py-env does not run: {error}"))?;
+    if output.status.success() {
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    } else {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("scripts/py-env failed: {}", said.lines().last().unwrap_or("no word of it")))
+    }
+}
