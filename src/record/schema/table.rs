@@ -4,7 +4,7 @@ use super::super::FieldPath;
 use super::{PathSpec, Shape};
 
 /// See [`super::PATHS`].
-pub(super) const PATHS: [PathSpec; 110] = [
+pub(super) const PATHS: [PathSpec; 129] = [
     spec("decision/id", Shape::Text),
     spec("decision/schema", Shape::Int),
     spec("decision/tenant", Shape::Text),
@@ -12,6 +12,8 @@ pub(super) const PATHS: [PathSpec; 110] = [
     spec("decision/route", Shape::Text),
     spec("decision/mode", Shape::Text),
     spec("decision/subject", Shape::Text),
+    spec("decision/subject/[n]", Shape::Text),
+    spec("decision/request_id", Shape::Text),
     spec("time/received", Shape::Int),
     spec("time/model_started", Shape::Int),
     spec("time/model_ended", Shape::Int),
@@ -26,6 +28,7 @@ pub(super) const PATHS: [PathSpec; 110] = [
     spec("caller/on_behalf_of", Shape::Text),
     spec("caller/address", Shape::Text),
     spec("model/name", Shape::Text),
+    spec("model/title", Shape::Text),
     spec("model/version", Shape::Text),
     spec("model/version_requested", Shape::Text),
     spec("model/digest", Shape::Digest),
@@ -56,25 +59,35 @@ pub(super) const PATHS: [PathSpec; 110] = [
     spec("reference/[n]/digest", Shape::Digest),
     spec("input/observed", Shape::Text),
     spec("input/raw_digest", Shape::Digest),
+    spec("input/compression", Shape::Text),
+    spec("input/carried_digest", Shape::Digest),
+    spec("input/error", Shape::Text),
     spec("input/tensor/<name>/dtype", Shape::Text),
     spec("input/tensor/<name>/shape", Shape::Ints),
     spec("input/tensor/<name>/digest", Shape::Digest),
     spec("input/feature/<name>", Shape::Any),
+    spec("input/feature/<name>/[n]", Shape::Any),
     spec("input/prompt/[n]", Shape::Text),
     spec("input/attachment/[n]", Shape::Digest),
     spec("output/raw_digest", Shape::Digest),
+    spec("output/compression", Shape::Text),
+    spec("output/carried_digest", Shape::Digest),
     spec("output/tensor/<name>/dtype", Shape::Text),
     spec("output/tensor/<name>/shape", Shape::Ints),
     spec("output/tensor/<name>/digest", Shape::Digest),
     spec("output/score/<name>", Shape::Float),
+    spec("output/score/<name>/[n]", Shape::Float),
     spec("output/label", Shape::Text),
+    spec("output/label/[n]", Shape::Text),
     spec("output/text", Shape::Text),
     spec("output/finish_reason", Shape::Text),
     spec("output/chunks", Shape::Int),
     spec("output/truncated", Shape::Bool),
     spec("output/error", Shape::Text),
     spec("outcome/action", Shape::Text),
+    spec("outcome/action/[n]", Shape::Text),
     spec("outcome/adverse", Shape::Bool),
+    spec("outcome/adverse/[n]", Shape::Bool),
     spec("outcome/amount", Shape::Any),
     spec("outcome/effective_at", Shape::Int),
     spec("outcome/set_by", Shape::Text),
@@ -82,10 +95,15 @@ pub(super) const PATHS: [PathSpec; 110] = [
     spec("explanation/version", Shape::Text),
     spec("explanation/baseline_digest", Shape::Digest),
     spec("explanation/reason/[n]/code", Shape::Text),
+    spec("explanation/reason/[n]/code/[n]", Shape::Text),
     spec("explanation/reason/[n]/text", Shape::Text),
+    spec("explanation/reason/[n]/text/[n]", Shape::Text),
     spec("explanation/reason/[n]/feature", Shape::Text),
+    spec("explanation/reason/[n]/feature/[n]", Shape::Text),
     spec("explanation/reason/[n]/contribution", Shape::Float),
+    spec("explanation/reason/[n]/contribution/[n]", Shape::Float),
     spec("explanation/reason/[n]/direction", Shape::Text),
+    spec("explanation/reason/[n]/direction/[n]", Shape::Text),
     spec("explanation/counterfactual/[n]", Shape::Any),
     spec("review/[n]/reviewer", Shape::Text),
     spec("review/[n]/role", Shape::Text),
@@ -115,6 +133,7 @@ pub(super) const PATHS: [PathSpec; 110] = [
     spec("delivery/queue_ms", Shape::Int),
     spec("delivery/upstream_status", Shape::Int),
     spec("delivery/gap", Shape::Bool),
+    spec("delivery/caller_gone", Shape::Bool),
 ];
 
 const fn spec(pattern: &'static str, shape: Shape) -> PathSpec {
@@ -135,6 +154,8 @@ pub const DECISION_ROUTE: FieldPath = FieldPath::known("decision/route");
 pub const DECISION_MODE: FieldPath = FieldPath::known("decision/mode");
 /// `decision/subject`: reference to the person, as the caller gave it.
 pub const DECISION_SUBJECT: FieldPath = FieldPath::known("decision/subject");
+/// `decision/request_id`: id that the caller gave the request.
+pub const DECISION_REQUEST_ID: FieldPath = FieldPath::known("decision/request_id");
 /// `time/received`: when the request was seen.
 pub const TIME_RECEIVED: FieldPath = FieldPath::known("time/received");
 /// `time/model_started`: when it was handed to the model.
@@ -163,6 +184,8 @@ pub const CALLER_ON_BEHALF_OF: FieldPath = FieldPath::known("caller/on_behalf_of
 pub const CALLER_ADDRESS: FieldPath = FieldPath::known("caller/address");
 /// `model/name`: name the request asked for.
 pub const MODEL_NAME: FieldPath = FieldPath::known("model/name");
+/// `model/title`: official name, as the configuration gives it.
+pub const MODEL_TITLE: FieldPath = FieldPath::known("model/title");
 /// `model/version`: version that the response named.
 pub const MODEL_VERSION: FieldPath = FieldPath::known("model/version");
 /// `model/version_requested`: version that the request named.
@@ -215,10 +238,20 @@ pub const EXECUTION_LIBM: FieldPath = FieldPath::known("execution/libm");
 pub const EXECUTION_FINGERPRINT: FieldPath = FieldPath::known("execution/fingerprint");
 /// `input/observed`: `true`, `false` or `partial`.
 pub const INPUT_OBSERVED: FieldPath = FieldPath::known("input/observed");
-/// `input/raw_digest`: SHA-256 of the request as it was on the wire.
+/// `input/raw_digest`: SHA-256 of the request's message as it was on the wire, decompressed where it was compressed.
 pub const INPUT_RAW_DIGEST: FieldPath = FieldPath::known("input/raw_digest");
-/// `output/raw_digest`: SHA-256 of the response as it was on the wire.
+/// `input/compression`: how the wire compressed the request.
+pub const INPUT_COMPRESSION: FieldPath = FieldPath::known("input/compression");
+/// `input/carried_digest`: SHA-256 of the request's message as it was carried, compressed.
+pub const INPUT_CARRIED_DIGEST: FieldPath = FieldPath::known("input/carried_digest");
+/// `input/error`: what of the request could not be read or mapped.
+pub const INPUT_ERROR: FieldPath = FieldPath::known("input/error");
+/// `output/raw_digest`: SHA-256 of the response's message as it was on the wire, decompressed where it was compressed.
 pub const OUTPUT_RAW_DIGEST: FieldPath = FieldPath::known("output/raw_digest");
+/// `output/compression`: how the wire compressed the response.
+pub const OUTPUT_COMPRESSION: FieldPath = FieldPath::known("output/compression");
+/// `output/carried_digest`: SHA-256 of the response's message as it was carried, compressed.
+pub const OUTPUT_CARRIED_DIGEST: FieldPath = FieldPath::known("output/carried_digest");
 /// `output/label`: label of the outcome.
 pub const OUTPUT_LABEL: FieldPath = FieldPath::known("output/label");
 /// `output/text`: text that was generated.
@@ -267,3 +300,5 @@ pub const DELIVERY_QUEUE_MS: FieldPath = FieldPath::known("delivery/queue_ms");
 pub const DELIVERY_UPSTREAM_STATUS: FieldPath = FieldPath::known("delivery/upstream_status");
 /// `delivery/gap`: whether a gap entry stands for it.
 pub const DELIVERY_GAP: FieldPath = FieldPath::known("delivery/gap");
+/// `delivery/caller_gone`: the caller was gone before the answer could be released.
+pub const DELIVERY_CALLER_GONE: FieldPath = FieldPath::known("delivery/caller_gone");
