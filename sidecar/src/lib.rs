@@ -2,7 +2,10 @@
 //!
 //! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
 
+pub mod intercept;
 pub mod keyring;
 pub mod driver;
 pub mod metrics;
+pub mod seal;
 pub mod telemetry;
+pub mod upstream;

@@ -1,0 +1,25 @@
+//! Between the caller and the model server: every call passes, every decision is recorded before its answer.
+//!
+//! [`service`] is what callers see; [`recorder`] makes the record; [`session`] numbers what was seen; [`route`] says what
+//! the traffic means. The rest reads bytes for them: `frame` and `oip` the wire, `asked` and `answered` the two sides of
+//! a call, `fields` the record.
+
+mod answered;
+pub mod append;
+mod asked;
+pub(crate) mod body;
+mod fields;
+mod frame;
+mod metadata;
+mod oip;
+pub mod recorder;
+pub mod route;
+pub mod service;
+pub mod session;
+
+pub use append::{Append, AppendFault, Appending};
+pub use metadata::{DECISION_ID, LEAF_INDEX, ORIGIN};
+pub use recorder::Recorder;
+pub use route::{RouteConfig, RouteError, Routes};
+pub use service::{Intercept, Limits};
+pub use session::{Session, SessionError, SessionOptions};

@@ -1,0 +1,243 @@
+//! Makes a record of one decision, seals it and has its entry in the log before anyone may see the answer.
+//!
+//! Guarantees (INV-9): a [`Recorded`] exists only after the log returned the entry's leaf index, and only a [`Recorded`]
+//! lets an answer go. A decision whose fields cannot be mapped is recorded by its digests. Nothing personal reaches the
+//! entry (INV-8): it holds ids, digests and a status code.
+//! Does not do: talking to the caller or the model server.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode, SealedRef};
+use ledgerstone::hash::Hash;
+use ledgerstone::limits::SEALED_BYTES_MAX;
+use ledgerstone::merkle::LeafIndex;
+use ledgerstone::record::{RecordError, RecordSecret};
+use ledgerstone::time::UnixMillis;
+use zeroize::Zeroizing;
+
+use super::answered::Answered;
+use super::append::AppendFault;
+use super::asked::Asked;
+use super::fields::{self, Facts, FieldsError, Times};
+use super::route::{RawConfig, Route, Routes};
+use super::session::{Seen, Session};
+use crate::keyring::KeyProvider;
+use crate::metrics::Metrics;
+use crate::seal::{self, SealError, SealedContent};
+
+/// Bytes of request and response up to which a record is made on the thread that serves the call: hashing and sealing
+/// them takes about 100 microseconds. Larger ones go to a thread that may block.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of request and response that a sealed record keeps: the other half is for fields, which repeat the request at most.
+const RAW_BYTES_MAX: usize = SEALED_BYTES_MAX / 2;
+
+/// Records decisions. Clones stand for the same one.
+#[derive(Clone)]
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    session: Arc<Session>,
+    keys: Arc<dyn KeyProvider>,
+    routes: Routes,
+    origin: String,
+    metrics: Metrics,
+}
+
+/// One decision, ready to be recorded.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) id: DecisionId,
+    pub(crate) route: Arc<Route>,
+    pub(crate) caller: Option<IpAddr>,
+    pub(crate) subject_header: Option<String>,
+    pub(crate) caller_gone: bool,
+    pub(crate) times: Times,
+    pub(crate) asked: Asked,
+    pub(crate) answered: Answered,
+}
+
+/// A decision whose entry is in the log. Its answer may go.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) id: DecisionId,
+    pub(crate) index: LeafIndex,
+}
+
+impl Recorder {
+    /// Records into the log of `session`, under keys of `keys`, as `routes` say. `origin` is the log's.
+    #[must_use]
+    pub fn new(
+        session: Arc<Session>,
+        keys: Arc<dyn KeyProvider>,
+        routes: Routes,
+        origin: &str,
+        metrics: Metrics,
+    ) -> Self {
+        Self(Arc::new(Inner { session, keys, routes, origin: origin.to_owned(), metrics }))
+    }
+
+    /// The session that numbers the decisions.
+    #[must_use]
+    pub fn session(&self) -> &Arc<Session> {
+        &self.0.session
+    }
+
+    /// The routes in force.
+    #[must_use]
+    pub fn routes(&self) -> &Routes {
+        &self.0.routes
+    }
+
+    pub(crate) fn origin(&self) -> &str {
+        &self.0.origin
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Records one decision and returns once its entry is durable.
+    pub(crate) async fn record(&self, seen: Seen, case: Case) -> Result<Recorded, NotRecorded> {
+        let id = case.id;
+        let code = case.answered.code;
+        let route = Arc::clone(&case.route);
+        let (entry, sealed) = self.prepare(seen.sequence(), case).await?;
+        let handed_over = Instant::now();
+        let index = seen.append(entry, Some(sealed)).await?;
+        self.0.metrics.append(handed_over.elapsed());
+        self.0.metrics.decision(route.name(), code);
+        tracing::debug!(decision = %id, leaf_index = index.get(), route = route.name(), "recorded");
+        Ok(Recorded { id, index })
+    }
+
+    async fn prepare(&self, sequence: u64, case: Case) -> Result<(Entry, Bytes), NotRecorded> {
+        if case.asked.body.len() + case.answered.body.len() <= INLINE_BYTES_MAX {
+            return self.0.prepare(sequence, &case);
+        }
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || inner.prepare(sequence, &case))
+            .await
+            .unwrap_or(Err(NotRecorded::Panicked))
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("session", &self.0.session).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The entry of `case` and its sealed record.
+    fn prepare(&self, sequence: u64, case: &Case) -> Result<(Entry, Bytes), NotRecorded> {
+        let raw = Raw::of(case);
+        let id = case.id.to_string();
+        let facts = Facts {
+            id: &id,
+            route: &case.route,
+            caller: case.caller,
+            subject_header: case.subject_header.as_deref(),
+            caller_gone: case.caller_gone,
+            times: case.times,
+            asked: &case.asked,
+            answered: &case.answered,
+            key: self.keys.key_id().as_str(),
+            raw_too_large: matches!(raw, Raw::TooLarge),
+        };
+        let record = fields::record(&facts).or_else(|error| fields::minimal(&facts, &error))?;
+        let secret = RecordSecret::from_bytes(*random()?);
+        let commitment = record.commit(&secret).commitment();
+        let (request, response) = raw.kept();
+        let content = SealedContent { secret, record, request, response };
+        let sealed = seal::seal(self.keys.as_ref(), &case.id, &content)?;
+        let details = DecisionDetails { status: i32::from(case.answered.code).unsigned_abs() };
+        let session = &self.session;
+        let mut entry =
+            Entry::decision(session.writer().clone(), session.id(), sequence, case.id, commitment, details);
+        entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: sealed.len() as u64 });
+        entry.model = case.route.model_digest();
+        entry.policy = Some(case.route.policy_digest());
+        entry.mode = Some(Mode::Strict);
+        Ok((entry, sealed.into()))
+    }
+}
+
+/// The wire's bytes that go into the sealed record.
+enum Raw {
+    Kept { request: Option<Bytes>, response: Option<Bytes> },
+    Left,
+    TooLarge,
+}
+
+impl Raw {
+    fn of(case: &Case) -> Self {
+        if case.route.config().raw == RawConfig::Digest || case.route.has_masks() {
+            return Self::Left;
+        }
+        let message = |message: Option<&super::frame::Message>, body: &Bytes| {
+            let bytes = message.map_or(body, |message| &message.bytes);
+            (!bytes.is_empty()).then(|| bytes.clone())
+        };
+        let request = message(case.asked.message.as_ref(), &case.asked.body);
+        let response = message(case.answered.message.as_ref(), &case.answered.body);
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        if length(&request) + length(&response) > RAW_BYTES_MAX {
+            return Self::TooLarge;
+        }
+        Self::Kept { request, response }
+    }
+
+    fn kept(self) -> (Option<Bytes>, Option<Bytes>) {
+        match self {
+            Self::Kept { request, response } => (request, response),
+            Self::Left | Self::TooLarge => (None, None),
+        }
+    }
+}
+
+/// A fresh decision id: UUIDv7 (RFC 9562, section 5.7) of `now`, the rest random.
+pub(crate) fn decision_id(now: UnixMillis) -> Result<DecisionId, NotRecorded> {
+    let random = random::<10>()?;
+    let uuid = uuid::Builder::from_unix_timestamp_millis(now.get(), &random).into_uuid();
+    Ok(DecisionId::from_bytes(uuid.into_bytes()))
+}
+
+/// The time, as the operating system tells it; a clock before 1970 reads as 1970.
+pub(crate) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NotRecorded> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|_| NotRecorded::Seal(SealError::NoRandomness))?;
+    Ok(bytes)
+}
+
+/// Why a decision has no record. Its answer stays here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRecorded {
+    /// Not even the digests make a record.
+    #[error("the record cannot be made: {0}")]
+    Fields(#[from] FieldsError),
+    /// No keys or no randomness.
+    #[error("the record cannot be sealed: {0}")]
+    Seal(#[from] SealError),
+    /// The log did not take it.
+    #[error("the record is not in the log: {0}")]
+    Log(#[from] AppendFault),
+    /// A defect.
+    #[error("the record cannot be made because of a defect; report it")]
+    Panicked,
+}
+
+impl From<RecordError> for NotRecorded {
+    fn from(error: RecordError) -> Self {
+        Self::Fields(error.into())
+    }
+}

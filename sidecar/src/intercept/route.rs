@@ -1,0 +1,192 @@
+//! What the traffic of one model means: which tensor holds the features, the score, the label, and whose decision it is.
+//!
+//! Guarantees: a [`Route`] that exists is consistent: its labels lead to actions, its adverse labels exist, no earlier
+//! route hides it, and its model file was readable when it was built. Unknown keys are refused.
+//! Does not do: looking at traffic (`fields` does), serving receipts (it only says which fields one may show).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ledgerstone::hash::Hash;
+use ledgerstone::record::{FieldPath, PathPattern};
+use serde::Serialize as _;
+
+pub use self::config::{
+    Action, ExplanationConfig, FeaturesConfig, LabelConfig, MaskConfig, MatchConfig, ModelConfig, RawConfig,
+    ReceiptConfig, RouteConfig, ScoreConfig, SubjectSource, ThresholdConfig,
+};
+pub use self::error::RouteError;
+pub use self::glob::Glob;
+
+mod config;
+mod error;
+mod glob;
+mod validate;
+
+/// The one method whose decisions are recorded field by field.
+pub const MODEL_INFER: &str = "inference.GRPCInferenceService/ModelInfer";
+
+/// Name of the built-in route for models that no configured route matches.
+pub const UNROUTED: &str = "unrouted";
+
+/// Fields that a receipt shows unless the route says otherwise: everything about the decision, nothing of its input.
+pub const DISCLOSE_DEFAULT: [&str; 8] = [
+    "decision/*",
+    "time/*",
+    "model/*",
+    "output/*",
+    "outcome/*",
+    "explanation/*",
+    "notice/*",
+    "delivery/mode",
+];
+
+/// One validated route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    config: RouteConfig,
+    model: Glob,
+    masks: Vec<(PathPattern, String)>,
+    disclose: Vec<PathPattern>,
+    model_digest: Option<Hash>,
+    policy_digest: Hash,
+}
+
+impl Route {
+    /// The configuration that this route was built from.
+    #[must_use]
+    pub fn config(&self) -> &RouteConfig {
+        &self.config
+    }
+
+    /// The route's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// SHA-256 of the model file, where the configuration names the file or the digest.
+    #[must_use]
+    pub fn model_digest(&self) -> Option<Hash> {
+        self.model_digest
+    }
+
+    /// SHA-256 of the route as JSON: which mapping, threshold and labels were in force. Entries carry it.
+    #[must_use]
+    pub fn policy_digest(&self) -> Hash {
+        self.policy_digest
+    }
+
+    /// Whether calls for `model` belong to this route.
+    #[must_use]
+    pub fn matches(&self, model: &str) -> bool {
+        self.model.matches(model)
+    }
+
+    /// Whether a receipt may show the field at `path`.
+    #[must_use]
+    pub fn discloses(&self, path: &FieldPath) -> bool {
+        self.disclose.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// Why the field at `path` must not be recorded, if it must not.
+    #[must_use]
+    pub fn masked(&self, path: &FieldPath) -> Option<&str> {
+        self.masks.iter().find(|(pattern, _)| pattern.matches(path)).map(|(_, reason)| reason.as_str())
+    }
+
+    /// Whether any field of this route is masked.
+    #[must_use]
+    pub fn has_masks(&self) -> bool {
+        !self.masks.is_empty()
+    }
+
+    /// What a label leads to.
+    pub(crate) fn action(&self, label: &str) -> Action {
+        self.config.actions.get(label).copied().or_else(|| Action::parse(label)).unwrap_or(Action::Score)
+    }
+
+    /// Whether a label is against the person concerned.
+    pub(crate) fn is_adverse(&self, label: &str) -> bool {
+        self.config.adverse.iter().any(|adverse| adverse == label)
+    }
+}
+
+/// All routes, in the order of the configuration.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    routes: Vec<Arc<Route>>,
+    unrouted: Arc<Route>,
+}
+
+impl Routes {
+    /// Validates the routes and reads the model files they name. Relative paths are taken from `base`.
+    ///
+    /// # Errors
+    /// [`RouteError`] names the route and what to change.
+    pub fn build(configs: &[RouteConfig], base: &std::path::Path) -> Result<Self, RouteError> {
+        validate::names(configs)?;
+        validate::reachable(configs)?;
+        let routes =
+            configs.iter().map(|config| build(config, base).map(Arc::new)).collect::<Result<_, _>>()?;
+        let unrouted = Arc::new(build(&RouteConfig::named(UNROUTED), base)?);
+        Ok(Self { routes, unrouted })
+    }
+
+    /// The first route that matches `model`, or the built-in one that records tensors by digest only: traffic that no
+    /// route describes is recorded all the same.
+    #[must_use]
+    pub fn for_model(&self, model: &str) -> &Arc<Route> {
+        self.routes.iter().find(|route| route.matches(model)).unwrap_or(&self.unrouted)
+    }
+
+    /// The route named `name`, the built-in one included.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().chain([&self.unrouted]).find(|route| route.name() == name)
+    }
+}
+
+fn build(config: &RouteConfig, base: &std::path::Path) -> Result<Route, RouteError> {
+    validate::route(config)?;
+    let model_digest = model_digest(config, base)?;
+    let disclose = match &config.receipt.disclose {
+        Some(patterns) => validate::disclose(config, patterns.iter().map(String::as_str))?,
+        None => validate::disclose(config, DISCLOSE_DEFAULT.into_iter())?,
+    };
+    Ok(Route {
+        model: Glob::new(&config.matches.model),
+        masks: validate::masks(config)?,
+        disclose,
+        model_digest,
+        policy_digest: policy_digest(config)?,
+        config: config.clone(),
+    })
+}
+
+fn policy_digest(config: &RouteConfig) -> Result<Hash, RouteError> {
+    let mut json = Vec::new();
+    config
+        .serialize(&mut serde_json::Serializer::new(&mut json))
+        .map_err(|_| RouteError::PathNotText { route: config.name.clone() })?;
+    Ok(Hash::of(&json))
+}
+
+fn model_digest(config: &RouteConfig, base: &std::path::Path) -> Result<Option<Hash>, RouteError> {
+    if let Some(digest) = &config.model.digest {
+        return validate::digest(&config.name, digest).map(Some);
+    }
+    let Some(file) = &config.model.file else {
+        return Ok(None);
+    };
+    let path: PathBuf = base.join(file);
+    let bytes = std::fs::read(&path).map_err(|source| RouteError::ModelFile {
+        route: config.name.clone(),
+        path,
+        source,
+    })?;
+    Ok(Some(Hash::of(&bytes)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! The gRPC service that callers see: the model server's own, with a record behind every decision.
+//!
+//! Guarantees: what the caller sends reaches the model server byte for byte, and what the model server answers reaches
+//! the caller byte for byte, with three headers of ours; no answer to `ModelInfer` leaves before its entry is durable
+//! (INV-9); a caller that goes away takes no record with it; refusals and failures are recorded like answers.
+//! Does not do: streams of decisions (`ModelStreamInfer` is refused, and the refusal recorded); other services.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use ledgerstone::time::UnixMillis;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tower::Service;
+
+use super::answered::Answered;
+use super::asked::Asked;
+use super::body::{Relayed, Replay};
+use super::fields::Times;
+use super::frame::PREFIX_BYTES;
+use super::metadata;
+use super::recorder::{Case, NotRecorded, Recorded, Recorder, decision_id, now};
+use super::route::SubjectSource;
+use super::session::Seen;
+use crate::upstream::{Answer, CollectError, Upstream, collect};
+
+/// Full name of the service.
+const SERVICE: &str = "inference.GRPCInferenceService";
+
+const MODEL_INFER_PATH: &str = "/inference.GRPCInferenceService/ModelInfer";
+const MODEL_STREAM_INFER_PATH: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
+
+/// How much one sidecar takes on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request or response message, decompressed.
+    pub message_bytes_max: usize,
+    /// Calls that may be in flight; the next one is refused. With `message_bytes_max` this bounds the memory (INV-7).
+    pub in_flight_max: usize,
+    /// How long a caller may take to send its request.
+    pub request_body_timeout: Duration,
+}
+
+impl Default for Limits {
+    /// 16 MiB a message, 512 calls, 30 seconds.
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 16 * 1024 * 1024,
+            in_flight_max: 512,
+            request_body_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The service. Clones stand for the same one.
+#[derive(Clone)]
+pub struct Intercept(Arc<Inner>);
+
+struct Inner {
+    recorder: Recorder,
+    upstream: Upstream,
+    limits: Limits,
+    /// Decisions in flight.
+    decisions: Arc<Semaphore>,
+    /// Other calls in flight, apart from decisions: a flood of health checks must not keep decisions out.
+    relays: Arc<Semaphore>,
+}
+
+impl Intercept {
+    /// Stands in front of `upstream` and records through `recorder`.
+    #[must_use]
+    pub fn new(recorder: Recorder, upstream: Upstream, limits: Limits) -> Self {
+        let permits = limits.in_flight_max.min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Inner {
+            recorder,
+            upstream,
+            limits,
+            decisions: Arc::new(Semaphore::new(permits)),
+            relays: Arc::new(Semaphore::new(permits)),
+        }))
+    }
+}
+
+impl fmt::Debug for Intercept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intercept").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+impl NamedService for Intercept {
+    const NAME: &'static str = SERVICE;
+}
+
+impl Service<Request<Body>> for Intercept {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            Ok(match request.uri().path() {
+                MODEL_INFER_PATH => inner.decide(request, None).await,
+                MODEL_STREAM_INFER_PATH => {
+                    let text = "ModelStreamInfer is not passed on, because a stream of decisions cannot be recorded; \
+                                call ModelInfer";
+                    inner.decide(request, Some(Status::unimplemented(text))).await
+                }
+                _ => inner.relay(request).await,
+            })
+        })
+    }
+}
+
+/// What goes to the caller once the record is durable.
+enum Outgoing {
+    Answer(Answer),
+    Status(Status),
+}
+
+impl Inner {
+    /// Passes a call that is no decision.
+    async fn relay(&self, mut request: Request<Body>) -> Response<Body> {
+        let Ok(permit) = Arc::clone(&self.relays).try_acquire_owned() else {
+            return self.unrecorded(Status::resource_exhausted("too many calls in flight; try again"));
+        };
+        metadata::forwardable(request.headers_mut());
+        request.extensions_mut().clear();
+        match self.upstream.stream(request).await {
+            Ok(mut response) => {
+                metadata::forwardable(response.headers_mut());
+                response.map(|body| Body::new(Relayed::new(body, permit)))
+            }
+            Err(fault) => fault.status().into_http(),
+        }
+    }
+
+    /// Has a decision made and recorded. The work is a task of its own: the caller may go away, the record may not.
+    async fn decide(self: Arc<Self>, request: Request<Body>, refusal: Option<Status>) -> Response<Body> {
+        let Ok(permit) = Arc::clone(&self.decisions).try_acquire_owned() else {
+            self.recorder.session().turn_away();
+            return self.unrecorded(Status::resource_exhausted("too many decisions in flight; try again"));
+        };
+        let seen = match self.recorder.session().see() {
+            Ok(seen) => seen,
+            Err(error) => return self.unrecorded(Status::unavailable(error.to_string())),
+        };
+        let (release, released) = oneshot::channel();
+        let inner = Arc::clone(&self);
+        tokio::spawn(async move {
+            let counted = inner.recorder.metrics().in_flight();
+            let response = inner.run(seen, request, refusal, permit, &release).await;
+            drop(counted);
+            // An error says that the caller is gone; the record is made all the same.
+            let _ = release.send(response);
+        });
+        released.await.unwrap_or_else(|_| {
+            self.unrecorded(Status::internal("the decision was not recorded because of a defect; report it"))
+        })
+    }
+
+    async fn run(
+        &self,
+        seen: Seen,
+        request: Request<Body>,
+        refusal: Option<Status>,
+        permit: OwnedSemaphorePermit,
+        release: &oneshot::Sender<Response<Body>>,
+    ) -> Response<Body> {
+        let received = now();
+        let (parts, body) = request.into_parts();
+        let id = match decision_id(received) {
+            Ok(id) => id,
+            Err(error) => return self.withheld(&error),
+        };
+        let (asked, refusal) = match refusal {
+            Some(refusal) => (Asked::incomplete("the request was not read"), Some(refusal)),
+            None => self.ask(&parts.headers, body).await,
+        };
+        let route = Arc::clone(self.recorder.routes().for_model(asked.model()));
+        let refusal = refusal.or_else(|| asked.check_rows(&route).err());
+        let caller = caller(&parts.extensions);
+        let subject_header = subject_header(&parts.headers, route.config().subject.as_ref());
+        let (outgoing, answered, model) = match refusal {
+            Some(status) => (Outgoing::Status(status.clone()), Answered::refused(&status), None),
+            None => self.answer(parts, &asked).await,
+        };
+        let times = Times { received, model, decided: now() };
+        let caller_gone = release.is_closed();
+        let case = Case { id, route, caller, subject_header, caller_gone, times, asked, answered };
+        match self.recorder.record(seen, case).await {
+            Ok(recorded) => self.release(outgoing, &recorded, permit),
+            Err(error) => self.withheld(&error),
+        }
+    }
+
+    /// Reads the request.
+    async fn ask(&self, headers: &HeaderMap, body: Body) -> (Asked, Option<Status>) {
+        let max = self.limits.message_bytes_max;
+        let whole = collect(body, max.saturating_add(PREFIX_BYTES));
+        let refuse = |status: Status| (Asked::incomplete(status.message()), Some(status));
+        match tokio::time::timeout(self.limits.request_body_timeout, whole).await {
+            Ok(Ok((body, _))) => {
+                let encoding = headers.get("grpc-encoding").and_then(|value| value.to_str().ok());
+                Asked::read(body, encoding, max)
+            }
+            Ok(Err(CollectError::TooLarge)) => refuse(Status::resource_exhausted(format!(
+                "the request is larger than {max} bytes; send less, or raise limits.message_bytes_max"
+            ))),
+            Ok(Err(CollectError::Broken)) => {
+                refuse(Status::cancelled("the caller ended the call before its request was complete"))
+            }
+            Err(_) => refuse(Status::deadline_exceeded("the request did not arrive in time")),
+        }
+    }
+
+    /// Has the model server answer.
+    async fn answer(
+        &self,
+        mut head: http::request::Parts,
+        asked: &Asked,
+    ) -> (Outgoing, Answered, Option<(UnixMillis, UnixMillis)>) {
+        metadata::forwardable(&mut head.headers);
+        head.extensions.clear();
+        let max = self.limits.message_bytes_max;
+        let started = now();
+        let answer = self.upstream.unary(head, asked.body.clone(), max.saturating_add(PREFIX_BYTES)).await;
+        let model = Some((started, now()));
+        match answer {
+            Ok(answer) => {
+                let answered = Answered::read(&answer, max);
+                (Outgoing::Answer(answer), answered, model)
+            }
+            Err(fault) => (Outgoing::Status(fault.status()), Answered::failed(&fault), model),
+        }
+    }
+
+    /// Lets an answer go: only a [`Recorded`] can (INV-9).
+    fn release(
+        &self,
+        outgoing: Outgoing,
+        recorded: &Recorded,
+        permit: OwnedSemaphorePermit,
+    ) -> Response<Body> {
+        let mut response = match outgoing {
+            Outgoing::Status(status) => status.into_http(),
+            Outgoing::Answer(Answer { mut head, body, mut trailers }) => {
+                metadata::forwardable(&mut head.headers);
+                trailers.as_mut().map(metadata::forwardable);
+                Response::from_parts(head, Body::new(Replay::new(body, trailers).holding(permit)))
+            }
+        };
+        let headers = response.headers_mut();
+        metadata::set(headers, metadata::DECISION_ID, &recorded.id.to_string());
+        metadata::set(headers, metadata::LEAF_INDEX, &recorded.index.get().to_string());
+        metadata::set(headers, metadata::ORIGIN, self.recorder.origin());
+        response
+    }
+
+    /// Keeps an answer back whose record is not in the log.
+    fn withheld(&self, error: &NotRecorded) -> Response<Body> {
+        tracing::error!(%error, "an answer is withheld because its record is not in the log");
+        self.unrecorded(Status::unavailable(
+            "the decision could not be recorded, so its answer is not released; try again",
+        ))
+    }
+
+    /// An answer of ours about a call that has no entry.
+    fn unrecorded(&self, status: Status) -> Response<Body> {
+        let mut response = status.into_http();
+        metadata::set(response.headers_mut(), metadata::ORIGIN, self.recorder.origin());
+        response
+    }
+}
+
+/// Where a call came from, if the transport knows.
+fn caller(extensions: &http::Extensions) -> Option<IpAddr> {
+    let plain = extensions.get::<TcpConnectInfo>();
+    let secure = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
+    plain.or_else(secure)?.remote_addr().map(|address| address.ip())
+}
+
+fn subject_header(headers: &HeaderMap, subject: Option<&SubjectSource>) -> Option<String> {
+    let Some(SubjectSource::Metadata(name)) = subject else {
+        return None;
+    };
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}

@@ -1,0 +1,291 @@
+//! A record under lock: its fields, its secret and the wire's bytes, encrypted for whoever holds the keys.
+//!
+//! Guarantees: each record has a key of its own, fresh at random and wrapped by a [`KeyProvider`]; the decision id is
+//! bound into the encryption, so a sealed record cannot be passed off as another decision's; what opens is what was
+//! sealed, and every changed byte is refused; plaintext is wiped from memory that this module owns.
+//! Does not do: finding sealed records (the store does), keys for each subject, hiding how long a record is.
+//! Specification: COSE_Encrypt0 (RFC 9052, section 5.2) with AES-256-GCM (RFC 9053, section 4.1).
+//!
+//! ```text
+//! 16([ h'a10103',                        protected: {alg: A256GCM}
+//!      { 4: key id, 5: nonce,            unprotected
+//!        -70001: wrapped record key },
+//!      ciphertext ])
+//! external_aad = ["ledgerstone/sealed/v1", decision id as 16 bytes]
+//! plaintext    = { 1: record secret, 2: [[path, value], ...], ?3: request, ?4: response }
+//! ```
+//!
+//! Key id and wrapped key stand outside the protected part; changing one gives another record key or none, and with
+//! it the ciphertext does not open.
+
+use aes_gcm::aead::{Aead as _, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+use bytes::Bytes;
+use coset::cbor::value::Value as CborValue;
+use coset::{
+    CoseEncrypt0, CoseEncrypt0Builder, Header, HeaderBuilder, Label, TaggedCborSerializable as _, iana,
+};
+use ledgerstone::code::Code;
+use ledgerstone::encoding::cbor::{CborError, Reader, Writer};
+use ledgerstone::entry::DecisionId;
+use ledgerstone::limits::SEALED_BYTES_MAX;
+use ledgerstone::record::{FieldPath, Record, RecordBuilder, RecordSecret, Value};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::keyring::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
+
+/// First item of the external data: nothing sealed for another purpose opens as a record.
+const DOMAIN: &str = "ledgerstone/sealed/v1";
+
+/// Header label of the wrapped record key; private use (RFC 9052, section 3.1: below -65536).
+const WRAPPED_KEY: i64 = -70_001;
+
+/// Length of an AES-GCM nonce.
+const NONCE_BYTES: usize = 12;
+
+/// What a sealed record holds.
+#[derive(Clone, Debug)]
+pub struct SealedContent {
+    /// What the salts of the field tree are derived from.
+    pub secret: RecordSecret,
+    /// The fields.
+    pub record: Record,
+    /// The request as protobuf bytes, where the route keeps it.
+    pub request: Option<Bytes>,
+    /// The response as protobuf bytes, where the route keeps it.
+    pub response: Option<Bytes>,
+}
+
+/// Seals `content` as the record of `decision`, under a fresh key that `keys` wraps.
+///
+/// # Errors
+/// [`SealError`] if the keys or randomness are not to be had, or the result would be larger than
+/// [`SEALED_BYTES_MAX`].
+pub fn seal(
+    keys: &dyn KeyProvider,
+    decision: &DecisionId,
+    content: &SealedContent,
+) -> Result<Vec<u8>, SealError> {
+    let mut random = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES]);
+    getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+    let (key, nonce) = random.split_first_chunk::<KEY_BYTES>().ok_or(SealError::NoRandomness)?;
+    let key = RecordKey::new(Zeroizing::new(*key));
+    let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::NoRandomness)?;
+    let wrapped = keys.wrap(&key).map_err(SealError::Keys)?;
+    let plaintext = plaintext(content);
+    if plaintext.len() > SEALED_BYTES_MAX {
+        return Err(SealError::TooLarge);
+    }
+    let message = CoseEncrypt0Builder::new()
+        .protected(HeaderBuilder::new().algorithm(iana::Algorithm::A256GCM).build())
+        .unprotected(unprotected(keys.key_id(), &nonce, &wrapped))
+        .try_create_ciphertext(&plaintext, &external(decision), |plaintext, aad| {
+            let payload = Payload { msg: plaintext, aad };
+            cipher(&key).encrypt(&Nonce::from(nonce), payload)
+        })
+        .map_err(|_| SealError::TooLarge)?
+        .build();
+    let sealed = message.to_tagged_vec().map_err(|_| SealError::TooLarge)?;
+    if sealed.len() > SEALED_BYTES_MAX {
+        return Err(SealError::TooLarge);
+    }
+    Ok(sealed)
+}
+
+/// Opens the sealed record of `decision`.
+///
+/// # Errors
+/// [`OpenError`] if the bytes are not the sealed record of this decision, or the key is not to be had.
+pub fn open(
+    keys: &dyn KeyProvider,
+    decision: &DecisionId,
+    sealed: &[u8],
+) -> Result<SealedContent, OpenError> {
+    let message = CoseEncrypt0::from_tagged_slice(sealed).map_err(|_| OpenError::Malformed)?;
+    let again = message.clone().to_tagged_vec().map_err(|_| OpenError::Malformed)?;
+    if again != sealed {
+        return Err(OpenError::Malformed);
+    }
+    let (id, nonce, wrapped) = parts(&message.unprotected)?;
+    let expected = HeaderBuilder::new().algorithm(iana::Algorithm::A256GCM).build();
+    if message.protected.header != expected {
+        return Err(OpenError::Malformed);
+    }
+    let key = keys.unwrap(&id, &wrapped).map_err(OpenError::Keys)?;
+    let plaintext = message.decrypt_ciphertext(
+        &external(decision),
+        || OpenError::Malformed,
+        |ciphertext, aad| {
+            let payload = Payload { msg: ciphertext, aad };
+            cipher(&key).decrypt(&Nonce::from(nonce), payload).map_err(|_| OpenError::Changed)
+        },
+    )?;
+    let plaintext = Zeroizing::new(plaintext);
+    content(&plaintext)
+}
+
+fn cipher(key: &RecordKey) -> Aes256Gcm {
+    Aes256Gcm::new(&(*key.expose()).into())
+}
+
+fn external(decision: &DecisionId) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.array(2).text(DOMAIN).bytes(decision.as_bytes());
+    writer.into_bytes()
+}
+
+fn unprotected(id: &KeyId, nonce: &[u8; NONCE_BYTES], wrapped: &WrappedKey) -> Header {
+    HeaderBuilder::new()
+        .key_id(id.as_str().as_bytes().to_vec())
+        .iv(nonce.to_vec())
+        .value(WRAPPED_KEY, CborValue::Bytes(wrapped.as_bytes().to_vec()))
+        .build()
+}
+
+/// The three parts of the unprotected header; anything else in it is refused, because nothing protects it.
+fn parts(header: &Header) -> Result<(KeyId, [u8; NONCE_BYTES], WrappedKey), OpenError> {
+    let [(Label::Int(WRAPPED_KEY), CborValue::Bytes(wrapped))] = header.rest.as_slice() else {
+        return Err(OpenError::Malformed);
+    };
+    let id =
+        str::from_utf8(&header.key_id).ok().and_then(|id| KeyId::new(id).ok()).ok_or(OpenError::Malformed)?;
+    let nonce = header.iv.as_slice().try_into().map_err(|_| OpenError::Malformed)?;
+    let wrapped = WrappedKey::new(wrapped.clone()).map_err(|_| OpenError::Malformed)?;
+    if *header != unprotected(&id, &nonce, &wrapped) {
+        return Err(OpenError::Malformed);
+    }
+    Ok((id, nonce, wrapped))
+}
+
+fn plaintext(content: &SealedContent) -> Zeroizing<Vec<u8>> {
+    let raw = [&content.request, &content.response];
+    let kept = raw.iter().filter(|bytes| bytes.is_some()).count();
+    let raw_bytes: usize = raw.iter().filter_map(|bytes| bytes.as_ref().map(Bytes::len)).sum();
+    // Room for the usual field; a buffer that has to grow leaves unwiped copies behind.
+    let fields = content.record.fields();
+    let mut writer = Writer::with_capacity(256 + raw_bytes + fields_bytes(&content.record));
+    writer.map(2 + kept).uint(1).bytes(content.secret.as_bytes());
+    writer.uint(2).array(fields.len());
+    for field in fields {
+        writer.array(2).text(field.path.as_str());
+        field.value.encode(&mut writer);
+    }
+    for (key, bytes) in [(3, &content.request), (4, &content.response)] {
+        if let Some(bytes) = bytes {
+            writer.uint(key).bytes(bytes);
+        }
+    }
+    Zeroizing::new(writer.into_bytes())
+}
+
+/// Bytes that the fields take as CBOR, or a little more.
+fn fields_bytes(record: &Record) -> usize {
+    let fields = record.fields().iter();
+    fields.map(|field| 12 + field.path.as_str().len() + field.value.check().unwrap_or(0)).sum()
+}
+
+fn content(plaintext: &[u8]) -> Result<SealedContent, OpenError> {
+    read(plaintext).map_err(|_| OpenError::Content)?.ok_or(OpenError::Content)
+}
+
+/// Reads the plaintext; nothing, if it is CBOR but not a record.
+fn read(plaintext: &[u8]) -> Result<Option<SealedContent>, CborError> {
+    let mut reader = Reader::new(plaintext);
+    let mut map = reader.map()?;
+    let mut secret = None;
+    let mut record = None;
+    let mut request = None;
+    let mut response = None;
+    while let Some(key) = map.next_key(&mut reader, Reader::uint)? {
+        match key {
+            1 => {
+                let mut bytes = reader.byte_array::<{ RecordSecret::LEN }>()?;
+                secret = Some(RecordSecret::from_bytes(bytes));
+                bytes.zeroize();
+            }
+            2 => record = fields(&mut reader)?,
+            3 => request = Some(Bytes::copy_from_slice(reader.bytes()?)),
+            4 => response = Some(Bytes::copy_from_slice(reader.bytes()?)),
+            _ => return Ok(None),
+        }
+    }
+    reader.finish()?;
+    Ok(secret.zip(record).map(|(secret, record)| SealedContent { secret, record, request, response }))
+}
+
+fn fields(reader: &mut Reader<'_>) -> Result<Option<Record>, CborError> {
+    let count = reader.array()?;
+    let mut builder = RecordBuilder::new();
+    for _ in 0..count {
+        reader.array_of(2)?;
+        let path = FieldPath::parse(reader.text()?);
+        let value = Value::decode(reader)?;
+        let Ok(path) = path else { return Ok(None) };
+        if builder.add(path, value).is_err() {
+            return Ok(None);
+        }
+    }
+    Ok(builder.build().ok())
+}
+
+/// Why a record could not be sealed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The operating system gave no random bytes.
+    #[error("the operating system gives no random bytes; nothing can be sealed until it does")]
+    NoRandomness,
+    /// The key provider failed.
+    #[error("the record key cannot be wrapped: {0}")]
+    Keys(#[source] KeyringError),
+    /// The sealed record would be larger than the limit.
+    #[error(
+        "the sealed record would be larger than {SEALED_BYTES_MAX} bytes; lower limits.message_bytes_max"
+    )]
+    TooLarge,
+}
+
+impl SealError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NoRandomness => Code::Unavailable,
+            Self::Keys(error) => error.code(),
+            Self::TooLarge => Code::Limit,
+        }
+    }
+}
+
+/// Why a sealed record did not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The bytes are not a sealed record.
+    #[error("these bytes are not a sealed record; fetch them again")]
+    Malformed,
+    /// The key is not to be had, or the wrapped key was changed.
+    #[error("the sealed record cannot be opened: {0}")]
+    Keys(#[source] KeyringError),
+    /// The ciphertext was changed, or belongs to another decision.
+    #[error("the sealed record was changed, or it belongs to another decision")]
+    Changed,
+    /// What came out is not a record, although the key fits.
+    #[error("the sealed record opened, but holds no record; it was sealed by something else")]
+    Content,
+}
+
+impl OpenError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Malformed | Self::Content => Code::Malformed,
+            Self::Keys(error) => error.code(),
+            Self::Changed => Code::Inconsistent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! The model server: one HTTP/2 connection to it, opened at the first call and again when it breaks.
+//!
+//! Guarantees: bytes go out and come back as they are; every way in which the model server can fail to answer has its own
+//! [`UpstreamFault`] with a gRPC status and a text that says what happened; a call is never sent twice, because a
+//! decision must not be made twice behind the caller's back.
+//! Does not do: recording, retries, choosing between several model servers.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt as _;
+use ledgerstone::code::Code;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tower::{Service as _, ServiceExt as _};
+
+use crate::intercept::body::Replay;
+
+/// Flow-control window of one call: an answer of this size needs no round trip to grow it.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Flow-control window of the connection: so many full calls do not wait for each other.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
+
+/// Silence after which the operating system checks that the connection still stands. HTTP/2 pings are not used: model
+/// servers on gRPC's C core answer more than two pings without data within five minutes by closing the connection.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Where the model server is and how long it may take.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UpstreamOptions {
+    /// `http://host:port`, `https://host:port` or `unix:/path`.
+    pub address: String,
+    /// How long opening the connection may take.
+    pub connect_timeout: Duration,
+    /// How long one whole call may take.
+    pub request_timeout: Duration,
+    /// For `https`: the certificate authority that the model server's certificate comes from, as PEM.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+impl UpstreamOptions {
+    /// A model server at `address`: one second to connect, thirty to answer.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            connect_timeout: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(30),
+            ca_pem: None,
+        }
+    }
+}
+
+/// The model server.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    channel: Channel,
+    request_timeout: Duration,
+}
+
+/// A complete answer, as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: http::response::Parts,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+impl Upstream {
+    /// Prepares the connection; nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] if the address or the certificate authority cannot be used.
+    pub fn new(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
+        let address = &options.address;
+        let unusable = || UpstreamError::Address { address: address.clone() };
+        let secure = address.starts_with("https://");
+        if !(secure || address.starts_with("http://") || address.starts_with("unix:")) {
+            return Err(unusable());
+        }
+        let mut endpoint = Endpoint::from_shared(address.clone())
+            .map_err(|_| unusable())?
+            .connect_timeout(options.connect_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(TCP_KEEPALIVE))
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        if secure {
+            let ca = options.ca_pem.as_ref().ok_or(UpstreamError::NoAuthority)?;
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+            endpoint = endpoint.tls_config(tls).map_err(|_| UpstreamError::Authority)?;
+        }
+        Ok(Self { channel: endpoint.connect_lazy(), request_timeout: options.request_timeout })
+    }
+
+    /// Sends a call and returns its answer as soon as that begins; the bodies stream.
+    pub(crate) async fn stream(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamFault> {
+        let mut channel = self.channel.clone();
+        let answer = async {
+            let channel = channel.ready().await.map_err(|error| fault(&error))?;
+            channel.call(request).await.map_err(|error| fault(&error))
+        };
+        tokio::time::timeout(self.request_timeout, answer).await.unwrap_or(Err(UpstreamFault::TimedOut))
+    }
+
+    /// Sends a unary call and returns its complete answer, at most `bytes_max` bytes of body.
+    pub(crate) async fn unary(
+        &self,
+        head: http::request::Parts,
+        body: Bytes,
+        bytes_max: usize,
+    ) -> Result<Answer, UpstreamFault> {
+        let request = Request::from_parts(head, Body::new(Replay::new(body, None)));
+        let exchange = async {
+            let (head, body) = self.stream(request).await?.into_parts();
+            let (body, trailers) = collect(body, bytes_max).await.map_err(|error| match error {
+                CollectError::TooLarge => UpstreamFault::TooLarge { max: bytes_max },
+                CollectError::Broken => UpstreamFault::Closed,
+            })?;
+            let answer = Answer { head, body, trailers };
+            answer.has_status().then_some(answer).ok_or(UpstreamFault::NoStatus)
+        };
+        tokio::time::timeout(self.request_timeout, exchange).await.unwrap_or(Err(UpstreamFault::TimedOut))
+    }
+}
+
+impl Answer {
+    /// The gRPC status of the answer; one that is not HTTP 200 says it by its HTTP status.
+    pub(crate) fn status(&self) -> Status {
+        let trailers = self.trailers.as_ref().and_then(Status::from_header_map);
+        trailers
+            .or_else(|| Status::from_header_map(&self.head.headers))
+            .unwrap_or_else(|| http_status(self.head.status))
+    }
+
+    fn has_status(&self) -> bool {
+        let there = |headers: &HeaderMap| headers.contains_key("grpc-status");
+        self.head.status != http::StatusCode::OK
+            || there(&self.head.headers)
+            || self.trailers.as_ref().is_some_and(there)
+    }
+}
+
+/// How gRPC reads an HTTP status that is not 200 ("HTTP to gRPC Status Code Mapping").
+fn http_status(status: http::StatusCode) -> Status {
+    let code = match status.as_u16() {
+        400 => tonic::Code::Internal,
+        401 => tonic::Code::Unauthenticated,
+        403 => tonic::Code::PermissionDenied,
+        404 => tonic::Code::Unimplemented,
+        429 | 502 | 503 | 504 => tonic::Code::Unavailable,
+        _ => tonic::Code::Unknown,
+    };
+    Status::new(code, format!("the model server answered HTTP {status}"))
+}
+
+/// Why a body could not be collected.
+#[derive(Debug)]
+pub(crate) enum CollectError {
+    /// It is larger than the limit.
+    TooLarge,
+    /// It ended with an error.
+    Broken,
+}
+
+/// Collects a body of at most `bytes_max` bytes with its trailers.
+pub(crate) async fn collect(
+    mut body: Body,
+    bytes_max: usize,
+) -> Result<(Bytes, Option<HeaderMap>), CollectError> {
+    let mut whole = Bytes::new();
+    let mut pieces = BytesMut::new();
+    let mut trailers = None;
+    while let Some(frame) = body.frame().await {
+        let data = match frame.map_err(|_| CollectError::Broken)?.into_data() {
+            Ok(data) => data,
+            Err(other) => {
+                trailers = other.into_trailers().ok();
+                continue;
+            }
+        };
+        if whole.len() + pieces.len() + data.len() > bytes_max {
+            return Err(CollectError::TooLarge);
+        }
+        if whole.is_empty() && pieces.is_empty() {
+            whole = data;
+        } else {
+            pieces.extend_from_slice(&std::mem::take(&mut whole));
+            pieces.extend_from_slice(&data);
+        }
+    }
+    let body = if pieces.is_empty() { whole } else { pieces.freeze() };
+    Ok((body, trailers))
+}
+
+/// How the model server failed to answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UpstreamFault {
+    /// No connection.
+    #[error("the model server cannot be reached ({0}); nothing was decided, try again")]
+    Unreachable(String),
+    /// No complete answer in time.
+    #[error("the model server did not answer in time; whether it decided is not known")]
+    TimedOut,
+    /// The connection or the call broke before the answer was complete.
+    #[error("the model server closed the call before its answer was complete")]
+    Closed,
+    /// The answer ended without saying whether it is one.
+    #[error("the model server ended its answer without a gRPC status")]
+    NoStatus,
+    /// The answer is larger than the limit.
+    #[error("the model server's answer is larger than {max} bytes; raise limits.message_bytes_max")]
+    TooLarge {
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl UpstreamFault {
+    /// The status that the caller gets.
+    pub(crate) fn status(&self) -> Status {
+        let code = match self {
+            Self::Unreachable(_) | Self::Closed | Self::NoStatus => tonic::Code::Unavailable,
+            Self::TimedOut => tonic::Code::DeadlineExceeded,
+            Self::TooLarge { .. } => tonic::Code::ResourceExhausted,
+        };
+        Status::new(code, self.to_string())
+    }
+}
+
+fn fault(error: &tonic::transport::Error) -> UpstreamFault {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.is::<tonic::TimeoutExpired>() {
+            return UpstreamFault::TimedOut;
+        }
+        if cause.is::<tonic::ConnectError>() {
+            return UpstreamFault::Unreachable(innermost(cause));
+        }
+        source = cause.source();
+    }
+    UpstreamFault::Closed
+}
+
+/// The text of the first cause: "connection refused" says more than "transport error".
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Why the upstream could not be prepared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// Not an address.
+    #[error("upstream address {address:?}: write http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
+    Address {
+        /// The address as written.
+        address: String,
+    },
+    /// `https` without a certificate authority.
+    #[error("an https upstream needs the certificate authority of its certificate")]
+    NoAuthority,
+    /// The certificate authority is not PEM.
+    #[error("the certificate authority of the upstream cannot be used; it must be PEM")]
+    Authority,
+}
+
+impl UpstreamError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::Misuse
+    }
+}
