@@ -101,8 +101,8 @@ pub enum CborError {
         at: usize,
     },
     /// A head that RFC 8949 reserves, or a simple value other than false, true and null.
-    #[error("an unknown head at offset {at}: only false, true, null and binary64 are known here")]
-    UnknownSimple {
+    #[error("an unknown head at offset {at}: of the simple values only false, true and null are known here")]
+    UnknownHead {
         /// Where the head starts.
         at: usize,
     },

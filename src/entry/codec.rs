@@ -62,7 +62,9 @@ fn write_optional(writer: &mut Writer, entry: &Entry) {
     }
     if !entry.links.is_empty() {
         writer.uint(KEY_LINKS).array(entry.links.len());
-        entry.links.iter().for_each(|link| drop(writer.uint(link.get())));
+        for link in &entry.links {
+            writer.uint(link.get());
+        }
     }
     if let Some(Commitment { root, count }) = &entry.commitment {
         writer.uint(KEY_COMMITMENT).array(2).bytes(root.as_bytes()).uint((*count).into());

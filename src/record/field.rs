@@ -82,17 +82,20 @@ impl Value {
     /// Writes the value.
     pub fn encode(&self, writer: &mut Writer) {
         match self {
-            Self::Null => drop(writer.null()),
-            Self::Bool(value) => drop(writer.bool(*value)),
-            Self::Int(value) => drop(writer.int(*value)),
-            Self::Float(value) => drop(writer.float(*value)),
-            Self::Text(text) => drop(writer.text(text)),
-            Self::Bytes(bytes) => drop(writer.bytes(bytes)),
+            Self::Null => writer.null(),
+            Self::Bool(value) => writer.bool(*value),
+            Self::Int(value) => writer.int(*value),
+            Self::Float(value) => writer.float(*value),
+            Self::Text(text) => writer.text(text),
+            Self::Bytes(bytes) => writer.bytes(bytes),
             Self::Array(items) => {
                 writer.array(items.len());
-                items.iter().for_each(|item| item.encode(writer));
+                for item in items {
+                    item.encode(writer);
+                }
+                writer
             }
-        }
+        };
     }
 
     /// Reads a value.

@@ -269,10 +269,10 @@ impl<'a> Reader<'a> {
         let (major, info) = (initial >> 5, initial & 0x1f);
         match (major, info) {
             (TAG, _) => return Err(CborError::Tag { at }),
-            (_, 31) => return Err(CborError::Indefinite { at }),
+            (BYTES..=MAP | SIMPLE, 31) => return Err(CborError::Indefinite { at }),
             (SIMPLE, 25 | 26) => return Err(CborError::FloatWidth { at }),
             (SIMPLE, 20..=22 | 27) | (UINT..=MAP, 0..=27) => {}
-            _ => return Err(CborError::UnknownSimple { at }),
+            _ => return Err(CborError::UnknownHead { at }),
         }
         let width = match info {
             0..=23 => 0,
