@@ -1,0 +1,125 @@
+//! The targets, each named as its folder under `fuzz/corpus/`.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use ledgerstone::checkpoint::Checkpoint;
+use ledgerstone::encoding::cbor;
+use ledgerstone::entry::Entry;
+use ledgerstone::note::{SignedNote, SigningKey, VerifierKey};
+use ledgerstone::policy::Policy;
+use ledgerstone::record::{FieldPath, Value};
+use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone_verifier::recompute::xgboost::Model;
+
+/// A parser of bytes from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The target's name and that of its corpus folder.
+    pub name: &'static str,
+    /// Feeds the bytes to the parser; true if it accepted them. Panics where the parser breaks its promise.
+    pub run: fn(&[u8]) -> bool,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "cbor_value", run: cbor_value },
+    Target { name: "checkpoint", run: checkpoint },
+    Target { name: "entry", run: entry },
+    Target { name: "entry_bundle", run: entry_bundle },
+    Target { name: "field_path", run: field_path },
+    Target { name: "policy", run: policy },
+    Target { name: "signed_note", run: signed_note },
+    Target { name: "signing_key", run: signing_key },
+    Target { name: "tile_path", run: tile_path },
+    Target { name: "verifier_key", run: verifier_key },
+    Target { name: "xgboost_model", run: xgboost_model },
+];
+
+/// The committed inputs of a target, in the order of their names.
+#[must_use]
+pub fn corpus(package: &Path, target: &str) -> Vec<Vec<u8>> {
+    let Ok(folder) = std::fs::read_dir(package.join("corpus").join(target)) else { return Vec::new() };
+    let mut paths: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// Parses text that prints back as itself.
+fn canonical_text<T: FromStr + ToString>(bytes: &[u8]) -> bool {
+    let Some(text) = text(bytes) else { return false };
+    let Ok(value) = T::from_str(text) else { return false };
+    assert_eq!(value.to_string(), text, "accepted text must print back as itself");
+    true
+}
+
+fn cbor_value(bytes: &[u8]) -> bool {
+    let mut reader = cbor::Reader::new(bytes);
+    let Ok(value) = Value::decode(&mut reader) else { return false };
+    if reader.finish().is_err() {
+        return false;
+    }
+    let mut writer = cbor::Writer::new();
+    value.encode(&mut writer);
+    assert_eq!(writer.into_bytes(), bytes, "accepted CBOR must be canonical");
+    assert!(cbor::check(bytes).is_ok(), "what decodes is well formed");
+    true
+}
+
+fn checkpoint(bytes: &[u8]) -> bool {
+    canonical_text::<Checkpoint>(bytes)
+}
+
+fn entry(bytes: &[u8]) -> bool {
+    let Ok(entry) = Entry::decode(bytes) else { return false };
+    assert_eq!(entry.encode().ok().as_deref(), Some(bytes), "an accepted entry encodes to the same bytes");
+    true
+}
+
+fn entry_bundle(bytes: &[u8]) -> bool {
+    let Ok(entries) = EntryBundle::decode(bytes) else { return false };
+    assert_eq!(EntryBundle::encode(&entries).ok().as_deref(), Some(bytes), "a bundle encodes to the same bytes");
+    true
+}
+
+fn field_path(bytes: &[u8]) -> bool {
+    canonical_text::<FieldPath>(bytes)
+}
+
+fn policy(bytes: &[u8]) -> bool {
+    let Ok(policy) = Policy::parse(bytes) else { return false };
+    let printed = policy.to_bytes();
+    assert_eq!(Policy::parse(&printed).ok(), Some(policy), "a printed policy reads as the same policy");
+    true
+}
+
+fn signed_note(bytes: &[u8]) -> bool {
+    let Ok(note) = SignedNote::parse(bytes) else { return false };
+    assert_eq!(note.to_string().as_bytes(), bytes, "a note prints back as itself");
+    true
+}
+
+fn signing_key(bytes: &[u8]) -> bool {
+    text(bytes).is_some_and(|text| SigningKey::parse(text).is_ok())
+}
+
+fn tile_path(bytes: &[u8]) -> bool {
+    canonical_text::<TilePath>(bytes)
+}
+
+fn verifier_key(bytes: &[u8]) -> bool {
+    canonical_text::<VerifierKey>(bytes)
+}
+
+fn xgboost_model(bytes: &[u8]) -> bool {
+    let Ok(model) = Model::parse(bytes) else { return false };
+    if model.feature_count() < 10_000 {
+        let row = vec![0.5_f32; model.feature_count()];
+        assert!(model.margin(&row).is_ok(), "an accepted model scores a finite row");
+    }
+    true
+}
