@@ -2,9 +2,9 @@
 //!
 //! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
 
+pub mod driver;
 pub mod intercept;
 pub mod keyring;
-pub mod driver;
 pub mod metrics;
 pub mod seal;
 pub mod telemetry;

@@ -8,7 +8,10 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use ledgerstone::entry::Entry;
+use ledgerstone::log::Refusal;
 use ledgerstone::merkle::LeafIndex;
+
+use crate::driver::{AppendError, Draft, LogHandle};
 
 /// The future of an append.
 pub type Appending<'a> = Pin<Box<dyn Future<Output = Result<LeafIndex, AppendFault>> + Send + 'a>>;
@@ -22,10 +25,24 @@ pub trait Append: Send + Sync + 'static {
 /// Why an entry has no leaf index: two different facts, because only one of them allows to go on.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendFault {
-    /// The entry is not in the log and never will be.
+    /// The entry is not in the log and never will be; the log may take the next one.
     #[error("the entry was not stored: {0}")]
     NotStored(#[source] Box<dyn Error + Send + Sync>),
-    /// Nobody knows whether the entry is in the log; the log has stopped and recovery will tell.
-    #[error("it is not known whether the entry was stored: {0}")]
-    Unknown(#[source] Box<dyn Error + Send + Sync>),
+    /// The log has stopped for good; whether the entry is in it shows when it is started again.
+    #[error("the log has stopped, and whether the entry is in it is not known: {0}")]
+    Halted(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Append for LogHandle {
+    fn append(&self, entry: Entry, sealed: Option<Bytes>) -> Appending<'_> {
+        Box::pin(async move {
+            match Self::append(self, Draft { entry, sealed }).await {
+                Ok(appended) => Ok(appended.index),
+                Err(AppendError::Refused(refusal @ (Refusal::Unknown(_) | Refusal::Halted(_)))) => {
+                    Err(AppendFault::Halted(Box::new(refusal)))
+                }
+                Err(error) => Err(AppendFault::NotStored(Box::new(error))),
+            }
+        })
+    }
 }

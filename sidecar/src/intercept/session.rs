@@ -227,7 +227,7 @@ impl Session {
     }
 
     fn failed(&self, fault: AppendFault) -> SessionError {
-        if matches!(fault, AppendFault::Unknown(_)) {
+        if matches!(fault, AppendFault::Halted(_)) {
             self.book().break_off();
         }
         SessionError::Log(fault)
@@ -314,7 +314,7 @@ impl Seen {
             Err(AppendFault::NotStored(_)) => {
                 self.session.end(self.sequence, Some(GapReason::NotRecorded));
             }
-            Err(AppendFault::Unknown(_)) => self.session.break_off(self.sequence),
+            Err(AppendFault::Halted(_)) => self.session.break_off(self.sequence),
         }
         appended
     }
