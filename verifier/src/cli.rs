@@ -1,0 +1,254 @@
+//! The words of the command line: types only, no behaviour.
+//!
+//! Guarantees: every command, flag and help text of `ledgerstone` is in this file; `tests/cmd/help.session` pins them.
+//! Does not do: anything with them; that is `command`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// How `--help` of every command ends.
+const EXIT_CODES: &str = "\
+Exit status: 0 verified (or done), 1 a check failed, 2 could not decide, 64 wrong usage, 65 an input file is malformed.";
+
+/// Checks Ledgerstone receipts and logs without trusting whoever keeps them.
+///
+/// Nothing is sent or fetched over a network unless you name a URL.
+#[derive(Debug, Parser)]
+#[command(name = "ledgerstone", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(propagate_version = true, subcommand_required = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Output for every command.
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// Flags that every command understands.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct OutputArguments {
+    /// Print one JSON document (for `log entries`: one per line) instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show progress even where standard error is not a terminal
+    #[arg(long, global = true)]
+    pub progress: bool,
+}
+
+/// The groups of commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a receipt or a whole log
+    #[command(subcommand)]
+    Verify(VerifyCommand),
+    /// Fetch or read a receipt
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// Read a log
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Make or show a log's keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// `ledgerstone verify ...`.
+#[derive(Debug, Subcommand)]
+pub enum VerifyCommand {
+    /// Check that a receipt is genuine: the decision stands in the log as the receipt says
+    #[command(after_help = EXIT_CODES)]
+    Receipt(VerifyReceiptArguments),
+    /// Check a whole log: every entry, every derived file, every checkpoint, every writer's session
+    #[command(after_help = EXIT_CODES)]
+    Log(VerifyLogArguments),
+}
+
+/// Whom to trust.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TrustArguments {
+    /// File that names the keys you trust; get it from the log's operator over a channel you trust,
+    /// not together with what you check
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+/// How to reach servers.
+#[derive(Clone, Debug, Default, Args)]
+pub struct NetworkArguments {
+    /// Trust the certificates in this PEM file for https:// and grpcs:// instead of the web's authorities
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Arguments of `verify receipt`.
+#[derive(Debug, Args)]
+pub struct VerifyReceiptArguments {
+    /// The receipt; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub receipt: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// A key you trust, instead of a policy file; give every key the log signs with
+    #[arg(long = "vkey", value_name = "VKEY", conflicts_with = "policy")]
+    pub vkeys: Vec<String>,
+}
+
+/// Arguments of `verify log`.
+#[derive(Debug, Args)]
+pub struct VerifyLogArguments {
+    /// A store directory, a directory in the C2SP tlog-tiles layout, or the http(s) URL of one
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// A checkpoint of this log that you kept from earlier or got from somebody else; may be repeated
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    pub checkpoints: Vec<PathBuf>,
+}
+
+/// `ledgerstone receipt ...`.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Fetch the receipt of a decision from a running sidecar
+    #[command(after_help = EXIT_CODES)]
+    Get(ReceiptGetArguments),
+    /// Print what a receipt says (this alone proves nothing: see `verify receipt`)
+    #[command(after_help = EXIT_CODES)]
+    Show(ReceiptShowArguments),
+}
+
+/// Arguments of `receipt get`.
+#[derive(Debug, Args)]
+pub struct ReceiptGetArguments {
+    /// Where to ask: http:// or https:// for the sidecar's read side, grpc:// or grpcs:// for its gRPC port
+    #[arg(long, value_name = "URL")]
+    pub server: String,
+    /// How to reach it.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The decision's identifier, as the `ledgerstone-decision-id` header gave it
+    #[arg(value_name = "DECISION_ID")]
+    pub decision_id: String,
+    /// Write the receipt here instead of to standard output; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+}
+
+/// Arguments of `receipt show`.
+#[derive(Debug, Args)]
+pub struct ReceiptShowArguments {
+    /// The receipt; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub receipt: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+}
+
+/// `ledgerstone log ...`.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print a log's newest checkpoint, exactly as signed, to keep for later
+    #[command(after_help = EXIT_CODES)]
+    Checkpoint(LogCheckpointArguments),
+    /// List entries, one a line
+    #[command(after_help = EXIT_CODES)]
+    Entries(LogEntriesArguments),
+    /// Print the proof that an entry stands in the log (c2sp.org/tlog-proof@v1)
+    #[command(after_help = EXIT_CODES)]
+    Proof(LogProofArguments),
+}
+
+/// Arguments of `log checkpoint`.
+#[derive(Debug, Args)]
+pub struct LogCheckpointArguments {
+    /// A store directory, a directory in the C2SP tlog-tiles layout, or the http(s) URL of one
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+}
+
+/// Arguments of `log entries`.
+#[derive(Debug, Args)]
+pub struct LogEntriesArguments {
+    /// A store directory, a directory in the C2SP tlog-tiles layout, or the http(s) URL of one
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The first leaf index to list
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u64,
+    /// The last leaf index to list [default: the newest in the checkpoint]
+    #[arg(long, value_name = "M")]
+    pub to: Option<u64>,
+}
+
+/// Arguments of `log proof`.
+#[derive(Debug, Args)]
+pub struct LogProofArguments {
+    /// A store directory, a directory in the C2SP tlog-tiles layout, or the http(s) URL of one
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The entry's leaf index
+    #[arg(long, value_name = "N")]
+    pub index: u64,
+    /// The tree size to prove it in; needs a checkpoint of that size [default: the newest checkpoint's]
+    #[arg(long, value_name = "S")]
+    pub size: Option<u64>,
+    /// Prove against this checkpoint instead of the newest one
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// `ledgerstone key ...`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make the keys of a new log: an Ed25519 key and an ML-DSA-44 key in one file
+    #[command(after_help = EXIT_CODES)]
+    Generate(KeyGenerateArguments),
+    /// Print the public keys that belong to a key file
+    #[command(after_help = EXIT_CODES)]
+    Show(KeyShowArguments),
+}
+
+/// Arguments of `key generate`.
+#[derive(Debug, Args)]
+pub struct KeyGenerateArguments {
+    /// The log's name for all time, by custom a host and a path, such as `log.example.com/lending`
+    #[arg(long, value_name = "NAME")]
+    pub origin: String,
+    /// Where to write the secret keys (readable by you alone); an existing file is left alone
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Write the policy file for those who verify, too; an existing file is left alone
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+/// Arguments of `key show`.
+#[derive(Debug, Args)]
+pub struct KeyShowArguments {
+    /// The key file
+    #[arg(value_name = "FILE")]
+    pub key: PathBuf,
+}

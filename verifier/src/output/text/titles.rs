@@ -1,0 +1,27 @@
+//! What each check is called when people read it; the stable name stands beside it.
+
+use ledgerstone::code::CheckName;
+
+/// The heading of a check: plain words, then the name that reports and manuals use.
+pub(super) fn title(name: CheckName) -> String {
+    let words = match name {
+        CheckName::ReceiptFormat => "The receipt file is whole",
+        CheckName::ReceiptEntry => "The log entry is this decision's",
+        CheckName::ReceiptFields => "The fields shown are the recorded ones",
+        CheckName::ReceiptInclusion => "The decision stands in the log",
+        CheckName::CheckpointFormat => "The log's statement can be read",
+        CheckName::CheckpointSignatures => "The log signed its statement",
+        CheckName::CheckpointQuorum => "Independent witnesses saw the same log",
+        CheckName::LogBundles => "The entry files are there",
+        CheckName::LogEntries => "The entries are well formed",
+        CheckName::LogTiles => "The hash files fit the entries",
+        CheckName::LogRoot => "The entries are those that were signed",
+        CheckName::LogTime => "Time runs forward",
+        CheckName::LogLinks => "Entries refer to earlier entries only",
+        CheckName::LogDecisions => "No decision is recorded twice",
+        CheckName::LogSessions => "Nothing is missing inside a run",
+        CheckName::LogStops => "Every run ended in order",
+        _ => return name.to_string(),
+    };
+    format!("{words} [{name}]")
+}

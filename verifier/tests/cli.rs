@@ -1,0 +1,49 @@
+//! Golden command-line sessions: what a user types, and every byte that comes back.
+//!
+//! Scenario: each file in `tests/cmd/` is one sitting at a terminal, in a fresh directory that holds a small log built
+//! with fixed keys and times. Danger: a message, a status or a help text changes and nobody notices; a failure is
+//! printed but the exit status says 0. End state: standard output, standard error and status equal the file.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p ledgerstone-verifier --test cli` rewrites the files; read the diff before you commit it.
+
+#[path = "support/session.rs"]
+mod session;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use session::Session;
+
+/// Every `.session` file in `tests/cmd/`.
+fn session_files() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd");
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .expect("tests/cmd is there")
+        .map(|entry| entry.expect("a directory entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "session"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_golden_session_plays_as_written() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let files = session_files();
+    assert!(files.len() >= 2, "sessions went missing: {files:?}");
+    let mut differing = Vec::new();
+    for file in files {
+        let written = fs::read_to_string(&file).expect("a session is text");
+        let desk = tempfile::tempdir().expect("a temporary directory");
+        let played = Session::parse(&written).play(&desk.path());
+        if played == written {
+            continue;
+        }
+        if update {
+            fs::write(&file, &played).expect("a session can be rewritten");
+        } else {
+            differing.push(session::difference(&file, &written, &played));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
