@@ -100,11 +100,21 @@ pub enum CheckName {
     LogSessions,
     /// Every session ended with a stop entry.
     LogStops,
+    /// Signed statements from elsewhere tell the same history.
+    CheckpointConsistency,
+    /// The store names the log's keys.
+    LogIdentity,
+    /// Sealed records have the lengths and digests that their entries state.
+    LogSealed,
+    /// The journal's checksums hold and it ends in the signed tree.
+    LogJournal,
+    /// Every other file of the directory is the log's too, or is named.
+    LogFiles,
 }
 
 impl CheckName {
     /// Every check, in the order in which reports list them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::ReceiptFormat,
         Self::ReceiptEntry,
         Self::ReceiptFields,
@@ -121,6 +131,11 @@ impl CheckName {
         Self::LogDecisions,
         Self::LogSessions,
         Self::LogStops,
+        Self::CheckpointConsistency,
+        Self::LogIdentity,
+        Self::LogSealed,
+        Self::LogJournal,
+        Self::LogFiles,
     ];
 
     /// The name as it stands in reports.
@@ -143,6 +158,11 @@ impl CheckName {
             Self::LogDecisions => "log.decisions",
             Self::LogSessions => "log.sessions",
             Self::LogStops => "log.stops",
+            Self::CheckpointConsistency => "checkpoint.consistency",
+            Self::LogIdentity => "log.identity",
+            Self::LogSealed => "log.sealed",
+            Self::LogJournal => "log.journal",
+            Self::LogFiles => "log.files",
         }
     }
 
@@ -183,6 +203,17 @@ impl CheckName {
             Self::LogStops => {
                 "Every run of a recorder ended in order, so its record is known to be complete to its end."
             }
+            Self::CheckpointConsistency => {
+                "What the log signed at other times, or showed to others, is the beginning of this same log."
+            }
+            Self::LogIdentity => "The directory belongs to the log that it claims to be.",
+            Self::LogSealed => {
+                "The encrypted records kept beside the log are the ones that its entries were made with."
+            }
+            Self::LogJournal => {
+                "The operator's own journal, from which the log is rebuilt after a failure, tells the same story."
+            }
+            Self::LogFiles => "Every other file of the log was compared too; what is no part of it is named here.",
         }
     }
 }
