@@ -5,9 +5,16 @@
 
 mod key_generate;
 mod key_show;
+mod log_checkpoint;
+mod log_entries;
+mod log_proof;
+mod receipt_get;
+mod receipt_show;
 mod trust;
+pub mod verify_log;
+pub mod verify_receipt;
 
-use crate::cli::{Command, KeyCommand};
+use crate::cli::{Command, KeyCommand, LogCommand, ReceiptCommand, VerifyCommand};
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 
@@ -17,8 +24,14 @@ use crate::output::Output;
 /// Why it has no verdict.
 pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
     match command {
+        Command::Verify(VerifyCommand::Receipt(arguments)) => verify_receipt::run(arguments, output),
+        Command::Verify(VerifyCommand::Log(arguments)) => verify_log::run(arguments, output),
+        Command::Receipt(ReceiptCommand::Get(arguments)) => receipt_get::run(arguments, output),
+        Command::Receipt(ReceiptCommand::Show(arguments)) => receipt_show::run(arguments, output),
+        Command::Log(LogCommand::Checkpoint(arguments)) => log_checkpoint::run(arguments, output),
+        Command::Log(LogCommand::Entries(arguments)) => log_entries::run(arguments, output),
+        Command::Log(LogCommand::Proof(arguments)) => log_proof::run(arguments, output),
         Command::Key(KeyCommand::Generate(arguments)) => key_generate::run(arguments, output),
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
-        _ => Ok(Exit::Undecided),
     }
 }

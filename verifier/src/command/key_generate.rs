@@ -12,7 +12,7 @@ use ledgerstone::note::KeyName;
 use ledgerstone::policy::Policy;
 use zeroize::Zeroizing;
 
-use super::key_show::{PublicKeys, public_keys};
+use super::key_show::public_keys;
 use crate::cli::KeyGenerateArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;

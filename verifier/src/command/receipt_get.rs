@@ -20,7 +20,7 @@ use crate::source::{ReadError, Source, Web, WebOptions};
 ///
 /// # Errors
 /// The server cannot be reached, has no such decision, or sends something else.
-pub fn run(arguments: &ReceiptGetArguments, output: &mut Output) -> Result<Exit, Refusal> {
+pub(super) fn run(arguments: &ReceiptGetArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let decision: DecisionId = arguments.decision_id.parse().map_err(|error| {
         Refusal::usage(
             format_args!("`{}` is not a decision id: {error}", arguments.decision_id),
@@ -39,7 +39,14 @@ pub fn run(arguments: &ReceiptGetArguments, output: &mut Output) -> Result<Exit,
         output.remark("Fetched, not verified: run `ledgerstone verify receipt` with the log's policy.");
         return Ok(Exit::Verified);
     };
-    verify_receipt::remark_verdict(&bytes, &policy, output)
+    let answer = verify_receipt::run_on_bytes(&arguments.server, &bytes, Some(&policy))?;
+    let exit = Exit::from(answer.report.verdict());
+    match (exit, &arguments.output) {
+        (Exit::Verified, _) => output.remark("Verified: signed by the keys of your policy."),
+        (_, Some(_)) => return output.answer(&answer),
+        (_, None) => output.remark("NOT verified: run `ledgerstone verify receipt` on it to see why."),
+    }
+    Ok(exit)
 }
 
 /// The receipt's bytes from the server that `server` means.
@@ -60,7 +67,9 @@ fn fetch(server: &str, decision_id: &str, web: &WebOptions) -> Result<Vec<u8>, R
 /// What a failed HTTP fetch means for somebody who wants a receipt.
 fn not_had(error: &ReadError, decision_id: &str) -> Refusal {
     let next = if error.is_missing() {
-        format!("Check the decision id {decision_id}, and that this sidecar's log is the one that recorded it.")
+        format!(
+            "Check the decision id {decision_id}, and that this sidecar's log is the one that recorded it."
+        )
     } else {
         error.next().to_owned()
     };
@@ -75,7 +84,7 @@ fn check_form(bytes: &[u8], decision: DecisionId, server: &str) -> Result<(), Re
             "Check the address; nothing was written.",
         )
     })?;
-    if receipt.decision_id() == Some(decision) {
+    if receipt.decision() == decision {
         return Ok(());
     }
     Err(Refusal::malformed(

@@ -5,7 +5,7 @@
 
 mod titles;
 
-use ledgerstone::verify::{Check, Place, Report, Status, Verdict};
+use ledgerstone::verify::{Check, Report, Status, Verdict};
 
 use super::Answer;
 use crate::exit::Refusal;
@@ -87,35 +87,14 @@ fn one_check(check: &Check, style: Style) -> String {
     for line in printable(&check.detail).lines() {
         text.push_str(&wrapped(line, &blank, INDENT));
     }
-    for place in &check.places {
-        text.push_str(&wrapped(&printable(&one_place(place)), &format!("{blank}- "), INDENT + 2));
+    let places = check.places.iter().map(ToString::to_string);
+    for place in places.filter(|place| !check.detail.contains(place)) {
+        text.push_str(&wrapped(&printable(&place), &format!("{blank}- "), INDENT + 2));
     }
     if check.status == Status::Passed {
         text.push_str(&wrapped(check.proves, &format!("{blank}Shows: "), INDENT));
     }
     text
-}
-
-/// Where a check failed, and how.
-fn one_place(place: &Place) -> String {
-    let mut parts = Vec::new();
-    if let Some(index) = place.leaf_index {
-        parts.push(format!("entry {}", index.get()));
-    }
-    if let Some(path) = &place.path {
-        parts.push(path.clone());
-    }
-    match place.bytes {
-        Some((first, end)) if end == first + 1 => parts.push(format!("byte {first}")),
-        Some((first, end)) => parts.push(format!("bytes {first} to {}", end.saturating_sub(1))),
-        None => {}
-    }
-    let place_text = parts.join(", ");
-    match (place_text.is_empty(), place.what.is_empty()) {
-        (true, _) => place.what.clone(),
-        (false, true) => place_text,
-        (false, false) => format!("{place_text}: {}", place.what),
-    }
 }
 
 /// A heading and its points; nothing for no points.

@@ -36,9 +36,7 @@ pub(super) fn fetch(
             .max_decoding_message_size(RECEIPT_BYTES_MAX + MESSAGE_OVERHEAD_BYTES);
         let request = GetReceiptRequest { decision_id: decision_id.to_owned(), fields: Vec::new() };
         let answer = client.get_receipt(request).await;
-        answer
-            .map(|answer| answer.into_inner().receipt.to_vec())
-            .map_err(|status| refused(address, &status))
+        answer.map(|answer| answer.into_inner().receipt.to_vec()).map_err(|status| refused(address, &status))
     })
 }
 

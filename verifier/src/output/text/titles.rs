@@ -21,6 +21,11 @@ pub(super) fn title(name: CheckName) -> String {
         CheckName::LogDecisions => "No decision is recorded twice",
         CheckName::LogSessions => "Nothing is missing inside a run",
         CheckName::LogStops => "Every run ended in order",
+        CheckName::CheckpointConsistency => "Statements from elsewhere fit this log",
+        CheckName::LogIdentity => "The store is this log's",
+        CheckName::LogSealed => "The sealed records are the original ones",
+        CheckName::LogJournal => "The journal fits the log",
+        CheckName::LogFiles => "The other files of the directory",
         _ => return name.to_string(),
     };
     format!("{words} [{name}]")

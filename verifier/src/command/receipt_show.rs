@@ -1,0 +1,112 @@
+//! `ledgerstone receipt show`: what a receipt says, for the person it is about and for those who answer to them.
+//!
+//! Guarantees: says first whether what follows was verified; with a policy every check is made and printed. Does not
+//! do: interpreting; field names and values stand as they were recorded.
+
+mod fields;
+
+use ledgerstone::limits::RECEIPT_BYTES_MAX;
+use ledgerstone::receipt::Receipt;
+use serde::Serialize;
+
+use super::{trust, verify_receipt};
+use crate::cli::ReceiptShowArguments;
+use crate::exit::{Exit, Refusal};
+use crate::output::{Answer, Output, printable, thousands};
+use crate::source::read_input;
+
+/// The format of this command's JSON.
+const FORMAT: &str = "ledgerstone-receipt-view/v1";
+
+/// Prints what the receipt says.
+///
+/// # Errors
+/// A file that the command line names cannot be read or is malformed.
+pub(super) fn run(arguments: &ReceiptShowArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    let policy = trust::policy(&arguments.trust)?;
+    let bytes = read_input(&arguments.receipt, RECEIPT_BYTES_MAX)?;
+    let name = arguments.receipt.display().to_string();
+    let answer = verify_receipt::run_on_bytes(&name, &bytes, policy.as_ref())?;
+    let receipt = Receipt::parse(&bytes).map_err(|error| {
+        Refusal::new(error.code(), format_args!("{name}: {error}"), "Fetch the receipt again.")
+    })?;
+    let exit = if policy.is_some() { Exit::from(answer.report.verdict()) } else { Exit::Verified };
+    let report = policy.is_some().then_some(&answer);
+    if output.is_json() {
+        output.json(&View::new(&receipt, report))?;
+        return Ok(exit);
+    }
+    match report {
+        None => output.print(&format!(
+            "NOT VERIFIED: this is what the file says. Whether it is true is checked by\n  ledgerstone verify receipt \
+             {} --policy FILE\n\n",
+            printable(&name)
+        ))?,
+        Some(answer) => {
+            output.answer(answer)?;
+            output.print("\n")?;
+        }
+    }
+    output.print(&text(&receipt))?;
+    Ok(exit)
+}
+
+/// A receipt as JSON for programs that show it.
+#[derive(Serialize)]
+struct View<'a> {
+    format: &'static str,
+    origin: String,
+    decision_id: String,
+    leaf_index: u64,
+    tree_size: u64,
+    recorded_at: String,
+    writer: String,
+    field_count: u32,
+    fields: Vec<fields::FieldJson<'a>>,
+    /// The report where a policy was given; null means that nothing was verified.
+    verification: Option<&'a Answer>,
+}
+
+impl<'a> View<'a> {
+    fn new(receipt: &'a Receipt, verification: Option<&'a Answer>) -> Self {
+        let entry = receipt.entry();
+        Self {
+            format: FORMAT,
+            origin: receipt.origin().to_string(),
+            decision_id: receipt.decision().to_string(),
+            leaf_index: receipt.index().get(),
+            tree_size: receipt.checkpoint().checkpoint().size.get(),
+            recorded_at: entry.recorded_at.to_string(),
+            writer: entry.writer.to_string(),
+            field_count: entry.commitment.map_or(0, |commitment| commitment.count),
+            fields: receipt.disclosure().openings.iter().map(fields::json).collect(),
+            verification,
+        }
+    }
+}
+
+/// The receipt as text.
+fn text(receipt: &Receipt) -> String {
+    let entry = receipt.entry();
+    let shown = receipt.disclosure().openings.len() as u64;
+    let count = entry.commitment.map_or(0, |commitment| u64::from(commitment.count));
+    let mut text = format!("Decision   {}\n", receipt.decision());
+    text.push_str(&format!("Log        {}\n", printable(receipt.origin().as_str())));
+    text.push_str(&format!(
+        "Place      entry {} of {}\n",
+        thousands(receipt.index().get()),
+        thousands(receipt.checkpoint().checkpoint().size.get())
+    ));
+    text.push_str(&format!("Recorded   {} by {}\n", entry.recorded_at, entry.writer));
+    if let Some(model) = entry.model {
+        text.push_str(&format!("Model      SHA-256 {model}\n"));
+    }
+    text.push_str(&format!(
+        "\nThe record has {} fields; this receipt shows {}. The others stay closed, and nothing about them can be told \
+         from this file.\n",
+        thousands(count),
+        thousands(shown)
+    ));
+    text.push_str(&fields::text(&receipt.disclosure().openings));
+    text
+}

@@ -1,0 +1,143 @@
+//! `ledgerstone verify log`: derives a whole log anew from its entries and holds everything stored against that.
+//!
+//! Guarantees: every entry is hashed, every tile and bundle file present is compared, every checkpoint given is checked
+//! and its root recomputed; in a store directory also its identity, its sealed records and its journal. Memory does not
+//! grow with the log. Keys found in the directory itself never make it *verified*. Does not do: looking into `index/`
+//! and `lock`, which are derived (`docs/spec/store.md`). Carries the reader's side of INV-1, INV-2, INV-5 and INV-10
+//! through [`Walk`](ledgerstone::verify::log::Walk).
+
+mod advice;
+mod files;
+mod head;
+mod journal;
+mod sealed;
+mod stored;
+
+use std::path::{Path, PathBuf};
+
+use ledgerstone::limits::NOTE_BYTES_MAX;
+use ledgerstone::policy::Policy;
+use ledgerstone::verify::log::{NOT_PROVED, Walk};
+use ledgerstone::verify::Report;
+
+use super::trust;
+use crate::cli::VerifyLogArguments;
+use crate::exit::{Exit, Refusal};
+use crate::output::{Answer, Output, plural};
+use crate::progress::Progress;
+use crate::source::{self, Directory, Source, WebOptions, read_input};
+
+use head::Head;
+use sealed::Sealed;
+use stored::Stored;
+
+/// What a log is checked against.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whom the user trusts.
+    pub policy: Option<Policy>,
+    /// Checkpoints that came from elsewhere.
+    pub checkpoints: Vec<GivenCheckpoint>,
+}
+
+/// A checkpoint that came from elsewhere.
+#[derive(Clone, Debug)]
+pub struct GivenCheckpoint {
+    /// What to call it in the report, by custom its file name.
+    pub name: String,
+    /// The signed note.
+    pub note: Vec<u8>,
+}
+
+/// Checks the log that the command line names and prints the report.
+///
+/// # Errors
+/// A file that the command line names cannot be read or is malformed, or the place holds no log.
+pub(super) fn run(arguments: &VerifyLogArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    let options = Options {
+        policy: trust::policy(&arguments.trust)?,
+        checkpoints: arguments.checkpoints.iter().map(given).collect::<Result<_, _>>()?,
+    };
+    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let source = source::open(&arguments.source, &web)?;
+    let mut progress = output.progress();
+    let answer = run_on(source.as_ref(), &options, &mut progress)?;
+    drop(progress);
+    output.answer(&answer)
+}
+
+/// Checks the log in a directory: a store directory or only its public part.
+///
+/// # Errors
+/// The directory holds no log, or its checkpoint cannot be read at all.
+pub fn run_on_dir(
+    directory: &Path,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Answer, Refusal> {
+    run_on(&Directory::open(directory)?, options, progress)
+}
+
+/// Checks the log at `source`.
+///
+/// # Errors
+/// Its checkpoint cannot be read at all.
+pub fn run_on(
+    source: &dyn Source,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Answer, Refusal> {
+    let head = Head::read(source, options)?;
+    let mut checks = head.checks.clone();
+    if let Some(checkpoint) = &head.checkpoint {
+        let mut walk = Walk::new(head.to_walk());
+        let mut stored = Stored::new(source);
+        let mut sealed = source.directory().and_then(Directory::store).map(Sealed::new);
+        stored.walk(&mut walk, sealed.as_mut(), progress);
+        let journal = source.directory().and_then(|directory| journal::check(directory, checkpoint));
+        checks.extend(walk.finish());
+        checks.extend(head.consistency(&checks));
+        let unpublished = journal.as_ref().map_or(0, |journal| journal.unpublished);
+        checks.extend(sealed.map(|sealed| sealed.check(unpublished > 0)));
+        checks.extend(journal.map(|journal| journal.check));
+        checks.extend(stored.into_check(source, checkpoint.size));
+    }
+    let report = Report::new(subject(source, &head), checks, not_proved(options));
+    let next = advice::next(&report, options.policy.is_some());
+    Ok(Answer { report, next })
+}
+
+/// Reads a checkpoint file that the user named; a file that is no checkpoint is a malformed input, not a failed check.
+fn given(path: &PathBuf) -> Result<GivenCheckpoint, Refusal> {
+    let note = read_input(path, NOTE_BYTES_MAX)?;
+    let name = path.display().to_string();
+    ledgerstone::checkpoint::SignedCheckpoint::parse(&note).map_err(|error| {
+        Refusal::malformed(
+            format_args!("{name} is not a checkpoint: {error}"),
+            "Give a file that `ledgerstone log checkpoint` printed, or that a witness keeps for this log.",
+        )
+    })?;
+    Ok(GivenCheckpoint { name, note })
+}
+
+fn subject(source: &dyn Source, head: &Head) -> String {
+    head.checkpoint.as_ref().map_or_else(
+        || format!("The log at {}", source.label()),
+        |checkpoint| {
+            let entries = plural(checkpoint.size.get(), "entry", "entries");
+            format!("The log {} at {}, {entries}", checkpoint.origin, source.label())
+        },
+    )
+}
+
+/// What a reader might think is proved and is not.
+fn not_proved(options: &Options) -> Vec<&'static str> {
+    let mut open = NOT_PROVED.to_vec();
+    if !options.policy.as_ref().is_some_and(Policy::asks_for_witnesses) {
+        open.push(
+            "That everybody is shown this same log: no independent witness was asked for. Compare checkpoints with \
+             others who hold one.",
+        );
+    }
+    open
+}

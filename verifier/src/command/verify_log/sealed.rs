@@ -1,0 +1,172 @@
+//! The sealed records of a store against the digests and lengths that the entries state.
+//!
+//! Guarantees: every byte of every sealed file is covered by the digest of one entry, or reported. Does not do: opening
+//! a sealed record; that needs the operator's keys, and nothing here has them.
+//! Layout: `docs/spec/store.md`, section on sealed records.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use ledgerstone::code::{CheckName, Code};
+use ledgerstone::entry::{Entry, SealedRef};
+use ledgerstone::hash::StreamHasher;
+use ledgerstone::merkle::LeafIndex;
+use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone::verify::{Check, PLACES_MAX, Place};
+
+use crate::output::plural;
+
+/// Bytes read at a time.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The sealed files of a store while its log is walked.
+pub(super) struct Sealed {
+    folder: PathBuf,
+    checked: u64,
+    wrong: u64,
+    places: Vec<Place>,
+    unreadable: Option<String>,
+    /// Bytes after the last sealed record of the last bundle, which entries after the checkpoint may explain.
+    after_the_end: Option<Place>,
+}
+
+impl Sealed {
+    /// The sealed files of the store in `store`.
+    pub(super) fn new(store: &Path) -> Self {
+        Self {
+            folder: store.join("sealed"),
+            checked: 0,
+            wrong: 0,
+            places: Vec::new(),
+            unreadable: None,
+            after_the_end: None,
+        }
+    }
+
+    /// Checks the sealed records of the entries in one bundle.
+    pub(super) fn bundle(&mut self, path: TilePath, bytes: &[u8]) {
+        // Bytes that are no bundle, and entries that do not decode, fail elsewhere.
+        let Ok(entries) = EntryBundle::decode(bytes) else {
+            return;
+        };
+        let stated: Vec<_> = (path.start().get()..)
+            .zip(entries.iter().take(usize::from(path.width())))
+            .filter_map(|(index, entry)| Some((LeafIndex::new(index), Entry::decode(entry).ok()?.sealed?)))
+            .collect();
+        let name = path.to_full().to_string();
+        let name = name.trim_start_matches("tile/entries/");
+        if let Some(place) = self.after_the_end.take() {
+            self.fail(place);
+        }
+        match self.file(name, &stated) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.fail_missing(name, &stated);
+            }
+            Err(error) => {
+                self.unreadable.get_or_insert(format!("sealed/{name} cannot be read: {error}"));
+            }
+        }
+    }
+
+    /// The sum; where entries after the checkpoint are known to be there, their sealed records may follow at the end.
+    pub(super) fn check(mut self, more_may_follow: bool) -> Check {
+        if let Some(place) = self.after_the_end.take().filter(|_| !more_may_follow) {
+            self.fail(place);
+        }
+        let name = CheckName::LogSealed;
+        if self.wrong > 0 {
+            let detail = format!(
+                "{} not what the entries say.",
+                if self.wrong == 1 {
+                    "1 sealed record is".to_owned()
+                } else {
+                    format!("{} sealed records are", self.wrong)
+                }
+            );
+            return Check::failed(name, Code::Inconsistent, detail).at(self.places);
+        }
+        if let Some(why) = self.unreadable {
+            return Check::not_checked(name, format!("{why}."));
+        }
+        let records = plural(self.checked, "sealed record", "sealed records");
+        Check::passed(name, format!("{records}, each with the length and digest that its entry states."))
+    }
+
+    /// Checks one sealed file against what the entries of its bundle state, in their order.
+    fn file(&mut self, name: &str, stated: &[(LeafIndex, SealedRef)]) -> io::Result<()> {
+        let path = format!("sealed/{name}");
+        let mut file = match open(&self.folder.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && stated.is_empty() => return Ok(()),
+            other => BufReader::with_capacity(BUFFER_BYTES, other?),
+        };
+        let mut start = 0_u64;
+        for (index, sealed) in stated {
+            let end = start.saturating_add(sealed.length);
+            let mut hasher = StreamHasher::new();
+            let read = hash_into(&mut hasher, &mut (&mut file).take(sealed.length))?;
+            self.checked += 1;
+            let what = if read < sealed.length {
+                format!("The file ends here, {} bytes before this sealed record does.", sealed.length - read)
+            } else if hasher.finish() != sealed.digest {
+                "This sealed record is not the one that the entry was made with.".to_owned()
+            } else {
+                start = end;
+                continue;
+            };
+            let bytes = Some((start, start + read));
+            self.fail(Place { leaf_index: Some(*index), path: Some(path.clone()), bytes, what });
+            start = end;
+        }
+        let extra = hash_into(&mut StreamHasher::new(), &mut file)?;
+        if extra > 0 {
+            let what = "No entry states a sealed record here.".to_owned();
+            let bytes = Some((start, start.saturating_add(extra)));
+            self.after_the_end = Some(Place { leaf_index: None, path: Some(path), bytes, what });
+        }
+        Ok(())
+    }
+
+    fn fail_missing(&mut self, name: &str, stated: &[(LeafIndex, SealedRef)]) {
+        for (index, _) in stated {
+            let what = "The file with this sealed record is missing.".to_owned();
+            self.fail(Place {
+                leaf_index: Some(*index),
+                path: Some(format!("sealed/{name}")),
+                bytes: None,
+                what,
+            });
+        }
+    }
+
+    fn fail(&mut self, place: Place) {
+        self.wrong += 1;
+        if self.places.len() < PLACES_MAX {
+            self.places.push(place);
+        }
+    }
+}
+
+/// Opens a regular file.
+fn open(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    }
+}
+
+/// Hashes everything `reader` gives and says how many bytes that were.
+fn hash_into(hasher: &mut StreamHasher, reader: &mut impl Read) -> io::Result<u64> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut total = 0_u64;
+    loop {
+        let read = reader.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(total);
+        };
+        hasher.update(bytes);
+        total = total.saturating_add(read as u64);
+    }
+}

@@ -1,0 +1,141 @@
+//! The walk over the stored bundles and tiles.
+//!
+//! Guarantees: each bundle and each tile file is read once and compared with what the entries give, among them the
+//! partial files of earlier sizes that are still there. Does not do: judging; that is
+//! [`Walk`](ledgerstone::verify::log::Walk).
+
+use ledgerstone::merkle::TreeSize;
+use ledgerstone::tile::TilePath;
+use ledgerstone::verify::Check;
+use ledgerstone::verify::log::{DerivedTile, Walk};
+
+use super::files::{Finding, Findings};
+use super::sealed::Sealed;
+use crate::progress::Progress;
+use crate::source::{ReadError, Source, TILE_BYTES_MAX};
+
+/// The stored files of a log while they are walked.
+pub(super) struct Stored<'a> {
+    source: &'a dyn Source,
+    /// What was found about files that are not needed for the checkpoint's size.
+    findings: Findings,
+}
+
+impl<'a> Stored<'a> {
+    /// The files at `source`.
+    pub(super) fn new(source: &'a dyn Source) -> Self {
+        Self { source, findings: Findings::default() }
+    }
+
+    /// Walks from the first bundle to the last.
+    pub(super) fn walk(
+        &mut self,
+        walk: &mut Walk,
+        mut sealed: Option<&mut Sealed>,
+        progress: &mut dyn Progress,
+    ) {
+        let total = walk.size().get();
+        while let Some(path) = walk.next_bundle() {
+            match self.read(path) {
+                Ok(bytes) => {
+                    let derived = walk.bundle(&bytes);
+                    self.compare_earlier(path, &bytes, prefix_of_bundle);
+                    if let Some(sealed) = &mut sealed {
+                        sealed.bundle(path, &bytes);
+                    }
+                    for tile in &derived {
+                        self.compare(walk, tile);
+                    }
+                }
+                Err(error) if error.is_about_the_data() => walk.bundle_missing(&sentence(&error)),
+                Err(error) => {
+                    self.findings.unreadable(&error);
+                    return;
+                }
+            }
+            progress.advance("entries", walk.position().get(), total);
+        }
+        for tile in walk.partial_tiles() {
+            self.compare(walk, &tile);
+        }
+    }
+
+    /// Names the files that belong to no tree of this size, and sums up.
+    pub(super) fn into_check(mut self, source: &dyn Source, size: TreeSize) -> Option<Check> {
+        let directory = source.directory()?;
+        self.findings.take_inventory(directory, size);
+        Some(self.findings.into_check())
+    }
+
+    /// A derived tile against the stored one, and against those of earlier sizes.
+    fn compare(&mut self, walk: &mut Walk, derived: &DerivedTile) {
+        match self.read(derived.path) {
+            Ok(mut bytes) => {
+                if bytes.len() > derived.bytes.len() && !derived.path.is_full() {
+                    // Read from the full file, because the partial one is gone.
+                    bytes.truncate(derived.bytes.len());
+                }
+                walk.tile(derived, Some(&bytes));
+            }
+            Err(error) if error.is_about_the_data() => walk.tile(derived, None),
+            Err(error) => self.findings.unreadable(&error),
+        }
+        self.compare_earlier(derived.path, &derived.bytes, prefix_of_tile);
+    }
+
+    /// The partial files of earlier sizes: each must be the beginning of what stands there now.
+    fn compare_earlier(&mut self, path: TilePath, bytes: &[u8], prefix: fn(&[u8], u16) -> Option<&[u8]>) {
+        let Some(directory) = self.source.directory() else {
+            return;
+        };
+        let names = match directory.names(&format!("{}.p", path.to_full())) {
+            Ok(names) => names,
+            Err(error) => return self.findings.unreadable(&error),
+        };
+        let widths =
+            names.iter().filter_map(|name| name.parse::<u16>().ok()).filter(|width| *width < path.width());
+        for width in widths {
+            let Ok(earlier) = TilePath::partial(path.kind(), path.index(), width) else {
+                continue;
+            };
+            let finding = match (directory.read(&earlier.to_string(), TILE_BYTES_MAX), prefix(bytes, width)) {
+                (Ok(stored), Some(expected)) if stored == expected => Finding::Fits,
+                (Ok(stored), Some(expected)) => Finding::differs(&stored, expected),
+                (Ok(_), None) => Finding::Incomparable,
+                (Err(error), _) => Finding::Unreadable(error.to_string()),
+            };
+            self.findings.add(&earlier.to_string(), finding);
+        }
+    }
+
+    /// A file of the tree, the full one where the partial one is gone.
+    fn read(&self, path: TilePath) -> Result<Vec<u8>, ReadError> {
+        let read = |path: TilePath| self.source.read(&path.to_string(), TILE_BYTES_MAX);
+        match read(path) {
+            Err(error) if error.is_missing() && !path.is_full() => read(path.to_full()).map_err(|_| error),
+            other => other,
+        }
+    }
+}
+
+/// The first `width` hashes of a tile.
+fn prefix_of_tile(bytes: &[u8], width: u16) -> Option<&[u8]> {
+    bytes.get(..usize::from(width) * ledgerstone::hash::Hash::LEN)
+}
+
+/// The first `width` entries of a bundle with their lengths.
+fn prefix_of_bundle(bytes: &[u8], width: u16) -> Option<&[u8]> {
+    let mut end = 0_usize;
+    for _ in 0..width {
+        let length = bytes.get(end..)?.first_chunk::<2>()?;
+        end = end.checked_add(2 + usize::from(u16::from_be_bytes(*length)))?;
+    }
+    bytes.get(..end)
+}
+
+fn sentence(error: &ReadError) -> String {
+    match error {
+        ReadError::Missing { .. } => "It is missing.".to_owned(),
+        other => format!("{other}."),
+    }
+}

@@ -1,0 +1,86 @@
+//! `ledgerstone verify receipt`: checks one receipt file against the keys that the user trusts.
+//!
+//! Guarantees: without keys the verdict is at most *could not decide*; a file that is no receipt ends in 65, a receipt
+//! that is not true in 1. Does not do: the checks; they are [`ledgerstone::verify::receipt`].
+//! Specification: `docs/spec/receipt.md`.
+
+use std::path::Path;
+
+use ledgerstone::code::{CheckName, Code};
+use ledgerstone::limits::RECEIPT_BYTES_MAX;
+use ledgerstone::policy::Policy;
+use ledgerstone::receipt::Receipt;
+use ledgerstone::verify::{self, Report, Status, Verdict};
+
+use super::trust;
+use crate::cli::VerifyReceiptArguments;
+use crate::exit::{Exit, Refusal};
+use crate::output::{Answer, Output};
+use crate::source::read_input;
+
+/// Checks the receipt that the command line names and prints the report.
+///
+/// # Errors
+/// A file that the command line names cannot be read or is malformed.
+pub(super) fn run(arguments: &VerifyReceiptArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    let policy = match trust::policy(&arguments.trust)? {
+        Some(policy) => Some(policy),
+        None => trust::from_vkeys(&arguments.vkeys)?,
+    };
+    let bytes = read_input(&arguments.receipt, RECEIPT_BYTES_MAX)?;
+    let name = arguments.receipt.display().to_string();
+    output.answer(&run_on_bytes(&name, &bytes, policy.as_ref())?)
+}
+
+/// Checks the receipt in a file.
+///
+/// # Errors
+/// The file cannot be read or is no receipt.
+pub fn run_on_file(path: &Path, policy: Option<&Policy>) -> Result<Answer, Refusal> {
+    let bytes = read_input(path, RECEIPT_BYTES_MAX)?;
+    run_on_bytes(&path.display().to_string(), &bytes, policy)
+}
+
+/// Checks a receipt's bytes, which came from `name`.
+///
+/// # Errors
+/// They are no receipt.
+pub fn run_on_bytes(name: &str, bytes: &[u8], policy: Option<&Policy>) -> Result<Answer, Refusal> {
+    if let Err(error) = Receipt::parse(bytes)
+        && matches!(error.code(), Code::Malformed | Code::Limit)
+    {
+        return Err(Refusal::new(
+            error.code(),
+            format_args!("{name} is not a receipt that can be checked: {error}"),
+            "Nothing in the file should be relied on. Fetch the receipt again from whoever gave it to you.",
+        ));
+    }
+    let report = verify::receipt(bytes, policy);
+    let next = advice(&report, policy.is_some());
+    Ok(Answer { report, next })
+}
+
+/// What the reader can do next.
+fn advice(report: &Report, has_policy: bool) -> Vec<String> {
+    let step = match report.verdict() {
+        Verdict::Verified => {
+            "Keep the receipt and the policy file together: they can be checked again at any time, without the operator."
+        }
+        Verdict::Failed => {
+            let status = report.check(CheckName::CheckpointSignatures).map(|check| check.status);
+            let inclusion = report.check(CheckName::ReceiptInclusion).map(|check| check.status);
+            if status == Some(Status::Failed) && inclusion == Some(Status::Passed) {
+                "Check that the policy file is that of the log named above. If it is, somebody else made this receipt: \
+                 keep it and ask the operator."
+            } else {
+                "Do not rely on this receipt. Keep it as it is and ask whoever gave it to you for another."
+            }
+        }
+        Verdict::Undecided if !has_policy => {
+            "Get the log's policy file from the operator over a channel you trust, and run the command again with \
+             --policy FILE. Without it anybody could have made this receipt."
+        }
+        Verdict::Undecided => "See the checks above that could not be made, and what each of them needs.",
+    };
+    vec![step.to_owned()]
+}
