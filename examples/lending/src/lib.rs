@@ -1,1 +1,7 @@
-//! x
+//! The example's parts: the applications, the model, a model server that is nobody's product, and a client.
+//!
+//! The sidecar sees the model server as it would see any other: nothing here knows that it is recorded.
+
+pub mod applications;
+pub mod model;
+pub mod oip_server;
