@@ -45,7 +45,8 @@ pub fn mutate(seed: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at.min(until)..until)),
             4 => {
-                let repeated: Vec<u8> = bytes.iter().skip(at).take(until.saturating_sub(at)).copied().collect();
+                let repeated: Vec<u8> =
+                    bytes.iter().skip(at).take(until.saturating_sub(at)).copied().collect();
                 bytes.splice(at..at, repeated);
             }
             5 => {

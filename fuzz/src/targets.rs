@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use ledgerstone::checkpoint::Checkpoint;
+use ledgerstone::checkpoint::{Checkpoint, LogKeys};
 use ledgerstone::encoding::cbor;
 use ledgerstone::entry::Entry;
-use ledgerstone::note::{SignedNote, SigningKey, VerifierKey};
+use ledgerstone::hash::Hash;
+use ledgerstone::note::{SignedNote, VerifierKey};
 use ledgerstone::policy::Policy;
+use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
+use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
 use ledgerstone_verifier::recompute::xgboost::Model;
 
@@ -28,10 +31,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
     Target { name: "field_path", run: field_path },
+    Target { name: "journal_segment", run: journal_segment },
     Target { name: "policy", run: policy },
+    Target { name: "receipt", run: receipt },
     Target { name: "signed_note", run: signed_note },
     Target { name: "signing_key", run: signing_key },
     Target { name: "tile_path", run: tile_path },
+    Target { name: "tlog_proof", run: tlog_proof },
     Target { name: "verifier_key", run: verifier_key },
     Target { name: "xgboost_model", run: xgboost_model },
 ];
@@ -82,7 +88,11 @@ fn entry(bytes: &[u8]) -> bool {
 
 fn entry_bundle(bytes: &[u8]) -> bool {
     let Ok(entries) = EntryBundle::decode(bytes) else { return false };
-    assert_eq!(EntryBundle::encode(&entries).ok().as_deref(), Some(bytes), "a bundle encodes to the same bytes");
+    assert_eq!(
+        EntryBundle::encode(&entries).ok().as_deref(),
+        Some(bytes),
+        "a bundle encodes to the same bytes"
+    );
     true
 }
 
@@ -90,10 +100,27 @@ fn field_path(bytes: &[u8]) -> bool {
     canonical_text::<FieldPath>(bytes)
 }
 
+fn journal_segment(bytes: &[u8]) -> bool {
+    let Ok(mut segment) = JournalReader::open(bytes, &Hash::of(b"example.com/fuzz")) else { return false };
+    let mut batches = 0;
+    while let Ok(Some(batch)) = segment.next_batch() {
+        assert!(!batch.entries().is_empty(), "a batch holds an entry");
+        batches += 1;
+    }
+    let whole = segment.tail().is_ok();
+    whole && batches > 0
+}
+
 fn policy(bytes: &[u8]) -> bool {
     let Ok(policy) = Policy::parse(bytes) else { return false };
     let printed = policy.to_bytes();
     assert_eq!(Policy::parse(&printed).ok(), Some(policy), "a printed policy reads as the same policy");
+    true
+}
+
+fn receipt(bytes: &[u8]) -> bool {
+    let Ok(receipt) = Receipt::parse(bytes) else { return false };
+    assert_eq!(receipt.to_json().as_bytes(), bytes, "a receipt is its own canonical form");
     true
 }
 
@@ -104,11 +131,15 @@ fn signed_note(bytes: &[u8]) -> bool {
 }
 
 fn signing_key(bytes: &[u8]) -> bool {
-    text(bytes).is_some_and(|text| SigningKey::parse(text).is_ok())
+    text(bytes).is_some_and(|text| LogKeys::parse(text).is_ok())
 }
 
 fn tile_path(bytes: &[u8]) -> bool {
     canonical_text::<TilePath>(bytes)
+}
+
+fn tlog_proof(bytes: &[u8]) -> bool {
+    canonical_text::<TlogProof>(bytes)
 }
 
 fn verifier_key(bytes: &[u8]) -> bool {

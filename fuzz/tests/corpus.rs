@@ -1,0 +1,133 @@
+//! The corpus is made by the library itself, so that it cannot fall behind the formats.
+//!
+//! Danger: a format changes and the corpus goes on testing refusals only. Expected: each seed that this test makes is the
+//! committed file, byte for byte; `UPDATE_CORPUS=1` writes them. Further inputs in the folders, such as those that once
+//! made a parser fail, are kept and replayed too.
+
+use std::path::{Path, PathBuf};
+
+use ledgerstone::checkpoint::LogKeys;
+use ledgerstone::encoding::cbor;
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, SessionId, StartDetails, WriterName};
+use ledgerstone::hash::Hash;
+use ledgerstone::merkle::range::CompactRange;
+use ledgerstone::policy::Policy;
+use ledgerstone::receipt::Receipt;
+use ledgerstone::record::{FieldPath, RecordBuilder, RecordSecret, Value};
+use ledgerstone::store::batch::{Batch, BatchEntry};
+use ledgerstone::store::journal::{Base, SegmentHeader, encode_record};
+use ledgerstone::tile::EntryBundle;
+use ledgerstone::time::UnixMillis;
+
+type Seed = (&'static str, &'static str, Vec<u8>);
+
+fn keys() -> LogKeys {
+    LogKeys::generate_from_seeds(&"example.com/fuzz".parse().unwrap(), [1; 32], [2; 32]).unwrap()
+}
+
+fn writer() -> WriterName {
+    WriterName::parse("writer-0").unwrap()
+}
+
+fn start_entry() -> Vec<u8> {
+    let details = StartDetails {
+        version: "0.1.0".into(),
+        configuration: Hash::of(b"configuration"),
+        previous_session: None,
+    };
+    let entry = Entry::start(writer(), SessionId::from_bytes([7; 16]), details);
+    Entry { recorded_at: UnixMillis::new(1_795_000_000_000), ..entry }.encode().unwrap()
+}
+
+/// A decision's entry and the receipt's disclosure of one of its fields.
+fn decision() -> (Vec<u8>, ledgerstone::disclosure::Disclosure) {
+    let path = |text: &str| FieldPath::parse(text).unwrap();
+    let record = RecordBuilder::new()
+        .field(path("decision/route"), Value::Text("lending".into()))
+        .and_then(|builder| builder.field(path("outcome/action"), Value::Text("approve".into())))
+        .and_then(|builder| builder.field(path("output/score/probability"), Value::Float(0.875)))
+        .and_then(RecordBuilder::build)
+        .unwrap();
+    let secret = RecordSecret::from_bytes([9; 32]);
+    let tree = record.commit(&secret);
+    let id = DecisionId::from_bytes([3; 16]);
+    let details = DecisionDetails { status: 0 };
+    let entry = Entry::decision(writer(), SessionId::from_bytes([7; 16]), 1, id, tree.commitment(), details);
+    let entry = Entry { recorded_at: UnixMillis::new(1_795_000_000_500), ..entry };
+    (entry.encode().unwrap(), tree.disclose(&[1]).unwrap())
+}
+
+fn journal_segment(batch: &Batch) -> Vec<u8> {
+    let origin = Hash::of(b"example.com/fuzz");
+    let header = SegmentHeader { origin, number: 1, base: Base::empty() };
+    let mut segment = header.encode();
+    let (record, _) = encode_record(batch, 0, &Base::empty().checksum, &origin).unwrap();
+    segment.extend(record);
+    segment
+}
+
+fn values() -> Vec<u8> {
+    let mut writer = cbor::Writer::new();
+    let inner = Value::Array(vec![Value::Bytes(vec![0, 255]), Value::Float(f64::NAN), Value::Null]);
+    Value::Array(vec![
+        Value::Int(-5),
+        Value::Int(1 << 40),
+        Value::Text("é".into()),
+        Value::Bool(true),
+        inner,
+    ])
+    .encode(&mut writer);
+    writer.into_bytes()
+}
+
+fn seeds() -> Vec<Seed> {
+    let keys = keys();
+    let (start, (decision, disclosure)) = (start_entry(), decision());
+    let entries =
+        [&start, &decision].map(|bytes| BatchEntry { bytes: bytes.clone(), sealed: b"sealed".to_vec() });
+    let batch =
+        Batch::build(&CompactRange::empty(), UnixMillis::new(1_795_000_000_500), entries.into()).unwrap();
+    let checkpoint = keys.checkpoint(batch.size(), batch.root());
+    let note = keys.sign(&checkpoint);
+    let index = ledgerstone::merkle::LeafIndex::new(1);
+    let proof = batch.prove(index).unwrap();
+    let receipt = Receipt::new(decision.clone(), disclosure, index, proof, note.clone()).unwrap();
+    let vkeys = keys.vkeys();
+    let mut policy = Policy::for_log(&vkeys).unwrap().to_bytes();
+    policy.splice(0..0, *b"# who counts\n");
+    let model = br#"{"learner":{"attributes":{},"feature_names":["a","b"],"feature_types":["float","float"],"gradient_booster":{"model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},"tree_info":[0],"trees":[{"base_weights":[0,0.5,-0.5],"categories":[],"categories_nodes":[],"categories_segments":[],"categories_sizes":[],"default_left":[1,0,0],"id":0,"left_children":[1,-1,-1],"loss_changes":[1,0,0],"parents":[2147483647,0,0],"right_children":[2,-1,-1],"split_conditions":[0.25,0.5,-0.5],"split_indices":[1,0,0],"split_type":[0,0,0],"sum_hessian":[2,1,1],"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"}}]},"name":"gbtree"},"learner_model_param":{"base_score":"5E-1","boost_from_average":"1","num_class":"0","num_feature":"2","num_target":"1"},"objective":{"name":"binary:logistic","reg_loss_param":{"scale_pos_weight":"1"}}},"version":[2,1,0]}"#;
+    vec![
+        ("cbor_value", "values", values()),
+        ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
+        ("entry", "start", start.clone()),
+        ("entry", "decision", decision.clone()),
+        ("entry_bundle", "two-entries", EntryBundle::encode(&[start, decision]).unwrap()),
+        ("field_path", "plain", b"output/score/probability".to_vec()),
+        ("journal_segment", "one-batch", journal_segment(&batch)),
+        ("policy", "one-log", policy),
+        ("receipt", "one-field", receipt.to_json().into_bytes()),
+        ("signed_note", "checkpoint", note.into_bytes()),
+        ("signing_key", "log-keys", keys.to_text().as_bytes().to_vec()),
+        ("tile_path", "full", b"tile/0/x001/x234/067".to_vec()),
+        ("tile_path", "partial-bundle", b"tile/entries/000.p/17".to_vec()),
+        ("tlog_proof", "two-entries", receipt.tlog_proof().to_string().into_bytes()),
+        ("verifier_key", "ed25519", vkeys[0].to_string().into_bytes()),
+        ("verifier_key", "ml-dsa-44", vkeys[1].to_string().into_bytes()),
+        ("xgboost_model", "one-tree", model.to_vec()),
+    ]
+}
+
+#[test]
+fn the_committed_seeds_are_those_the_library_makes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let update = std::env::var_os("UPDATE_CORPUS").is_some();
+    for (target, name, bytes) in seeds() {
+        assert!(ledgerstone_fuzz::TARGETS.iter().any(|t| t.name == target), "no target {target}");
+        let path: PathBuf = root.join(target).join(name);
+        if update {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert_eq!(std::fs::read(&path).ok(), Some(bytes), "{}: run with UPDATE_CORPUS=1", path.display());
+    }
+}
