@@ -1,7 +1,7 @@
-//! Scenario: a log directory is written with this library and read by a Go program that knows only the public formats,
+//! Scenario: a log is written with this library's store and read by a Go program that knows only the public formats,
 //! with the packages that read the Go checksum database. Danger: the library agrees with itself and with nobody else, or
 //! a changed file goes unnoticed by strangers' clients. End: the program accepts every checkpoint, tile, bundle and
-//! proof of five tree sizes, and refuses the directory when any one of them has a single bit changed.
+//! proof of five tree sizes, also where partial tiles are gone, and refuses the log when a single bit of one is changed.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,15 +15,20 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ledgerstone::checkpoint::LogKeys;
-use ledgerstone::hash::{Hash, leaf_hash};
+use ledgerstone::entry::{Entry, HeartbeatDetails, SessionId, WriterName};
+use ledgerstone::hash::{Hash, empty_root};
 use ledgerstone::merkle::memory::MemoryNodes;
 use ledgerstone::merkle::{LeafIndex, TreeSize, consistency, inclusion};
 use ledgerstone::note::KeyName;
-use ledgerstone::tile::{EntryBundle, TileEdge, TileKind, TilePath, paths_between};
+use ledgerstone::store::batch::{Batch, BatchEntry};
+use ledgerstone::store::fs::{Identity, Opened, Options, StdDisk};
+use ledgerstone::store::{self, ApplyStore, CommitStore, Outcome};
+use ledgerstone::time::UnixMillis;
 use tempfile::TempDir;
 
 const ORIGIN: &str = "log.example/go-client";
@@ -39,7 +44,7 @@ fn a_go_client_accepts_the_log_and_refuses_it_with_any_bit_changed() {
     };
     let log = Log::write();
 
-    let output = client.run(&log, &log.vkey, &SIZES);
+    let output = client.run(&log, &log.vkey);
     let lines: String = [
         "size 1: root, 1 inclusion proofs, 0 consistency proofs, 1 proofs of the log\n",
         "size 5: root, 5 inclusion proofs, 1 consistency proofs, 4 proofs of the log\n",
@@ -48,46 +53,45 @@ fn a_go_client_accepts_the_log_and_refuses_it_with_any_bit_changed() {
         "size 65836: root, 12 inclusion proofs, 4 consistency proofs, 7 proofs of the log\n",
     ]
     .concat();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), lines, "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), lines, "{}", text(&output.stderr));
     assert!(output.status.success());
 
     refuses_changed_files(&client, &log);
     let stranger = keys([9, 8]).vkeys()[0].to_string();
-    refuses(
-        &client.run(&log, &stranger, &[700]),
-        "malformed note or unverifiable",
-        &["no verifiable signatures"],
-    );
+    refuses(&client.run(&log, &stranger), "a stranger's key", &["no verifiable signatures"]);
 }
 
-/// Every kind of file that a client of size 700 reads, and what it says when one bit of it is not as it was.
+/// Every kind of file that the client reads, and what it says when one bit of it is not as it was.
 fn refuses_changed_files(client: &Client, log: &Log) {
     let tile = ["downloaded inconsistent tile", "the tiles have another root"];
     let proof = ["invalid transparency proof"];
     let note = ["invalid signature", "malformed note", "no verifiable signatures"];
+    let last_bundle = fs::read(log.file("log/tile/entries/257.p/44")).unwrap();
     for (file, offset, messages) in [
-        ("tile/0/000", 40, tile.as_slice()),
-        ("tile/0/001", 8191, &tile),
-        ("tile/0/002.p/188", 0, &tile),
-        ("tile/1/000.p/2", 63, &tile),
-        ("tile/entries/000", 4, &proof),
-        ("tile/entries/002.p/188", log.len("tile/entries/002.p/188") - 1, &proof),
+        ("log/tile/0/000", 40, tile.as_slice()),
+        ("log/tile/0/001", 8191, &tile),
+        ("log/tile/0/002", 0, &tile),
+        ("log/tile/0/257.p/44", 32, &tile),
+        ("log/tile/1/000", 63, &tile),
+        ("log/tile/1/001.p/1", 31, &tile),
+        ("log/tile/2/000.p/1", 0, &tile),
+        ("log/tile/entries/000", 4, &proof),
+        ("log/tile/entries/257.p/44", last_bundle.len() - 1, &proof),
         ("checkpoint.700", ORIGIN.len() + 1, &note),
         ("checkpoint.700", ORIGIN.len() + 10, &note),
     ] {
-        log.with_bit_changed(file, offset, || refuses(&client.run(log, &log.vkey, &[700]), file, messages));
+        log.with_bit_changed(file, offset, || refuses(&client.run(log, &log.vkey), file, messages));
     }
-    // Proofs are text: the last line loses its first hash instead of a bit.
-    log.with_changed(
-        "checkpoint.700.proofs",
-        &|text| {
-            let (before, last) = text.trim_end().rsplit_once('\n').unwrap();
-            let mut words: Vec<_> = last.split(' ').collect();
-            words.remove(2);
-            format!("{before}\n{}\n", words.join(" "))
-        },
-        || refuses(&client.run(log, &log.vkey, &SIZES[..4]), "a proof without its first hash", &proof),
-    );
+    // A proof is a line of text; instead of a bit the last one loses a hash.
+    let without_a_hash = |text: &str| {
+        let (before, last) = text.trim_end().rsplit_once('\n').unwrap();
+        let mut words: Vec<_> = last.split(' ').collect();
+        words.remove(2);
+        format!("{before}\n{}\n", words.join(" "))
+    };
+    log.with_changed("checkpoint.700.proofs", without_a_hash, || {
+        refuses(&client.run(log, &log.vkey), "a proof without its first hash", &proof);
+    });
 }
 
 fn refuses(output: &Output, what: &str, messages: &[&str]) {
@@ -124,14 +128,14 @@ impl Client {
         Some(Self(binary))
     }
 
-    /// Lets it check the checkpoints of the given sizes.
-    fn run(&self, log: &Log, vkey: &str, sizes: &[u64]) -> Output {
-        let checkpoints = sizes.iter().map(|size| log.file(&format!("checkpoint.{size}")));
-        Command::new(&self.0).arg(log.folder.path()).arg(vkey).args(checkpoints).output().unwrap()
+    /// Lets it check every checkpoint of the log.
+    fn run(&self, log: &Log, vkey: &str) -> Output {
+        let checkpoints = SIZES.iter().map(|size| log.file(&format!("checkpoint.{size}")));
+        Command::new(&self.0).arg(log.file("log")).arg(vkey).args(checkpoints).output().unwrap()
     }
 }
 
-/// A log directory with a checkpoint for each of [`SIZES`], and beside it the log's own proofs.
+/// A store whose log has published a checkpoint of each of [`SIZES`]; beside it, those checkpoints and proofs.
 struct Log {
     folder: TempDir,
     vkey: String,
@@ -141,25 +145,27 @@ impl Log {
     fn write() -> Self {
         let keys = keys([1, 2]);
         let log = Self { folder: TempDir::new().unwrap(), vkey: keys.vkeys()[0].to_string() };
-        let mut edge = TileEdge::empty();
+        let disk = StdDisk::new(log.folder.path());
+        let identity = Identity::new(keys.verifier()).unwrap();
+        let empty = keys.sign(&keys.checkpoint(TreeSize::EMPTY, empty_root()));
+        store::fs::init(&disk, &identity, &empty).unwrap();
+        // Segments so small that each batch fills one: what is published is recycled at once.
+        let options = Options { segment_bytes_max: 16 * 1024 };
+        let mut opened = store::fs::open(disk, &identity, &options).unwrap();
         let mut nodes = MemoryNodes::new();
         for (position, size) in SIZES.into_iter().enumerate() {
-            let old = edge.size();
-            for index in old.get()..size {
-                let leaf = leaf_hash(&entry(index));
-                nodes.push(leaf);
-                edge.push(leaf, &mut |path, bytes| log.put(&path.to_string(), &bytes));
-            }
-            edge.partials().for_each(|(path, bytes)| log.put(&path.to_string(), &bytes));
-            let size = TreeSize::new(size);
-            paths_between(old, size)
-                .filter(|path| path.kind() == TileKind::Entries)
-                .for_each(|path| log.put(&path.to_string(), &bundle(path)));
-            let checkpoint = keys.sign(&keys.checkpoint(size, edge.root()));
-            log.put(&format!("checkpoint.{size}"), checkpoint.as_bytes());
-            let proofs = proofs(&nodes, size, &SIZES[..position]);
-            log.put(&format!("checkpoint.{size}.proofs"), proofs.as_bytes());
+            grow(&mut opened, &mut nodes, size);
+            let checkpoint = keys.checkpoint(nodes.size(), nodes.root());
+            let note = keys.sign(&checkpoint);
+            assert_stored(&opened.tiles.publish(&checkpoint, &note));
+            assert_stored(&opened.tiles.recycle());
+            log.put(&format!("checkpoint.{size}"), note.as_bytes());
+            log.put(
+                &format!("checkpoint.{size}.proofs"),
+                proofs(&nodes, checkpoint.size, &SIZES[..position]).as_bytes(),
+            );
         }
+        assert!(!log.file("log/tile/0/002.p/188").exists(), "partial tiles of full ones are removed");
         log
     }
 
@@ -168,13 +174,7 @@ impl Log {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) {
-        let file = self.file(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, bytes).unwrap();
-    }
-
-    fn len(&self, name: &str) -> usize {
-        fs::read(self.file(name)).unwrap().len()
+        fs::write(self.file(name), bytes).unwrap();
     }
 
     /// Runs `check` while one bit of a file is changed.
@@ -188,7 +188,7 @@ impl Log {
     }
 
     /// Runs `check` while a text file is changed.
-    fn with_changed(&self, name: &str, change: &dyn Fn(&str) -> String, check: impl FnOnce()) {
+    fn with_changed(&self, name: &str, change: impl Fn(&str) -> String, check: impl FnOnce()) {
         let before = fs::read_to_string(self.file(name)).unwrap();
         self.put(name, change(&before).as_bytes());
         check();
@@ -196,20 +196,35 @@ impl Log {
     }
 }
 
+/// Appends heartbeats until the log has `size` entries.
+fn grow(opened: &mut Opened<StdDisk>, nodes: &mut MemoryNodes, size: u64) {
+    while nodes.size().get() < size {
+        let first = nodes.size().get();
+        let entries: Vec<_> = (first..size.min(first + 1024))
+            .map(|sequence| BatchEntry { bytes: entry(sequence), sealed: Vec::new() })
+            .collect();
+        let batch = Batch::build(&opened.head.range, UnixMillis::new(first), entries).unwrap();
+        batch.leaves().iter().for_each(|leaf| nodes.push(*leaf));
+        assert_stored(&opened.journal.stage(&batch));
+        assert_stored(&opened.journal.commit());
+        opened.head.range = batch.after().clone();
+        assert_stored(&opened.tiles.apply(&[Arc::new(batch)]));
+    }
+}
+
+fn assert_stored(outcome: &Outcome) {
+    assert!(matches!(outcome, Outcome::Stored), "{outcome:?}");
+}
+
 fn keys(seeds: [u8; 2]) -> LogKeys {
     let [ed25519, ml_dsa] = seeds.map(|seed| [seed; 32]);
     LogKeys::generate_from_seeds(&KeyName::new(ORIGIN).unwrap(), ed25519, ml_dsa).unwrap()
 }
 
-/// Entries of different lengths, the first of them empty.
-fn entry(index: u64) -> Vec<u8> {
-    let length = usize::try_from(index % 50).unwrap();
-    index.to_be_bytes().into_iter().cycle().take(length).collect()
-}
-
-fn bundle(path: TilePath) -> Vec<u8> {
-    let entries: Vec<_> = (path.start().get()..path.end().get()).map(entry).collect();
-    EntryBundle::encode(&entries).unwrap()
+fn entry(sequence: u64) -> Vec<u8> {
+    let writer = WriterName::parse("go-client").unwrap();
+    let details = HeartbeatDetails { in_flight: 0, lowest_in_flight: sequence };
+    Entry::heartbeat(writer, SessionId::from_bytes([7; 16]), sequence, details).encode().unwrap()
 }
 
 /// What the library proves about the tree of `size` leaves, in the words of the Go client.

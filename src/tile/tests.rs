@@ -274,7 +274,18 @@ fn reads_every_node_of_a_tree_from_its_tiles() {
 fn refuses_nodes_beyond_every_tree() {
     let tiles = tiles_of(&[10]);
     let nodes = TileNodes::new(&tiles, TreeSize::new(10));
-    for (level, index) in [(0, u64::MAX), (7, u64::MAX), (63, 0), (64, 0), (255, 1), (255, u64::MAX)] {
+    for (level, index) in [
+        (0, 10),
+        (0, 1000),
+        (1, 5),
+        (3, 1),
+        (0, u64::MAX),
+        (7, u64::MAX),
+        (63, 0),
+        (64, 0),
+        (255, 1),
+        (255, u64::MAX),
+    ] {
         assert!(matches!(nodes.node(level, index), Err(TileError::OutOfTree { .. })));
     }
     assert_eq!(tiles.reads.get(), 0, "nothing is read for them");
@@ -309,6 +320,10 @@ fn takes_the_full_tile_where_the_partial_one_is_gone() {
     assert_eq!(root(&TileNodes::new(&tiles, small), small), Ok(expected));
     // The full tile reaches beyond the smaller tree, but nothing of that is given out.
     assert!(TileNodes::new(&tiles, small).node(0, 100).is_err());
+
+    let mut edge = TileEdge::empty();
+    (0..100).for_each(|index| edge.push(leaf(index), &mut |_, _| {}));
+    assert_eq!(TileEdge::load(&tiles, small), Ok(edge));
 
     tiles.tiles.remove(&partial.to_full()).unwrap();
     let error = TileNodes::new(&tiles, small).node(0, 0).unwrap_err();

@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -139,7 +140,7 @@ func (c client) checkRecord(index int64) error {
 func (c client) recordHash(index int64) (tlog.Hash, error) {
 	bundle := index >> tileHeight
 	width := min(c.tree.N-bundle<<tileHeight, 1<<tileHeight)
-	data, err := os.ReadFile(filepath.Join(c.directory, tilePath("entries", bundle, width)))
+	data, read, err := readTile(c.directory, "entries", bundle, width)
 	if err != nil {
 		return tlog.Hash{}, err
 	}
@@ -151,7 +152,7 @@ func (c client) recordHash(index int64) (tlog.Hash, error) {
 		}
 		entries, data = append(entries, data[:length]), data[length:]
 	}
-	if len(data) != 0 || int64(len(entries)) != width {
+	if len(data) != 0 || int64(len(entries)) != read {
 		return tlog.Hash{}, fmt.Errorf("bundle has %d entries and %d more bytes", len(entries), len(data))
 	}
 	return tlog.RecordHash(entries[index&(1<<tileHeight-1)]), nil
@@ -228,16 +229,29 @@ func (tiles) Height() int { return tileHeight }
 func (t tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
 	var read [][]byte
 	for _, tile := range wanted {
-		data, err := os.ReadFile(filepath.Join(t.directory, tilePath(strconv.Itoa(tile.L), tile.N, int64(tile.W))))
+		data, width, err := readTile(t.directory, strconv.Itoa(tile.L), tile.N, int64(tile.W))
 		if err != nil {
 			return nil, err
 		}
-		read = append(read, data)
+		if int64(len(data)) != width*tlog.HashSize {
+			return nil, errors.New("tile of the wrong length")
+		}
+		read = append(read, data[:tile.W*tlog.HashSize])
 	}
 	return read, nil
 }
 
 func (tiles) SaveTiles([]tlog.Tile, [][]byte) {}
+
+// readTile reads a tile or bundle and says how wide it is. A log may remove a partial one once the full one is there.
+func readTile(directory, level string, index, width int64) ([]byte, int64, error) {
+	data, err := os.ReadFile(filepath.Join(directory, tilePath(level, index, width)))
+	if errors.Is(err, fs.ErrNotExist) {
+		width = 1 << tileHeight
+		data, err = os.ReadFile(filepath.Join(directory, tilePath(level, index, width)))
+	}
+	return data, width, err
+}
 
 // tilePath spells the path of a tile as C2SP tlog-tiles does.
 func tilePath(level string, index, width int64) string {
