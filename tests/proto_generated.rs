@@ -4,6 +4,14 @@
 //! is not, or the other way round, and the wire differs from the documentation. End state: byte for byte the same.
 //! `UPDATE_PROTO=1 cargo test --test proto_generated` writes the files anew.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -114,7 +114,7 @@ impl Metrics {
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
         let builder = self.0.meter.u64_observable_gauge(name).with_description(what);
-        drop(builder.with_callback(move |observer| observer.observe(read(), &[])).build());
+        _ = builder.with_callback(move |observer| observer.observe(read(), &[])).build();
     }
 
     /// Everything as Prometheus text, version 0.0.4.

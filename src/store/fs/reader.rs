@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{StdDisk, checkpoint, identity, layout, sealed};
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::code::Code;
-use crate::entry::{Entry, EntryError};
+use crate::entry::{Entry, EntryError, SealedRef};
 use crate::hash::Hash;
 use crate::limits::TILE_FILE_BYTES_MAX;
 use crate::merkle::{LeafIndex, TreeSize};
@@ -86,15 +86,21 @@ impl<D: Disk> FsReader<D> {
             }
             start += entry.sealed.map_or(0, |sealed| sealed.length);
         }
-        let Some(wanted) = wanted else {
-            return Ok(None);
-        };
+        wanted.map(|wanted| self.sealed_at(index, start, wanted)).transpose()
+    }
+
+    /// The sealed record of the entry at `index`, which names it as `wanted`: `offset` is the length of the sealed records
+    /// of the entries before it in its bundle. For whoever reads bundle by bundle and has both at hand.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what it holds is not what the entry names.
+    pub fn sealed_at(&self, index: LeafIndex, offset: u64, wanted: SealedRef) -> Result<Vec<u8>, ReadError> {
         let bundle = index.get() / u64::from(TILE_WIDTH);
-        let bytes = sealed::read(&self.disk, bundle, start, wanted.length)?;
+        let bytes = sealed::read(&self.disk, bundle, offset, wanted.length)?;
         if Hash::of(&bytes) != wanted.digest {
             return Err(ReadError::Sealed { index });
         }
-        Ok(Some(bytes))
+        Ok(bytes)
     }
 
     /// The entries of the bundle that holds `index` in a tree of `size` leaves, and the place of `index` among them.
@@ -163,7 +169,9 @@ pub enum ReadError {
         source: EntryError,
     },
     /// A sealed record is not the one its entry names.
-    #[error("the sealed record of entry {index} is not the one it names: restore it from a copy of the store")]
+    #[error(
+        "the sealed record of entry {index} is not the one it names: restore it from a copy of the store"
+    )]
     Sealed {
         /// The entry.
         index: LeafIndex,

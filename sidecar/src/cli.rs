@@ -1,0 +1,100 @@
+//! The command line, as types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Inputs;
+use crate::telemetry::LogFormat;
+
+/// Records every decision of a model server before the caller sees the answer.
+#[derive(Debug, Parser)]
+#[command(name = "ledgerstone-sidecar", version, max_term_width = 100)]
+pub struct Cli {
+    /// What it is told.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How log lines on standard error look.
+    #[arg(long, value_enum, default_value_t, global = true, env = "LEDGERSTONE_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// Which log lines are written, for example `info` or `info,ledgerstone_sidecar=debug`.
+    #[arg(
+        long,
+        default_value = "info",
+        global = true,
+        env = "LEDGERSTONE_LOG_FILTER",
+        value_name = "FILTER"
+    )]
+    pub log_filter: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// The configuration file.
+    #[arg(long, global = true, env = "LEDGERSTONE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets one key, over the file and the environment. May be repeated.
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl Settings {
+    /// The file, this process's environment, and the flags.
+    #[must_use]
+    pub fn inputs(self) -> Inputs {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Inputs {
+            file: self.config,
+            environment: std::env::vars_os().filter_map(text).collect(),
+            flags: self.set,
+        }
+    }
+}
+
+/// What the sidecar can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve: record decisions until a signal to stop.
+    Run,
+    /// Create the log, and its keys where they do not exist.
+    Init,
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Work on the lookup index.
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Read sealed records.
+    #[command(subcommand)]
+    Record(RecordCommand),
+}
+
+/// `config ...`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print each key with its value and who said so.
+    Explain,
+}
+
+/// `index ...`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Delete the lookup index and build it again from the log. The sidecar must not be running.
+    Rebuild,
+}
+
+/// `record ...`
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// Decrypt the record of one decision and print it as JSON.
+    Open {
+        /// The decision id, as UUID text.
+        decision_id: String,
+    },
+}

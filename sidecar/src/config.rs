@@ -1,0 +1,283 @@
+//! The configuration: one TOML file, then the environment, then flags.
+//!
+//! Guarantees: a [`Config`] that exists is complete and each value of it makes sense on its own; unknown keys are refused
+//! with the key that they come nearest to; quantities carry their unit. Reading it binds nothing and opens nothing but
+//! the file.
+//! Does not do: checking that addresses are free, keys readable or the store there; building the application does.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ledgerstone::entry::WriterName;
+use ledgerstone::hash::Hash;
+use ledgerstone::limits::PENDING_ENTRIES_MAX;
+use ledgerstone::note::KeyName;
+
+use self::layers::{Found, Layers};
+use self::setting::{SETTINGS, find};
+use crate::intercept::route::RouteConfig;
+
+mod error;
+mod explain;
+mod layers;
+mod quantity;
+mod setting;
+
+pub use self::error::ConfigError;
+pub use self::explain::{Explained, Row};
+pub use self::layers::{Inputs, Source};
+
+/// The largest message: a request and an answer of this size, and their fields, fit one sealed record
+/// (`limits::SEALED_BYTES_MAX`, 40 MiB).
+const MESSAGE_BYTES_MAX: u64 = 16 << 20;
+
+/// The smallest journal segment: a few of the largest batches would otherwise each end one.
+const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+
+/// Everything that the sidecar can be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The log.
+    pub log: LogConfig,
+    /// The name of this sidecar in the entries it writes.
+    pub writer: WriterName,
+    /// Where it listens, and how it stops.
+    pub server: ServerConfig,
+    /// The model server.
+    pub upstream: UpstreamConfig,
+    /// What it takes at most.
+    pub limits: LimitsConfig,
+    /// The file with the key that wraps record keys.
+    pub key_file: PathBuf,
+    /// How often a session says in the log that it is alive.
+    pub heartbeat_interval: Duration,
+    /// How long a receipt may wait for its entry to be published.
+    pub receipt_wait: Duration,
+    /// What the traffic of each model means.
+    pub routes: Vec<RouteConfig>,
+    /// The directory that relative paths of routes start from.
+    pub base: PathBuf,
+    /// SHA-256 over every key and value and every route: the start entry of a session carries it.
+    pub digest: Hash,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Its name.
+    pub origin: KeyName,
+    /// Its directory.
+    pub store: PathBuf,
+    /// The file with the keys that sign it.
+    pub key_file: PathBuf,
+    /// The longest time until a durable entry is under a published checkpoint.
+    pub publish_interval: Duration,
+    /// The size at which a journal segment ends.
+    pub segment_bytes: u64,
+}
+
+/// Where the sidecar listens, and how it stops.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The gRPC port: the model, the log, receipts, health and reflection.
+    pub listen: SocketAddr,
+    /// The HTTP port: the log in its static layout, and receipts.
+    pub http_listen: SocketAddr,
+    /// The admin port: `/live`, `/ready`, `/metrics`.
+    pub admin_listen: SocketAddr,
+    /// How long requests in flight may take after a signal to stop.
+    pub drain_deadline: Duration,
+    /// Certificate and key of the gRPC port; without them it speaks plain HTTP/2.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Certificate and private key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The model server.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// `http://host:port`, `https://host:port` or `unix:/path`.
+    pub address: String,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long one answer may take.
+    pub request_timeout: Duration,
+    /// The certificate authority of an `https` model server, as a PEM file.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What the sidecar takes at most.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitsConfig {
+    /// Bytes of one request and of one answer.
+    pub message_bytes_max: usize,
+    /// Requests at one time; the next one is refused.
+    pub in_flight_max: usize,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what to change and where it stands.
+    pub fn load(inputs: &Inputs) -> Result<Self, ConfigError> {
+        Layers::read(inputs).and_then(|layers| Self::from_layers(&layers))
+    }
+
+    /// Takes the text of a configuration file that would lie in the directory `base`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_toml(text: &str, base: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        layers.file(&base.join("configuration"), text)?;
+        Self::from_layers(&layers)
+    }
+
+    /// Says for each key what holds and who said so, beside the names of environment variables that fit no key.
+    ///
+    /// # Errors
+    /// As [`Config::load`]: what is explained is a configuration that would start.
+    pub fn explain(inputs: &Inputs) -> Result<Explained, ConfigError> {
+        let layers = Layers::read(inputs)?;
+        Self::from_layers(&layers)?;
+        Ok(Explained::new(&layers))
+    }
+
+    fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        layers.require_all()?;
+        let tls = match (layers.path("server.tls.cert")?, layers.path("server.tls.key")?) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (None, None) => None,
+            (Some(_), None) => return Err(half("server.tls.cert", "server.tls.key")),
+            (None, Some(_)) => return Err(half("server.tls.key", "server.tls.cert")),
+        };
+        layers.parse("keys.provider", "\"file\"", |text| (text == "file").then_some(()))?;
+        Ok(Self {
+            log: LogConfig {
+                origin: layers.parse("log.origin", ORIGIN, origin)?,
+                store: layers.parse_path("log.store")?,
+                key_file: layers.parse_path("log.key_file")?,
+                publish_interval: layers.duration("log.publish_interval")?,
+                segment_bytes: layers.bytes("log.segment_bytes", SEGMENT_BYTES_MIN..=1 << 30)?,
+            },
+            writer: layers.parse("writer.name", WRITER, |text| WriterName::parse(text).ok())?,
+            server: ServerConfig {
+                listen: layers.address("server.listen")?,
+                http_listen: layers.address("server.http_listen")?,
+                admin_listen: layers.address("server.admin_listen")?,
+                drain_deadline: layers.duration("server.drain_deadline")?,
+                tls,
+            },
+            upstream: UpstreamConfig {
+                address: layers.parse("upstream.address", UPSTREAM, upstream)?,
+                connect_timeout: layers.duration("upstream.connect_timeout")?,
+                request_timeout: layers.duration("upstream.request_timeout")?,
+                ca_file: layers.path("upstream.ca_file")?,
+            },
+            limits: LimitsConfig {
+                message_bytes_max: layers.message_bytes()?,
+                in_flight_max: layers.in_flight()?,
+            },
+            key_file: layers.parse_path("keys.file")?,
+            heartbeat_interval: layers.duration("heartbeat.interval")?,
+            receipt_wait: layers.duration("receipt.wait")?,
+            routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
+            base: layers.base.clone(),
+            digest: Explained::new(layers).digest(),
+        })
+    }
+}
+
+const ORIGIN: &str =
+    "a name without spaces and '+', of printable ASCII, for example log.example.com/decisions";
+const WRITER: &str = "1 to 64 characters of a-z, 0-9, '.', '_' and '-'";
+const UPSTREAM: &str = "http://HOST:PORT, https://HOST:PORT or unix:/PATH";
+const ADDRESS: &str = "an address and a port, for example 127.0.0.1:7450 (port 0 takes a free one)";
+
+/// The origin also stands in a response header, which carries printable ASCII only.
+fn origin(text: &str) -> Option<KeyName> {
+    KeyName::new(text).ok().filter(|_| text.bytes().all(|c| c.is_ascii_graphic()))
+}
+
+fn upstream(text: &str) -> Option<String> {
+    let rest = ["http://", "https://", "unix:"].iter().find_map(|scheme| text.strip_prefix(scheme))?;
+    (!rest.is_empty()).then(|| text.to_owned())
+}
+
+fn half(present: &'static str, absent: &'static str) -> ConfigError {
+    ConfigError::Half { present, absent }
+}
+
+impl Layers {
+    fn require_all(&self) -> Result<(), ConfigError> {
+        let required = SETTINGS.iter().filter(|setting| setting.fallback == setting::Fallback::Required);
+        let missing = required.filter(|setting| self.get(setting.key).is_none());
+        let keys: Vec<_> = missing.map(|setting| (setting.key, setting.what)).collect();
+        if keys.is_empty() { Ok(()) } else { Err(ConfigError::MissingKeys { keys }) }
+    }
+
+    /// Reads the value of a key that has one: [`Layers::require_all`] came first.
+    fn parse<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let Some(Found { text, source }) = self.get(key) else {
+            let what = find(key).map_or("", |setting| setting.what);
+            return Err(ConfigError::MissingKeys { keys: vec![(key, what)] });
+        };
+        read(&text).ok_or_else(|| ConfigError::BadValue {
+            from: source,
+            key,
+            value: text,
+            expected: expected.to_owned(),
+        })
+    }
+
+    fn duration(&self, key: &'static str) -> Result<Duration, ConfigError> {
+        self.parse(key, quantity::DURATION, quantity::duration)
+    }
+
+    fn bytes(&self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        let bytes = self.parse(key, quantity::BYTES, quantity::bytes)?;
+        let expected = format!("a size from {} to {} bytes", range.start(), range.end());
+        self.parse(key, &expected, |_| range.contains(&bytes).then_some(bytes))
+    }
+
+    fn message_bytes(&self) -> Result<usize, ConfigError> {
+        let bytes = self.bytes("limits.message_bytes_max", 1..=MESSAGE_BYTES_MAX)?;
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    fn in_flight(&self) -> Result<usize, ConfigError> {
+        let key = "limits.in_flight_max";
+        let count = self.parse(key, quantity::COUNT, quantity::count)?;
+        let expected =
+            format!("at most {PENDING_ENTRIES_MAX}, the number of entries that may wait for the log");
+        self.parse(key, &expected, |_| (count <= PENDING_ENTRIES_MAX).then_some(count))
+    }
+
+    fn address(&self, key: &'static str) -> Result<SocketAddr, ConfigError> {
+        self.parse(key, ADDRESS, |text| text.parse().ok())
+    }
+
+    fn parse_path(&self, key: &'static str) -> Result<PathBuf, ConfigError> {
+        let from_file = matches!(self.get(key), Some(Found { source: Source::File { .. }, .. }));
+        let base = if from_file { self.base.as_path() } else { Path::new("") };
+        self.parse(key, "a path", |text| (!text.is_empty()).then(|| base.join(text)))
+    }
+
+    fn path(&self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+        self.get(key).map(|_| self.parse_path(key)).transpose()
+    }
+}

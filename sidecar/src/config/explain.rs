@@ -1,0 +1,81 @@
+//! What holds and who said so, for `config explain`.
+//!
+//! Guarantees: no value is secret, because keys stand in files that the configuration only names.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use ledgerstone::hash::Hash;
+
+use super::Source;
+use super::layers::Layers;
+use super::setting::SETTINGS;
+
+/// One line: a key, its value and its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The key.
+    pub key: String,
+    /// The value, if there is one.
+    pub value: Option<String>,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// The whole configuration, line by line.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// Every key in a fixed order, then every route.
+    pub rows: Vec<Row>,
+    /// Environment variables of our prefix that fit no key.
+    pub ignored: Vec<String>,
+}
+
+impl Explained {
+    pub(super) fn new(layers: &Layers) -> Self {
+        let keys = SETTINGS.iter().map(|setting| {
+            let found = layers.get(setting.key);
+            let source = found.as_ref().map_or(Source::Default, |found| found.source.clone());
+            Row { key: setting.key.to_owned(), value: found.map(|found| found.text), source }
+        });
+        let routes = layers.routes.iter().map(|(route, source)| {
+            let value = serde_json::to_string(route).ok();
+            Row { key: format!("route {:?}", route.name), value, source: source.clone() }
+        });
+        Self { rows: keys.chain(routes).collect(), ignored: layers.ignored.clone() }
+    }
+
+    /// SHA-256 over keys and values, not over their sources.
+    pub(super) fn digest(&self) -> Hash {
+        let mut text = String::new();
+        for row in &self.rows {
+            let value = row.value.as_deref().unwrap_or("");
+            _ = writeln!(text, "{} {} {value}", row.key.len(), row.key);
+        }
+        Hash::of(text.as_bytes())
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values: Vec<String> = self
+            .rows
+            .iter()
+            .map(|row| match &row.value {
+                Some(json) if row.key.starts_with("route ") => json.clone(),
+                Some(value) => format!("{value:?}"),
+                None => "(not set)".to_owned(),
+            })
+            .collect();
+        let width = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
+        let key_width = width(&mut self.rows.iter().map(|row| row.key.len()));
+        let value_width = width(&mut values.iter().map(String::len).filter(|length| *length <= 48));
+        for (row, value) in self.rows.iter().zip(&values) {
+            writeln!(f, "{:key_width$}  {value:value_width$}  {}", row.key, row.source)?;
+        }
+        for name in &self.ignored {
+            writeln!(f, "ignored: the environment variable {name} fits no key")?;
+        }
+        Ok(())
+    }
+}

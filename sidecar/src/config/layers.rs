@@ -1,0 +1,224 @@
+//! Where values come from: the file, then the environment, then flags; the later one wins.
+//!
+//! Guarantees: every value knows its source. An unknown key in the file or in a flag is refused; an environment variable
+//! that fits no key is only reported, because Kubernetes itself sets `LEDGERSTONE_SERVICE_HOST` beside a service of
+//! that name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::ConfigError;
+use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find, nearest};
+use crate::intercept::route::RouteConfig;
+
+/// Variables of our prefix that are not keys: the path of the file, and what the command line reads.
+const OTHER_VARIABLES: [&str; 3] = ["LEDGERSTONE_CONFIG", "LEDGERSTONE_LOG_FORMAT", "LEDGERSTONE_LOG_FILTER"];
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// Nobody set the key.
+    Default,
+    /// The configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+    /// `--set` on the command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag => f.write_str("--set"),
+        }
+    }
+}
+
+/// What the configuration is read from.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
+    /// Environment variables: name and value.
+    pub environment: Vec<(String, String)>,
+    /// `KEY=VALUE` of each `--set`.
+    pub flags: Vec<String>,
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) text: String,
+    pub(super) source: Source,
+}
+
+/// Every value that somebody set, and the routes.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) values: BTreeMap<&'static str, Found>,
+    pub(super) routes: Vec<(RouteConfig, Source)>,
+    pub(super) ignored: Vec<String>,
+    /// The directory that relative paths of the file start from.
+    pub(super) base: PathBuf,
+}
+
+impl Layers {
+    pub(super) fn read(inputs: &Inputs) -> Result<Self, ConfigError> {
+        let mut layers = Self::default();
+        if let Some(path) = &inputs.file {
+            let unreadable = |source| ConfigError::Unreadable { path: path.clone(), source };
+            let text = fs::read_to_string(path).map_err(unreadable)?;
+            layers.file(path, &text)?;
+        }
+        layers.environment(&inputs.environment);
+        layers.flags(&inputs.flags)?;
+        Ok(layers)
+    }
+
+    /// Takes the text of a configuration file.
+    pub(super) fn file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        self.base = path.parent().map(Path::to_owned).unwrap_or_default();
+        let file = File { path, text };
+        let table = DeTable::parse(text).map_err(|error| file.syntax(&error))?;
+        for (key, value) in table.get_ref() {
+            match value.get_ref() {
+                _ if key.get_ref() == "route" => self.routes(&file, value)?,
+                _ => self.section(&file, key.get_ref(), key.span(), value)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a value, or everything in a table.
+    fn section(
+        &mut self,
+        file: &File<'_>,
+        name: &str,
+        at: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), ConfigError> {
+        let is_section =
+            SETTINGS.iter().any(|s| s.key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
+        if let DeValue::Table(table) = value.get_ref() {
+            for (key, value) in table {
+                self.section(file, &format!("{name}.{}", key.get_ref()), key.span(), value)?;
+            }
+            return if is_section || !table.is_empty() { Ok(()) } else { Err(file.unknown(name, at)) };
+        }
+        let setting = find(name).ok_or_else(|| file.unknown(name, at.clone()))?;
+        let source = file.source(at);
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+            other => {
+                let (value, expected) = (other.type_str().to_owned(), "a text in quotes".to_owned());
+                return Err(ConfigError::BadValue { from: source, key: setting.key, value, expected });
+            }
+        };
+        self.values.insert(setting.key, Found { text, source });
+        Ok(())
+    }
+
+    /// Takes the `[[route]]` tables. They are read again from the text, so that an error names its line.
+    fn routes(&mut self, file: &File<'_>, value: &Spanned<DeValue<'_>>) -> Result<(), ConfigError> {
+        #[derive(Deserialize)]
+        struct Routes {
+            route: Vec<RouteConfig>,
+        }
+        let parsed: Routes = toml::from_str(file.text).map_err(|error| file.syntax(&error))?;
+        let places = value.get_ref().as_array().into_iter().flat_map(|array| array.iter().map(Spanned::span));
+        let sources = places.map(|span| file.source(span));
+        self.routes = parsed.route.into_iter().zip(sources).collect();
+        Ok(())
+    }
+
+    fn environment(&mut self, variables: &[(String, String)]) {
+        for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
+            let source = Source::Environment(name.clone());
+            match SETTINGS.iter().find(|setting| setting.variable() == *name) {
+                Some(setting) => _ = self.values.insert(setting.key, Found { text: text.clone(), source }),
+                None if OTHER_VARIABLES.contains(&name.as_str()) => {}
+                None => self.ignored.push(name.clone()),
+            }
+        }
+    }
+
+    fn flags(&mut self, flags: &[String]) -> Result<(), ConfigError> {
+        for flag in flags {
+            let parts = flag.split_once('=');
+            let (key, text) = parts.ok_or_else(|| ConfigError::Flag { flag: flag.clone() })?;
+            let setting = find(key).ok_or_else(|| unknown(key, Source::Flag))?;
+            self.values.insert(setting.key, Found { text: text.to_owned(), source: Source::Flag });
+        }
+        Ok(())
+    }
+
+    /// The value of a key, from whoever set it last, or its default.
+    pub(super) fn get(&self, key: &str) -> Option<Found> {
+        if let Some(found) = self.values.get(key) {
+            return Some(found.clone());
+        }
+        match find(key)?.fallback {
+            Fallback::Value(text) => Some(Found { text: text.to_owned(), source: Source::Default }),
+            Fallback::Required | Fallback::Unset => None,
+        }
+    }
+}
+
+fn unknown(key: &str, from: Source) -> ConfigError {
+    let nearest = nearest(key, SETTINGS.iter().map(|setting| setting.key)).map(str::to_owned);
+    ConfigError::UnknownKey { from, key: key.to_owned(), nearest }
+}
+
+/// The configuration file, for messages that name a line of it.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|c| *c == b'\n').count() + 1
+    }
+
+    fn source(&self, span: Range<usize>) -> Source {
+        Source::File { path: self.path.to_owned(), line: self.line(span.start) }
+    }
+
+    fn unknown(&self, key: &str, span: Range<usize>) -> ConfigError {
+        unknown(key, self.source(span))
+    }
+
+    /// An error of the TOML reader; for an unknown key of a route, with the known key that it comes nearest to.
+    fn syntax(&self, error: &toml::de::Error) -> ConfigError {
+        let mut problem = error.message().replace('\n', ": ");
+        let mut names = problem.split('`').skip(1).step_by(2);
+        if problem.starts_with("unknown field")
+            && let Some(unknown) = names.next()
+        {
+            problem = match nearest(unknown, names) {
+                Some(nearest) => format!("unknown key {unknown:?} in a [[route]]; did you mean {nearest:?}?"),
+                None => problem.replace("unknown field", "unknown key in a [[route]]"),
+            };
+        }
+        let line = error.span().map(|span| self.line(span.start));
+        ConfigError::Syntax { path: self.path.to_owned(), line, problem }
+    }
+}

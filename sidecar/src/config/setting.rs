@@ -1,0 +1,146 @@
+//! Every key of the configuration in one table: what it means, and what holds when nobody sets it.
+//!
+//! Guarantees: the file, the environment and the flags know exactly these keys; the names of environment variables are
+//! derived, never written down twice.
+//! Does not do: `[[route]]` tables, which are lists and belong to `intercept::route`.
+
+/// What holds for a key that nobody set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fallback {
+    /// Nothing: the sidecar does not start without it.
+    Required,
+    /// The key may stay without a value.
+    Unset,
+    /// This value.
+    Value(&'static str),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// Its full name, `section.key`.
+    pub(super) key: &'static str,
+    /// What holds when nobody sets it.
+    pub(super) fallback: Fallback,
+    /// What it means, for a person.
+    pub(super) what: &'static str,
+}
+
+impl Setting {
+    /// The environment variable that sets the key: `log.key_file` is `LEDGERSTONE_LOG_KEY_FILE`.
+    pub(super) fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+/// What the name of every environment variable of the sidecar starts with.
+pub(super) const VARIABLE_PREFIX: &str = "LEDGERSTONE_";
+
+const fn required(key: &'static str, what: &'static str) -> Setting {
+    Setting { key, fallback: Fallback::Required, what }
+}
+
+const fn unset(key: &'static str, what: &'static str) -> Setting {
+    Setting { key, fallback: Fallback::Unset, what }
+}
+
+const fn value(key: &'static str, value: &'static str, what: &'static str) -> Setting {
+    Setting { key, fallback: Fallback::Value(value), what }
+}
+
+/// All keys, in the order of `config explain`.
+pub(super) const SETTINGS: [Setting; 22] = [
+    required("log.origin", "the name of the log, for example log.example.com/decisions"),
+    required("log.store", "the directory of the log"),
+    required("log.key_file", "the file with the keys that sign the log"),
+    value(
+        "log.publish_interval",
+        "250ms",
+        "the longest time until a durable entry is under a published checkpoint",
+    ),
+    value("log.segment_bytes", "64MiB", "the size at which a journal segment ends"),
+    value("writer.name", "sidecar", "the name of this sidecar in the entries it writes"),
+    value("server.listen", "127.0.0.1:7450", "where callers reach the model and the log over gRPC"),
+    value("server.http_listen", "127.0.0.1:7451", "where the log and receipts are read over HTTP"),
+    value("server.admin_listen", "127.0.0.1:7452", "where /live, /ready and /metrics are"),
+    value("server.drain_deadline", "25s", "how long requests in flight may take after a signal to stop"),
+    unset("server.tls.cert", "the certificate chain of the gRPC port, as PEM"),
+    unset("server.tls.key", "the private key of the gRPC port, as PEM"),
+    required("upstream.address", "the model server, for example http://127.0.0.1:8001"),
+    value("upstream.connect_timeout", "1s", "how long a connection to the model server may take"),
+    value("upstream.request_timeout", "30s", "how long one answer of the model server may take"),
+    unset("upstream.ca_file", "the certificate authority of an https model server, as PEM"),
+    value("limits.message_bytes_max", "16MiB", "the largest request and the largest answer"),
+    value("limits.in_flight_max", "1024", "the number of requests at one time; the next one is refused"),
+    value("keys.provider", "file", "where the key that wraps record keys is held; only \"file\" for now"),
+    required("keys.file", "the file with the key that wraps record keys"),
+    value("heartbeat.interval", "60s", "how often a session says in the log that it is alive"),
+    value("receipt.wait", "2s", "how long a receipt may wait for its entry to be published"),
+];
+
+/// The setting with that key.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The known name that `unknown` was most likely meant to be: at most a third of its characters differ.
+pub(super) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known.into_iter().map(|name| (distance(unknown, name), name));
+    let (edits, name) = distances.min_by_key(|(edits, _)| *edits)?;
+    (edits * 3 <= name.len().max(unknown.len())).then_some(name)
+}
+
+/// Levenshtein's distance in bytes: keys are ASCII.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = replaced.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_its_own_environment_variable() {
+        let mut names: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+        assert!(names.contains(&"LEDGERSTONE_SERVER_TLS_CERT".to_owned()));
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len());
+    }
+
+    #[test]
+    fn counts_edits() {
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("orign", "origin", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(a, b), edits, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn suggests_a_near_key_and_nothing_for_a_far_one() {
+        let keys = || SETTINGS.iter().map(|setting| setting.key);
+        assert_eq!(nearest("log.orign", keys()), Some("log.origin"));
+        assert_eq!(nearest("logs.store", keys()), Some("log.store"));
+        assert_eq!(nearest("upstream.url", keys()), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! The published log, read back: entries, proofs and sealed records.
+//!
+//! Guarantees: only what a published checkpoint covers is read; proofs are made for that tree. Does not do: checking the
+//! files against the checkpoint. Whoever hands something out verifies it first, or says that the reader must.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ledgerstone::code::Code;
+use ledgerstone::entry::Entry;
+use ledgerstone::hash::Hash;
+use ledgerstone::merkle::{LeafIndex, ProveError, TreeSize, consistency, inclusion};
+use ledgerstone::policy::{Policy, PolicyError};
+use ledgerstone::store::fs::{FsReader, ReadError};
+use ledgerstone::tile::{EntryBundle, TILE_WIDTH, TileError, TileKind, TileNodes, TilePath, TileSource as _};
+use tokio::sync::watch;
+
+use crate::driver::Published;
+
+/// The published log of one store.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    files: FsReader,
+    published: watch::Receiver<Published>,
+    policy: Arc<Policy>,
+    policy_text: Arc<str>,
+}
+
+impl LogReader {
+    /// Reads the log in `store`, as far as `published` says.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if the policy that names the log's keys cannot be read.
+    pub fn open(store: &Path, published: watch::Receiver<Published>) -> Result<Self, LogReadError> {
+        let files = FsReader::open(store);
+        let policy_text: Arc<str> = files.policy()?.into();
+        let policy = Arc::new(Policy::parse(policy_text.as_bytes())?);
+        Ok(Self { files, published, policy, policy_text })
+    }
+
+    /// The newest published checkpoint.
+    #[must_use]
+    pub fn published(&self) -> Published {
+        self.published.borrow().clone()
+    }
+
+    /// Word of each later checkpoint.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Published> {
+        self.published.clone()
+    }
+
+    /// The policy that names the log's keys.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The policy as it lies in the store.
+    #[must_use]
+    pub fn policy_text(&self) -> &str {
+        &self.policy_text
+    }
+
+    /// The entry at `index` of the tree of `size` leaves.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if it cannot be read.
+    pub fn entry(&self, index: LeafIndex, size: TreeSize) -> Result<Vec<u8>, LogReadError> {
+        Ok(self.files.entry(index, size)?)
+    }
+
+    /// The sealed record of the entry at `index`, if it has one.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if it cannot be read or is not the one that the entry names.
+    pub fn sealed(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, LogReadError> {
+        Ok(self.files.sealed(index)?)
+    }
+
+    /// The entries of bundle `number` in the tree of `size` leaves.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if the bundle cannot be read or is damaged.
+    pub fn bundle(&self, number: u64, size: TreeSize) -> Result<Bundle, LogReadError> {
+        let start = number.saturating_mul(u64::from(TILE_WIDTH));
+        let width = size.get().saturating_sub(start).min(u64::from(TILE_WIDTH));
+        let width = u16::try_from(width).unwrap_or(TILE_WIDTH);
+        let path = TilePath::partial(TileKind::Entries, number, width);
+        let path = path.map_err(|_| ReadError::NotPublished { index: LeafIndex::new(start), size })?;
+        let bytes = self.tile(&path)?;
+        let entries = EntryBundle::decode(&bytes).map_err(|source| ReadError::Bundle { path, source })?;
+        Ok(Bundle {
+            start: LeafIndex::new(start),
+            entries: entries.into_iter().map(<[u8]>::to_vec).collect(),
+        })
+    }
+
+    /// The entries of `bundle` decoded, each with its sealed record if `wanted` says so.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if an entry is damaged or a sealed record cannot be read.
+    pub fn records(
+        &self,
+        bundle: &Bundle,
+        wanted: impl Fn(LeafIndex, &Entry) -> bool,
+    ) -> Result<Vec<Stored>, LogReadError> {
+        let mut offset = 0;
+        let mut records = Vec::with_capacity(bundle.entries.len());
+        for (index, bytes) in (bundle.start.get()..).map(LeafIndex::new).zip(&bundle.entries) {
+            let entry = Entry::decode(bytes).map_err(|source| ReadError::Entry { index, source })?;
+            let sealed = entry.sealed.filter(|_| wanted(index, &entry));
+            let sealed = sealed.map(|sealed| self.files.sealed_at(index, offset, sealed)).transpose()?;
+            offset += entry.sealed.map_or(0, |sealed| sealed.length);
+            records.push(Stored { index, entry, sealed });
+        }
+        Ok(records)
+    }
+
+    /// The bytes of a tile or bundle; of a partial one that is gone, the beginning of the full one.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if neither is there or the full one is damaged.
+    pub fn tile(&self, path: &TilePath) -> Result<Vec<u8>, LogReadError> {
+        let error = match self.files.read(path) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => error,
+        };
+        let full = path.to_full();
+        let Some(bytes) = (!path.is_full()).then(|| self.files.read(&full).ok()).flatten() else {
+            return Err(error.into());
+        };
+        beginning(path, &bytes).ok_or(LogReadError::Damaged { path: full })
+    }
+
+    /// Proves that the entry at `index` is in the tree of `size` leaves.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if the tree does not have it or a tile cannot be read.
+    pub fn inclusion(&self, index: LeafIndex, size: TreeSize) -> Result<Vec<Hash>, LogReadError> {
+        Ok(inclusion::prove(&TileNodes::new(&self.files, size), index, size)?)
+    }
+
+    /// Proves that the tree of `from` leaves is the beginning of the tree of `to` leaves.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if the sizes do not go together or a tile cannot be read.
+    pub fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<Vec<Hash>, LogReadError> {
+        Ok(consistency::prove(&TileNodes::new(&self.files, to), from, to)?)
+    }
+}
+
+/// The first hashes or entries of a full tile or bundle.
+fn beginning(path: &TilePath, full: &[u8]) -> Option<Vec<u8>> {
+    let width = usize::from(path.width());
+    match path.kind() {
+        TileKind::Hashes(_) => full.get(..width * Hash::LEN).map(<[u8]>::to_vec),
+        TileKind::Entries => EntryBundle::encode(EntryBundle::decode(full).ok()?.get(..width)?).ok(),
+    }
+}
+
+/// Consecutive entries.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// The leaf index of the first one.
+    pub start: LeafIndex,
+    /// Their exact bytes.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// An entry, and its sealed record where that was asked for.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Where it stands.
+    pub index: LeafIndex,
+    /// The entry.
+    pub entry: Entry,
+    /// Its sealed record.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Why something of the log could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogReadError {
+    /// A file cannot be read or is damaged.
+    #[error(transparent)]
+    Store(#[from] ReadError),
+    /// A full tile or bundle holds less than it should.
+    #[error("{path} is damaged: restore it from a copy of the log")]
+    Damaged {
+        /// The tile or bundle.
+        path: TilePath,
+    },
+    /// The policy in the store is damaged.
+    #[error("the policy in the store cannot be read: {0}")]
+    Policy(#[from] PolicyError),
+    /// A proof cannot be made.
+    #[error("no proof can be made: {0}")]
+    Proof(#[from] ProveError<TileError<ReadError>>),
+}
+
+impl LogReadError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Damaged { .. } => Code::Malformed,
+            Self::Policy(error) => error.code(),
+            Self::Proof(error) => error.code(),
+        }
+    }
+}

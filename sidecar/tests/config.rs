@@ -1,0 +1,279 @@
+//! Reading the configuration.
+//!
+//! Scenario: a person edits the file, sets a variable or a flag, and gets one thing wrong. Danger: the sidecar starts
+//! with something else than what was meant, or says no without saying what to change. End state: it does not start,
+//! and the message names the place and the change.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ledgerstone_sidecar::config::{Config, Inputs, Source};
+
+const GOOD: &str = r#"
+[log]
+origin = "log.example.com/decisions"
+store = "store"
+key_file = "/etc/ledgerstone/log.key"
+
+[upstream]
+address = "http://127.0.0.1:8001"
+
+[keys]
+file = "records.key"
+"#;
+
+const DURATION: &str = r#"write a duration with its unit, for example "250ms", "2s" or "5m""#;
+const SIZE: &str = r#"write a size with its unit, for example "64KiB" or "16MiB""#;
+
+struct Written {
+    dir: tempfile::TempDir,
+    inputs: Inputs,
+}
+
+impl Written {
+    fn new(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sidecar.toml");
+        fs::write(&path, text).unwrap();
+        Self { inputs: Inputs { file: Some(path), ..Inputs::default() }, dir }
+    }
+
+    fn with(mut self, environment: &[(&str, &str)], flags: &[&str]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.inputs.environment = environment.iter().map(owned).collect();
+        self.inputs.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self
+    }
+
+    fn load(&self) -> Config {
+        Config::load(&self.inputs).unwrap()
+    }
+
+    /// The message, with the temporary directory as `DIR`.
+    fn refusal(&self) -> String {
+        let error = Config::load(&self.inputs).expect_err("this configuration is wrong");
+        error.to_string().replace(self.dir.path().to_str().unwrap(), "DIR")
+    }
+}
+
+/// `GOOD` with a line of it replaced.
+fn good_with(old: &str, new: &str) -> Written {
+    assert!(GOOD.contains(old), "{old}");
+    Written::new(&GOOD.replace(old, new))
+}
+
+#[test]
+fn takes_defaults_for_all_that_is_not_required() {
+    let written = Written::new(GOOD);
+    let config = written.load();
+    assert_eq!(config.log.origin.as_str(), "log.example.com/decisions");
+    assert_eq!(config.log.store, written.dir.path().join("store"), "relative to the file");
+    assert_eq!(config.log.key_file, PathBuf::from("/etc/ledgerstone/log.key"));
+    assert_eq!(config.log.publish_interval, Duration::from_millis(250));
+    assert_eq!(config.log.segment_bytes, 64 << 20);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7450");
+    assert_eq!(config.limits.message_bytes_max, 16 << 20);
+    assert_eq!(config.limits.in_flight_max, 1024);
+    assert!(config.server.tls.is_none());
+    assert!(config.routes.is_empty());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_a_flag_over_both() {
+    let written = good_with("[keys]", "[limits]\nin_flight_max = 10\nmessage_bytes_max = \"1MiB\"\n[keys]");
+    let written = written.with(
+        &[("LEDGERSTONE_LIMITS_IN_FLIGHT_MAX", "20"), ("LEDGERSTONE_LIMITS_MESSAGE_BYTES_MAX", "2MiB")],
+        &["limits.in_flight_max=30"],
+    );
+    let config = written.load();
+    assert_eq!(config.limits.in_flight_max, 30);
+    assert_eq!(config.limits.message_bytes_max, 2 << 20);
+}
+
+#[test]
+fn a_path_outside_the_file_starts_from_the_working_directory() {
+    let written = Written::new(GOOD).with(&[("LEDGERSTONE_LOG_STORE", "here")], &[]);
+    assert_eq!(written.load().log.store, PathBuf::from("here"));
+}
+
+#[test]
+fn the_digest_changes_with_a_value_and_not_with_its_source() {
+    let written = Written::new(GOOD);
+    let unchanged = written.load().digest;
+    let written = written.with(&[], &["writer.name=sidecar"]);
+    assert_eq!(unchanged, written.load().digest);
+    let written = written.with(&[], &["writer.name=other"]);
+    assert_ne!(unchanged, written.load().digest);
+}
+
+#[test]
+fn refuses_an_unknown_key_and_names_the_nearest() {
+    let cases = [
+        (
+            good_with("origin", "orign"),
+            r#"DIR/sidecar.toml line 3: unknown key "log.orign"; did you mean "log.origin"?"#,
+        ),
+        (
+            good_with("[upstream]", "[upstraem]"),
+            r#"DIR/sidecar.toml line 8: unknown key "upstraem.address"; did you mean "upstream.address"?"#,
+        ),
+        (
+            good_with("[keys]", "colour = \"blue\"\n[keys]"),
+            r#"DIR/sidecar.toml line 10: unknown key "upstream.colour"; `config explain` lists the keys"#,
+        ),
+        (
+            good_with("[keys]", "[nothing]\n[keys]"),
+            r#"DIR/sidecar.toml line 10: unknown key "nothing"; `config explain` lists the keys"#,
+        ),
+        (
+            Written::new(GOOD).with(&[], &["log.sotre=/x"]),
+            r#"--set: unknown key "log.sotre"; did you mean "log.store"?"#,
+        ),
+        (
+            Written::new(&format!("{GOOD}\n[[route]]\nname = \"a\"\nmask = []\ntreshold = 1\n")),
+            r#"configuration file DIR/sidecar.toml line 16: unknown key "treshold" in a [[route]]; did you mean "threshold"?"#,
+        ),
+    ];
+    for (written, expected) in cases {
+        assert_eq!(written.refusal(), expected);
+    }
+}
+
+#[test]
+fn names_every_missing_key() {
+    let written = Written::new("[log]\norigin = \"o.example/log\"\n");
+    assert_eq!(
+        written.refusal(),
+        "missing log.store (the directory of the log), \
+         log.key_file (the file with the keys that sign the log), \
+         upstream.address (the model server, for example http://127.0.0.1:8001), \
+         keys.file (the file with the key that wraps record keys): \
+         set in the file, by environment or with --set log.store=VALUE"
+    );
+}
+
+#[test]
+fn refuses_a_quantity_without_its_unit_or_out_of_range() {
+    for (flag, expected) in [
+        ("log.publish_interval=250", format!(r#"--set: log.publish_interval = "250": {DURATION}"#)),
+        ("heartbeat.interval=0s", format!(r#"--set: heartbeat.interval = "0s": {DURATION}"#)),
+        ("limits.message_bytes_max=1MB", format!(r#"--set: limits.message_bytes_max = "1MB": {SIZE}"#)),
+        (
+            "limits.message_bytes_max=17MiB",
+            r#"--set: limits.message_bytes_max = "17MiB": write a size from 1 to 16777216 bytes"#.to_owned(),
+        ),
+        (
+            "log.segment_bytes=1KiB",
+            r#"--set: log.segment_bytes = "1KiB": write a size from 65536 to 1073741824 bytes"#.to_owned(),
+        ),
+        (
+            "limits.in_flight_max=many",
+            r#"--set: limits.in_flight_max = "many": write a whole number, for example 1024"#.to_owned(),
+        ),
+        (
+            "limits.in_flight_max=8193",
+            r#"--set: limits.in_flight_max = "8193": write at most 8192, the number of entries that may wait for the log"#
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(Written::new(GOOD).with(&[], &[flag]).refusal(), expected);
+    }
+}
+
+#[test]
+fn refuses_a_value_that_its_key_cannot_take() {
+    for (flag, expected) in [
+        (
+            "server.listen=localhost",
+            r#"--set: server.listen = "localhost": write an address and a port, for example 127.0.0.1:7450 (port 0 takes a free one)"#,
+        ),
+        (
+            "log.origin=two words",
+            r#"--set: log.origin = "two words": write a name without spaces and '+', of printable ASCII, for example log.example.com/decisions"#,
+        ),
+        (
+            "writer.name=Upper",
+            r#"--set: writer.name = "Upper": write 1 to 64 characters of a-z, 0-9, '.', '_' and '-'"#,
+        ),
+        (
+            "upstream.address=127.0.0.1:8001",
+            r#"--set: upstream.address = "127.0.0.1:8001": write http://HOST:PORT, https://HOST:PORT or unix:/PATH"#,
+        ),
+        ("keys.provider=hsm", r#"--set: keys.provider = "hsm": write "file""#),
+        ("log.store=", r#"--set: log.store = "": write a path"#),
+        (
+            "log.store",
+            r#"--set "log.store": write --set KEY=VALUE, for example --set log.store=/var/lib/ledgerstone"#,
+        ),
+        ("server.tls.cert=a.pem", "server.tls.cert is set and server.tls.key is not: set both or neither"),
+        ("server.tls.key=a.pem", "server.tls.key is set and server.tls.cert is not: set both or neither"),
+    ] {
+        assert_eq!(Written::new(GOOD).with(&[], &[flag]).refusal(), expected);
+    }
+}
+
+#[test]
+fn a_refusal_names_the_line_or_the_variable() {
+    let from_file = good_with("[keys]", "request_timeout = 30\n[keys]");
+    let expected = format!(r#"DIR/sidecar.toml line 10: upstream.request_timeout = "30": {DURATION}"#);
+    assert_eq!(from_file.refusal(), expected);
+    let wrong_type = good_with("[keys]", "request_timeout = true\n[keys]");
+    let expected =
+        r#"DIR/sidecar.toml line 10: upstream.request_timeout = "boolean": write a text in quotes"#;
+    assert_eq!(wrong_type.refusal(), expected);
+    let variable = Written::new(GOOD).with(&[("LEDGERSTONE_RECEIPT_WAIT", "soon")], &[]);
+    let expected = format!(r#"environment LEDGERSTONE_RECEIPT_WAIT: receipt.wait = "soon": {DURATION}"#);
+    assert_eq!(variable.refusal(), expected);
+}
+
+#[test]
+fn refuses_a_file_that_is_not_there_or_not_toml() {
+    let inputs = Inputs { file: Some("/nowhere/sidecar.toml".into()), ..Inputs::default() };
+    assert_eq!(
+        Config::load(&inputs).unwrap_err().to_string(),
+        "configuration file /nowhere/sidecar.toml cannot be read (No such file or directory (os error 2)): \
+         name it with --config or LEDGERSTONE_CONFIG"
+    );
+    let refusal = Written::new("[log\n").refusal();
+    assert!(refusal.starts_with("configuration file DIR/sidecar.toml line 1: "), "{refusal}");
+    let twice = good_with("store = \"store\"", "store = \"a\"\nstore = \"b\"").refusal();
+    assert_eq!(twice, "configuration file DIR/sidecar.toml line 5: duplicate key");
+}
+
+#[test]
+fn explains_each_value_with_its_source() {
+    let written = Written::new(&format!("{GOOD}\n[[route]]\nname = \"loans\"\n")).with(
+        &[("LEDGERSTONE_WRITER_NAME", "pod-7"), ("LEDGERSTONE_WRITER_NAEM", "x"), ("OTHER", "x")],
+        &["receipt.wait=5s"],
+    );
+    let explained = Config::explain(&written.inputs).unwrap();
+    let row = |key: &str| {
+        let found = explained.rows.iter().find(|row| row.key == key);
+        let row = found.unwrap_or_else(|| panic!("no row {key}")).clone();
+        (row.value.unwrap_or_default(), row.source)
+    };
+    let line = |line| Source::File { path: written.inputs.file.clone().unwrap(), line };
+    assert_eq!(row("log.origin"), ("log.example.com/decisions".to_owned(), line(3)));
+    assert_eq!(
+        row("writer.name"),
+        ("pod-7".to_owned(), Source::Environment("LEDGERSTONE_WRITER_NAME".into()))
+    );
+    assert_eq!(row("receipt.wait"), ("5s".to_owned(), Source::Flag));
+    assert_eq!(row("server.tls.cert"), (String::new(), Source::Default));
+    assert_eq!(row("route \"loans\"").1, line(13));
+    let text = explained.to_string();
+    assert!(text.contains("receipt.wait              \"5s\""), "{text}");
+    assert!(
+        text.ends_with("ignored: the environment variable LEDGERSTONE_WRITER_NAEM fits no key\n"),
+        "{text}"
+    );
+}
