@@ -168,3 +168,6 @@ impl CosignatureError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

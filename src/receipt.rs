@@ -7,8 +7,6 @@
 
 mod json;
 mod proof;
-#[cfg(test)]
-mod tests;
 
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::code::Code;

@@ -7,8 +7,6 @@
 pub mod log;
 mod receipt;
 mod report;
-#[cfg(test)]
-mod tests;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::code::CheckName;

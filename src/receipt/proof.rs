@@ -122,3 +122,84 @@ impl TlogProofError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HASH: &str = "gSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=";
+    const CHECKPOINT: &str =
+        "example.com/log\n7\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\u{2014} a AAAAAAE=\n";
+
+    #[test]
+    fn a_proof_with_and_without_extra_prints_as_it_was() {
+        for extra in ["", "extra YQ==\n"] {
+            let text = format!("{HEADER}\n{extra}index 3\n{HASH}\n{HASH}\n\n{CHECKPOINT}");
+            let proof: TlogProof = text.parse().unwrap();
+            assert_eq!((proof.index, proof.hashes.len()), (LeafIndex::new(3), 2));
+            assert_eq!(proof.extra.is_some(), !extra.is_empty());
+            assert_eq!(proof.checkpoint, CHECKPOINT);
+            assert_eq!(proof.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_tree_of_one_leaf_needs_no_hash() {
+        let text = format!("{HEADER}\nindex 0\n\n{CHECKPOINT}");
+        let proof: TlogProof = text.parse().unwrap();
+        assert_eq!((proof.hashes.len(), proof.to_string()), (0, text));
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_proof() {
+        let good = format!("{HEADER}\nindex 3\n{HASH}\n\n{CHECKPOINT}");
+        let cases = [
+            (String::new(), TlogProofError::NoBlankLine),
+            (good.replace("@v1", "@v2"), TlogProofError::Header),
+            (good.replace("c2sp", "\nc2sp"), TlogProofError::Header),
+            (good.replace("index 3", "index 03"), TlogProofError::Index),
+            (good.replace("index 3", "index -3"), TlogProofError::Index),
+            (good.replace("index 3", "index  3"), TlogProofError::Index),
+            (good.replace("index 3", "Index 3"), TlogProofError::Index),
+            (good.replace("index 3\n", ""), TlogProofError::Index),
+            (good.replace("index 3", "extra\nindex 3"), TlogProofError::Extra),
+            (good.replace("index 3", "extra \nindex 3"), TlogProofError::Extra),
+            (good.replace("index 3", "extra YQ\nindex 3"), TlogProofError::Extra),
+            (good.replace("index 3", "extra YQ==\nextra YQ==\nindex 3"), TlogProofError::Index),
+            (good.replace(HASH, "AAAA"), TlogProofError::Hash { number: 1 }),
+            (good.replace(HASH, &HASH.replace("PlQ=", "PlR=")), TlogProofError::Hash { number: 1 }),
+            (good.replace(HASH, &format!(" {HASH}")), TlogProofError::Hash { number: 1 }),
+            (good.replace('\n', "\r\n"), TlogProofError::NoBlankLine),
+            (format!("{HEADER}\nindex 3\n{HASH}\n"), TlogProofError::NoBlankLine),
+            (format!("{HEADER}\nindex 3\n{HASH}\n\n"), TlogProofError::NoCheckpoint),
+            (
+                format!(
+                    "{HEADER}\nindex 3\n{}\n{CHECKPOINT}",
+                    format!("{HASH}\n").repeat(PROOF_HASHES_MAX + 1)
+                ),
+                TlogProofError::TooManyHashes,
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<TlogProof>(), Err(expected), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_prints_as_it_was(
+            text in "c2sp.org/tlog-proof@v1\n(extra [A-Za-z0-9+/]{2}[AQgw]=\n)?index [0-9]{1,3}\n([A-Za-z0-9+/]{43}=\n){0,2}\n.{0,9}",
+        ) {
+            if let Ok(proof) = text.parse::<TlogProof>() {
+                prop_assert_eq!(proof.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "(?s).{0,80}") {
+            let _ = text.parse::<TlogProof>();
+        }
+    }
+}
