@@ -358,7 +358,7 @@ fn reads_each_tile_once_and_keeps_a_bounded_number() {
     }
     assert_eq!(tiles.reads.get(), 100);
     nodes.node(0, 0).unwrap();
-    assert_eq!(tiles.reads.get(), 101, "100 tiles are more than the {CACHED_TILES_MAX} kept");
+    assert_eq!(tiles.reads.get(), 101, "INV-7: of 100 tiles only {CACHED_TILES_MAX} are kept");
 }
 
 #[test]
