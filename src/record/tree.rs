@@ -3,7 +3,7 @@
 //! Guarantees: a leaf binds its own place, the number of fields, its path, its salt and its value, so an opening can
 //! neither move, nor be taken for another record's, nor be guessed without the salt. The tree is RFC 6962's with
 //! SHA-256. Does not do: checking; `rs_merkle` builds trees and proofs here and never decides, the checker is
-//! [`crate::disclosure`]. Specification: `docs/spec/field-tree.md`.
+//! [`crate::disclosure`]. Specification: `docs/spec/field-tree.md`. Carries INV-8.
 
 use rs_merkle::{Hasher, MerkleTree};
 
@@ -102,6 +102,11 @@ impl<'a> FieldTree<'a> {
             leaves.push(*leaf_hash(writer.as_bytes()).as_bytes());
             salts.push(salt);
         }
+        assert_eq!(
+            salts.len(),
+            fields.len(),
+            "INV-8: no field is hashed into a public root without its salt"
+        );
         let tree = MerkleTree::from_leaves(&leaves);
         let root = Hash::from_bytes(tree.root().expect("a record has a field"));
         Self { fields, salts, tree, commitment: Commitment { root, count } }

@@ -110,6 +110,23 @@ fn refuses_a_fixed_length_that_is_another() {
 }
 
 #[test]
+fn believes_no_length_that_the_bytes_left_cannot_hold() {
+    // INV-7: a lie about a length is refused at its head, before anything could be reserved for it.
+    for lie in [
+        "9a00ffffff",
+        "9bffffffffffffffff",
+        "ba00ffffff",
+        "bb8000000000000001",
+        "5b00000100000000",
+        "7a7fffffff",
+    ] {
+        let bytes = hex_decode(&format!("{lie}0000")).unwrap();
+        assert_eq!(check(&bytes), Err(CborError::Truncated { at: 0 }), "{lie}");
+        assert!(Value::decode(&mut Reader::new(&bytes)).is_err(), "{lie}");
+    }
+}
+
+#[test]
 fn nests_as_deep_as_the_limit_and_no_deeper() {
     let nested = |depth: usize| {
         let mut bytes = vec![0x81; depth - 1];
