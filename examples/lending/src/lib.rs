@@ -3,5 +3,8 @@
 //! The sidecar sees the model server as it would see any other: nothing here knows that it is recorded.
 
 pub mod applications;
+pub mod audit;
+pub mod client;
+pub mod folder;
 pub mod model;
 pub mod oip_server;
