@@ -65,8 +65,8 @@ pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// The largest that may be configured.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Bytes of a segment's header: 105 fixed, a hash for each of 63 bits of a tree size, a checksum.
-pub const SEGMENT_HEADER_BYTES_MAX: usize = 105 + 63 * 32 + 32;
+/// Bytes of a segment's header: 106 fixed, a hash for each of 63 bits of a tree size, a checksum.
+pub const SEGMENT_HEADER_BYTES_MAX: usize = 106 + 63 * 32 + 32;
 
 /// Bytes of a segment file: one batch may be larger than a segment, and each of its entries has 6 bytes of lengths.
 pub const SEGMENT_FILE_BYTES_MAX: u64 = SEGMENT_BYTES_MAX + 2 * BATCH_BYTES_MAX as u64;

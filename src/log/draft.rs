@@ -6,7 +6,7 @@
 use crate::code::Code;
 use crate::entry::{Entry, EntryError};
 use crate::hash::Hash;
-use crate::limits::{ENTRY_BYTES_MAX, SEALED_BYTES_MAX};
+use crate::limits::SEALED_BYTES_MAX;
 use crate::store::batch::BatchEntry;
 use crate::time::UnixMillis;
 
@@ -14,6 +14,8 @@ use crate::time::UnixMillis;
 #[derive(Clone, Debug)]
 pub struct Draft {
     entry: Entry,
+    /// Bytes of the entry with any time at most.
+    entry_bytes_max: usize,
     /// Empty where the entry names none.
     sealed: Vec<u8>,
 }
@@ -23,7 +25,10 @@ impl Draft {
     ///
     /// # Errors
     /// When the two do not belong together, or one passes its limit.
-    pub fn new(entry: Entry, sealed: Option<Vec<u8>>) -> Result<Self, DraftError> {
+    pub fn new(mut entry: Entry, sealed: Option<Vec<u8>>) -> Result<Self, DraftError> {
+        // The latest time takes the most bytes, so what encodes with it encodes with any.
+        entry.recorded_at = UnixMillis::new(u64::MAX);
+        let entry_bytes_max = entry.encode()?.len();
         let sealed = match (&entry.sealed, sealed) {
             (None, None) => Vec::new(),
             (Some(_), None) => return Err(DraftError::SealedMissing),
@@ -39,13 +44,13 @@ impl Draft {
                 sealed
             }
         };
-        Ok(Self { entry, sealed })
+        Ok(Self { entry, entry_bytes_max, sealed })
     }
 
     /// Bytes that the draft takes at most in a batch.
     #[must_use]
     pub fn byte_count(&self) -> usize {
-        ENTRY_BYTES_MAX + self.sealed.len()
+        self.entry_bytes_max + self.sealed.len()
     }
 
     /// Gives the entry its time and encodes it.

@@ -11,7 +11,7 @@ use crate::hash::{Hash, leaf_hash};
 use crate::merkle::TreeSize;
 use crate::merkle::range::CompactRange;
 use crate::store::batch::Batch;
-use crate::tile::{BundleError, EdgeError, EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath, TileSource};
+use crate::tile::{EdgeError, EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath, TileSource, decode_hashes};
 
 /// Bytes that belong somewhere in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,43 +55,29 @@ impl Edge {
         }
     }
 
-    /// The edge of the tree `base`, from the files of a tree of `published` leaves, at least as many.
+    /// The edge of the tree `base`, from the files of that tree or of any later one.
     ///
-    /// What is read is believed only because it makes the root of `base`.
+    /// What is read is believed only because it makes the tree `base`.
     ///
     /// # Errors
     /// When a file cannot be read or is not one of the tree `base`.
-    pub fn load<S: TileSource>(
-        files: &S,
-        base: &CompactRange,
-        published: TreeSize,
-    ) -> Result<Self, EdgeLoadError<S::Error>> {
-        let narrowed = Narrowed { files, published };
+    pub fn load<S: EdgeSource>(files: &S, base: &CompactRange) -> Result<Self, EdgeLoadError<S::Error>> {
+        let narrowed = Narrowed { files, base };
         let tiles = TileEdge::load(&narrowed, base.size())?;
         if tiles.root() != base.root() {
             return Err(EdgeLoadError::Root { size: base.size() });
         }
-        let mut edge = Self {
-            tiles,
-            ..Self::empty()
-        };
+        let mut edge = Self { tiles, ..Self::empty() };
         let width = base.size().get() % u64::from(TILE_WIDTH);
         let index = base.size().get() / u64::from(TILE_WIDTH);
         // A width of 0 means that the last bundle is full, so there is nothing to read.
         let Ok(path) = TilePath::partial(TileKind::Entries, index, u16::try_from(width).unwrap_or(0)) else {
             return Ok(edge);
         };
-        let bytes = narrowed.read_or_full(&path)?;
-        let entries = EntryBundle::decode(&bytes).map_err(|source| EdgeLoadError::Bundle { path, source })?;
-        let entries = entries.get(..usize::from(path.width())).ok_or(EdgeLoadError::Root { size: base.size() })?;
-        let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
-        if !edge.has_partial_leaves(&leaves) {
-            return Err(EdgeLoadError::Leaves { path });
-        }
-        for entry in entries {
-            let sealed = Entry::decode(entry).map_err(|source| EdgeLoadError::Entry { path, source })?.sealed;
+        for entry in narrowed.entries(&path)? {
+            let sealed = Entry::decode(&entry).map_err(|source| EdgeLoadError::Entry { path, source })?.sealed;
             edge.sealed_bytes += sealed.map_or(0, |sealed| sealed.length);
-            edge.entries.push(entry.to_vec());
+            edge.entries.push(entry);
         }
         Ok(edge)
     }
@@ -155,56 +141,81 @@ impl Edge {
         let bytes = EntryBundle::encode(&self.entries).expect("the entries fit a bundle");
         FileWrite::Tile { path, bytes }
     }
-
-    /// Whether `leaves` are those under the partial tile on level 0.
-    fn has_partial_leaves(&self, leaves: &[Hash]) -> bool {
-        let found: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
-        self.tiles.partials().next().is_some_and(|(_, expected)| expected == found)
-    }
 }
 
-/// Reads the partial files of a tree from the wider ones of a later tree, where its own are gone.
+/// The files of a store, in which the partial files of one tree may have given way to wider ones.
+pub trait EdgeSource: TileSource {
+    /// The partial files in the place of `path` that hold more than it does.
+    fn wider(&self, path: &TilePath) -> Vec<TilePath>;
+}
+
+/// Reads the partial files of the tree `base` from wider ones, where its own are gone. What is damaged is passed over:
+/// a file of a later tree may not have been durable when the power went.
 struct Narrowed<'a, S> {
     files: &'a S,
-    published: TreeSize,
+    base: &'a CompactRange,
 }
 
-impl<S: TileSource> Narrowed<'_, S> {
-    /// The bytes at `path`, or else those of the full file.
-    fn read_or_full(&self, path: &TilePath) -> Result<Vec<u8>, EdgeLoadError<S::Error>> {
-        self.read(path)
-            .or_else(|error| self.files.read(&path.to_full()).map_err(|_| error))
-            .map_err(|error| EdgeLoadError::Read { path: *path, error })
+impl<S: EdgeSource> Narrowed<'_, S> {
+    /// The entries under `path`, a partial bundle of the tree `base`.
+    fn entries(&self, path: &TilePath) -> Result<Vec<Vec<u8>>, EdgeLoadError<S::Error>> {
+        let mut last = EdgeLoadError::Leaves { path: *path };
+        for candidate in self.candidates(path) {
+            let bytes = match self.files.read(&candidate) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    last = EdgeLoadError::Read { path: candidate, error };
+                    continue;
+                }
+            };
+            let entries = EntryBundle::decode(&bytes).unwrap_or_default();
+            let entries = entries.get(..usize::from(path.width())).unwrap_or_default();
+            let leaves = entries.iter().map(|entry| leaf_hash(entry));
+            if self.makes_base(0, leaves) {
+                return Ok(entries.iter().map(|entry| entry.to_vec()).collect());
+            }
+            last = EdgeLoadError::Leaves { path: candidate };
+        }
+        Err(last)
     }
 
-    /// The path that the later tree has in the place of `path`, if it is partial and wider.
-    fn wider(&self, path: &TilePath) -> Option<TilePath> {
+    /// Where the bytes of `path` may be.
+    fn candidates(&self, path: &TilePath) -> impl Iterator<Item = TilePath> {
+        [*path, path.to_full()].into_iter().chain(self.files.wider(path))
+    }
+
+    /// Whether `hashes` are those of the partial tile on `level` in the tree `base`.
+    ///
+    /// A tile level spans eight levels of the tree, so its partial tile makes as many hashes of the compact range as
+    /// eight bits of the size have set, and those of lower levels stand to the right of them.
+    fn makes_base(&self, level: u32, hashes: impl Iterator<Item = Hash>) -> bool {
+        let mut range = CompactRange::empty();
+        hashes.for_each(|hash| range.push(hash));
+        let above = self.base.size().get().checked_shr(level * 8 + 8).unwrap_or(0).count_ones() as usize;
+        let width = self.base.size().get().checked_shr(level * 8).unwrap_or(0) % u64::from(TILE_WIDTH);
+        let expected = self.base.hashes().iter().skip(above).take(width.count_ones() as usize);
+        range.size().get() == width && range.hashes().iter().eq(expected)
+    }
+}
+
+impl<S: EdgeSource> TileSource for Narrowed<'_, S> {
+    type Error = S::Error;
+
+    /// The bytes of a partial hash tile of the tree `base`; where none are found that are, those there are.
+    fn read(&self, path: &TilePath) -> Result<Vec<u8>, S::Error> {
         let level = match path.kind() {
             TileKind::Hashes(level) => u32::from(level),
             TileKind::Entries => 0,
         };
-        let hashes = self.published.get().checked_shr(8 * level)?;
-        if hashes / u64::from(TILE_WIDTH) != path.index() {
-            return None;
-        }
-        let width = u16::try_from(hashes % u64::from(TILE_WIDTH)).ok()?;
-        let wider = TilePath::partial(path.kind(), path.index(), width).ok()?;
-        (wider.width() > path.width()).then_some(wider)
-    }
-}
-
-impl<S: TileSource> TileSource for Narrowed<'_, S> {
-    type Error = S::Error;
-
-    fn read(&self, path: &TilePath) -> Result<Vec<u8>, S::Error> {
-        let Some(wider) = self.wider(path) else {
-            return self.files.read(path);
-        };
-        let mut bytes = self.files.read(&wider).or_else(|_| self.files.read(path))?;
-        if matches!(path.kind(), TileKind::Hashes(_)) {
+        for candidate in self.candidates(path) {
+            let mut bytes = self.files.read(&candidate).unwrap_or_default();
             bytes.truncate(usize::from(path.width()) * Hash::LEN);
+            let hashes = decode_hashes(&bytes).unwrap_or_default();
+            if self.makes_base(level, hashes.into_iter()) {
+                return Ok(bytes);
+            }
         }
-        Ok(bytes)
+        self.files.read(path)
     }
 }
 
@@ -223,14 +234,6 @@ pub enum EdgeLoadError<E: core::error::Error + 'static> {
         /// Why.
         #[source]
         error: E,
-    },
-    /// A bundle's bytes are none.
-    #[error("{path} is damaged: restore it from a copy of the log")]
-    Bundle {
-        /// The bundle.
-        path: TilePath,
-        /// Why.
-        source: BundleError,
     },
     /// An entry in a bundle is none.
     #[error("{path} holds an entry that is none: restore it from a copy of the log")]
@@ -261,7 +264,7 @@ impl<E: core::error::Error + 'static> EdgeLoadError<E> {
         match self {
             Self::Tile(error) => error.code(),
             Self::Read { .. } => Code::Unavailable,
-            Self::Bundle { .. } | Self::Entry { .. } => Code::Malformed,
+            Self::Entry { .. } => Code::Malformed,
             Self::Root { .. } | Self::Leaves { .. } => Code::Inconsistent,
         }
     }

@@ -121,6 +121,19 @@ impl MemoryDisk {
             .collect()
     }
 
+    /// Another disk with what the worst power loss would leave of this one: nothing that was not synced.
+    #[must_use]
+    pub fn durable_copy(&self) -> Self {
+        let copy = Self::new(0);
+        {
+            let (state, mut into) = (self.state(), copy.state());
+            into.names = state.names.durable_copy();
+            into.next_file = state.next_file;
+            into.files = state.files.iter().map(|(file, inode)| (*file, inode.durable_copy())).collect();
+        }
+        copy
+    }
+
     /// Puts `bytes` at `path` durably, as somebody with access to the storage can.
     pub fn plant(&self, path: &str, bytes: &[u8]) {
         let mut state = self.state();

@@ -33,6 +33,7 @@ pub fn init<D: Disk>(disk: &D, identity: &Identity, checkpoint: &str) -> Result<
     let header = SegmentHeader {
         origin: identity.origin_hash(),
         number: 0,
+        settled: true,
         base: Base::empty(),
     };
     write_durably(disk, &layout::segment(0), &header.encode())?;
@@ -62,6 +63,7 @@ fn refuse_remains<D: Disk>(disk: &D) -> Result<(), InitError> {
         let empty = SegmentHeader {
             origin: crate::hash::empty_root(),
             number: 0,
+            settled: true,
             base: Base::empty(),
         };
         if number != 0 || bytes.len() > empty.encode().len() {

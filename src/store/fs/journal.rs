@@ -52,7 +52,7 @@ struct Staged {
 }
 
 impl<D: Disk> FsJournal<D> {
-    /// Starts segment `number` on `base`, durably.
+    /// Starts segment `number` on `base`, durably. Every file of the tree `base` is durable already.
     pub(super) fn start(
         disk: D,
         origin: Hash,
@@ -61,7 +61,7 @@ impl<D: Disk> FsJournal<D> {
         base: Base,
         lock: Arc<D::Lock>,
     ) -> Result<Self, Fault> {
-        let segment = match start_segment(&disk, origin, number, &base) {
+        let segment = match start_segment(&disk, origin, number, true, &base) {
             Ok(segment) => segment,
             Err(Outcome::NotStored(fault) | Outcome::Unknown(fault)) => return Err(fault),
             Err(Outcome::Stored) => return Err(Fault::OutOfOrder),
@@ -122,7 +122,7 @@ impl<D: Disk> FsJournal<D> {
         if !full || self.segment.end == self.segment.header {
             return Outcome::Stored;
         }
-        match start_segment(&self.disk, self.origin, self.segment.number + 1, &self.at) {
+        match start_segment(&self.disk, self.origin, self.segment.number + 1, false, &self.at) {
             Ok(segment) => {
                 self.segment = segment;
                 Outcome::Stored
@@ -200,12 +200,14 @@ fn start_segment<D: Disk>(
     disk: &D,
     origin: Hash,
     number: u64,
+    settled: bool,
     base: &Base,
 ) -> Result<Segment<D::File>, Outcome> {
     let path = layout::segment(number);
     let header = SegmentHeader {
         origin,
         number,
+        settled,
         base: base.clone(),
     };
     let bytes = header.encode();

@@ -24,7 +24,7 @@ pub(super) fn tile(path: &TilePath) -> String {
 
 /// The folder of the partial files of the full file at `path`.
 pub(super) fn partials_of(path: &TilePath) -> String {
-    format!("{}.p", tile(path))
+    format!("{}.p", tile(&path.to_full()))
 }
 
 /// Where the sealed records of the entries under a bundle are.

@@ -12,13 +12,15 @@ use super::{FsJournal, FsReader, FsTiles, Identity, ReadError, checkpoint, ident
 use crate::checkpoint::{Checkpoint, LogVerifyError};
 use crate::code::Code;
 use crate::hash::Hash;
-use crate::limits::SEGMENT_FILE_BYTES_MAX;
-use crate::merkle::TreeSize;
+use crate::limits::{SEGMENT_FILE_BYTES_MAX, SEGMENT_HEADER_BYTES_MAX};
+use crate::merkle::range::CompactRange;
+use crate::merkle::{self, ProveError, TreeSize};
 use crate::store::batch::Batch;
 use crate::store::disk::Disk;
 use crate::store::edge::{Edge, EdgeLoadError};
 use crate::store::journal::{Base, JournalError, Reader, Tail};
 use crate::store::{Fault, Operation};
+use crate::tile::{TileError, TileNodes};
 
 /// How a store is driven.
 #[derive(Clone, Debug)]
@@ -127,25 +129,14 @@ struct Recovery<D: Disk> {
 }
 
 impl<D: Disk> Recovery<D> {
-    /// Steps 4 and 5: reads the base of the oldest segment, and the right edge of the tree that is durable there.
+    /// Steps 4 and 5: finds the segment to start from, and loads the right edge of the tree it starts from.
     fn begin(disk: D, origin: Hash, published: Checkpoint, lock: Arc<D::Lock>) -> Result<Self, OpenError> {
-        let segments = tiles::segments(&disk)?;
-        let oldest = *segments.front().ok_or(OpenError::NoSegment)?;
-        let bytes = read_segment(&disk, oldest)?;
-        let reader = read_header(&bytes, oldest, &origin)?;
-        let base = reader.at().clone();
-        if base.range.size() > published.size {
-            return Err(OpenError::CheckpointTooOld {
-                published: published.size,
-                base: base.range.size(),
-            });
-        }
+        let (segments, base) = needed_segments(&disk, &origin)?;
+        let first = *segments.front().ok_or(OpenError::NoSegment)?;
         let files = FsReader::new(disk.clone());
-        let edge = Edge::load(&files, &base.range, published.size).map_err(Box::new)?;
-        let report = RecoveryReport {
-            published: published.size,
-            ..RecoveryReport::default()
-        };
+        let edge = Edge::load(&files, &base.range).map_err(Box::new)?;
+        let has_met_published = check_published(&files, &published, &base.range)?;
+        let report = RecoveryReport { published: published.size, ..RecoveryReport::default() };
         let tiles = FsTiles::new(disk.clone(), origin, edge, published.size, Arc::clone(&lock));
         let mut recovery = Self {
             disk,
@@ -157,8 +148,8 @@ impl<D: Disk> Recovery<D> {
             at: base,
             report,
             reusable: None,
-            last_segment: oldest,
-            has_met_published: false,
+            last_segment: first,
+            has_met_published,
         };
         recovery.compare_published()?;
         Ok(recovery)
@@ -243,7 +234,8 @@ impl<D: Disk> Recovery<D> {
             });
         }
         self.report.size = size;
-        self.tiles.sync()?;
+        // A segment that starts here must find what it needs without the ones before it.
+        self.tiles.settle_all()?;
         // Names that a killed process gave but did not live to sync must not vanish once more is built on them.
         for folder in ["", layout::PUBLIC, layout::JOURNAL] {
             self.disk.sync_folder(folder).map_err(|error| Fault::io(Operation::Sync, folder, error))?;
@@ -268,6 +260,45 @@ impl<D: Disk> Recovery<D> {
             report: self.report,
         })
     }
+}
+
+/// The segments that are needed, in order, and what the first of them builds on.
+///
+/// The newest one that is settled needs none before it; where none is, the oldest is the one to start from, because
+/// segments are removed only after all that came of them is durable.
+fn needed_segments<D: Disk>(disk: &D, origin: &Hash) -> Result<(VecDeque<u64>, Base), OpenError> {
+    let mut all = tiles::segments(disk)?;
+    let mut needed = VecDeque::new();
+    let mut base = Err(OpenError::NoSegment);
+    while let Some(number) = all.pop_back() {
+        let path = layout::segment(number);
+        let bytes = disk
+            .read_range(&path, 0, SEGMENT_HEADER_BYTES_MAX as u64)
+            .map_err(|error| Fault::io(Operation::Read, &path, error))?;
+        let header = read_header(&bytes, number, origin)?.header().clone();
+        needed.push_front(number);
+        base = Ok(header.base);
+        if header.settled {
+            break;
+        }
+    }
+    Ok((needed, base?))
+}
+
+/// Holds what is public against the tree that the journal starts from, where that is larger; says whether it did.
+fn check_published<D: Disk>(
+    files: &FsReader<D>,
+    published: &Checkpoint,
+    base: &CompactRange,
+) -> Result<bool, OpenError> {
+    if published.size >= base.size() {
+        return Ok(false);
+    }
+    let root = merkle::root(&TileNodes::new(files, base.size()), published.size).map_err(Box::new)?;
+    if root != published.root {
+        return Err(OpenError::Fork { size: published.size, published: published.root, journal: root });
+    }
+    Ok(true)
 }
 
 /// The bytes of a segment.
@@ -340,15 +371,6 @@ pub enum OpenError {
         /// What is public.
         published: TreeSize,
     },
-    /// What is public is older than anything the journal can vouch for.
-    #[error("the public checkpoint is of size {published} but the journal starts at {base}: \
-             restore the newest checkpoint from any copy of the log")]
-    CheckpointTooOld {
-        /// What is public.
-        published: TreeSize,
-        /// Where the journal starts.
-        base: TreeSize,
-    },
     /// What is public was never the end of a batch.
     #[error("the public checkpoint is of size {published}, which this journal never had: keep both as evidence")]
     CheckpointUnknown {
@@ -368,6 +390,9 @@ pub enum OpenError {
     /// The files of the tree that the journal starts from are not that tree's.
     #[error("the store's files do not make the tree that the journal starts from")]
     Edge(#[from] Box<EdgeLoadError<ReadError>>),
+    /// The tiles that what is public has to be held against cannot be read.
+    #[error("the store's files do not make the tree that is public")]
+    Published(#[from] Box<ProveError<TileError<ReadError>>>),
     /// The storage failed.
     #[error("the store could not be opened")]
     Store(#[from] Fault),
@@ -386,10 +411,10 @@ impl OpenError {
             | Self::SegmentMissing { .. }
             | Self::SegmentsDisagree { .. }
             | Self::JournalBehind { .. }
-            | Self::CheckpointTooOld { .. }
             | Self::CheckpointUnknown { .. }
             | Self::Fork { .. } => Code::Inconsistent,
             Self::Edge(source) => source.code(),
+            Self::Published(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }

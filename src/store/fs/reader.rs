@@ -13,6 +13,7 @@ use crate::hash::Hash;
 use crate::limits::TILE_FILE_BYTES_MAX;
 use crate::merkle::{LeafIndex, TreeSize};
 use crate::store::disk::Disk;
+use crate::store::edge::EdgeSource;
 use crate::store::{Fault, Operation};
 use crate::tile::{BundleError, EntryBundle, TILE_WIDTH, TileKind, TilePath, TileSource};
 
@@ -128,6 +129,18 @@ impl<D: Disk> TileSource for FsReader<D> {
         let path = layout::tile(path);
         let read = self.disk.read(&path, TILE_FILE_BYTES_MAX);
         Ok(read.map_err(|error| Fault::io(Operation::Read, &path, error))?)
+    }
+}
+
+impl<D: Disk> EdgeSource for FsReader<D> {
+    fn wider(&self, path: &TilePath) -> Vec<TilePath> {
+        // Where the folder cannot be listed, the full file or none is there.
+        let names = self.disk.list(&layout::partials_of(path)).unwrap_or_default();
+        let widths = names.iter().filter_map(|name| name.parse::<u16>().ok());
+        let paths = widths.filter_map(|width| TilePath::partial(path.kind(), path.index(), width).ok());
+        let mut wider: Vec<TilePath> = paths.filter(|wider| wider.width() > path.width()).collect();
+        wider.sort();
+        wider
     }
 }
 

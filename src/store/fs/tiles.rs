@@ -1,7 +1,7 @@
 //! The files that committed batches turn into, and their way to durability.
 //!
-//! Guarantees: a file of which every entry lies below the durable base is never replaced, only compared; a segment is
-//! removed only after everything it fed is durable. Does not do: deciding what to write (`edge`).
+//! Guarantees: a file that lies wholly within the durable tree is never replaced, only compared; one that lies within it
+//! in part is replaced by a durable one only; a segment is removed only after everything it fed is durable. Does not do: deciding what to write (`edge`).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -27,7 +27,7 @@ pub struct FsTiles<D: Disk> {
     origin: Hash,
     /// What was applied so far.
     edge: Edge,
-    /// The tree whose files are durable: the base of the oldest segment.
+    /// The tree whose files are durable, at least those that the oldest segment builds on.
     durable: TreeSize,
     /// The tree whose checkpoint is public.
     published: TreeSize,
@@ -90,8 +90,16 @@ impl<D: Disk> FsTiles<D> {
         writes.into_iter().try_for_each(|write| self.write(write))
     }
 
+    /// Makes every file of the tree that is applied durable, so that none of them is replaced from then on.
+    pub(super) fn settle_all(&mut self) -> Result<(), Fault> {
+        self.write_partials()?;
+        self.sync()?;
+        self.durable = self.edge.size();
+        Ok(())
+    }
+
     /// Makes everything written so far durable.
-    pub(super) fn sync(&mut self) -> Result<(), Fault> {
+    fn sync(&mut self) -> Result<(), Fault> {
         let synced = self.disk.sync_files(&self.fed);
         synced.map_err(|error| Fault::io(Operation::Sync, "the files applied", error))?;
         self.fed.clear();
@@ -118,6 +126,10 @@ impl<D: Disk> FsTiles<D> {
         let temporary = layout::temporary(&path);
         let mut file = self.create(&temporary)?;
         file.write_at(0, bytes).map_err(|error| Fault::io(Operation::Write, &path, error))?;
+        if tile.start().is_in(self.durable) {
+            // Recovery may need what this file holds of the durable tree, and a rename can outlive the bytes it names.
+            file.sync().map_err(|error| Fault::io(Operation::Sync, &path, error))?;
+        }
         self.disk.rename(&temporary, &path).map_err(|error| Fault::io(Operation::Rename, &path, error))?;
         if tile.is_full() {
             self.superseded.push(layout::partials_of(tile));
@@ -175,7 +187,7 @@ impl<D: Disk> FsTiles<D> {
             return Ok(());
         }
         self.sync()?;
-        self.durable = base;
+        self.durable = self.durable.max(base);
         for number in finished {
             let path = layout::segment(number);
             self.disk.remove(&path).map_err(|error| Fault::io(Operation::Remove, &path, error))?;

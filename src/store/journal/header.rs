@@ -9,7 +9,7 @@ use crate::time::UnixMillis;
 /// Says: a Ledgerstone journal segment, first version.
 const MAGIC: &[u8; 8] = b"LSseg\x00\x00\x01";
 /// Bytes before the hashes of the range.
-const FIXED_BYTES: usize = 8 + Hash::LEN + 8 + 8 + Hash::LEN + 8 + 8 + 1;
+const FIXED_BYTES: usize = 8 + Hash::LEN + 8 + 1 + 8 + Hash::LEN + 8 + 8 + 1;
 
 /// Where a segment starts: everything about the log that its first record builds on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub struct SegmentHeader {
     pub origin: Hash,
     /// The segment's number; also its file name.
     pub number: u64,
+    /// Whether every file of the tree it starts from was durable before the segment was: then no older segment is
+    /// needed. Otherwise the segments before it hold what may not be durable elsewhere.
+    pub settled: bool,
     /// What its first record builds on.
     pub base: Base,
 }
@@ -57,6 +60,7 @@ impl SegmentHeader {
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(self.origin.as_ref());
         out.extend_from_slice(&self.number.to_be_bytes());
+        out.push(u8::from(self.settled));
         out.extend_from_slice(&self.base.sequence.to_be_bytes());
         out.extend_from_slice(self.base.checksum.as_ref());
         out.extend_from_slice(&self.base.time.get().to_be_bytes());
@@ -89,6 +93,7 @@ impl SegmentHeader {
         let (magic, rest) = segment.split_first_chunk::<8>()?;
         let (origin, rest) = rest.split_first_chunk::<{ Hash::LEN }>()?;
         let (number, rest) = rest.split_first_chunk::<8>()?;
+        let (&settled, rest) = rest.split_first()?;
         let (sequence, rest) = rest.split_first_chunk::<8>()?;
         let (checksum, rest) = rest.split_first_chunk::<{ Hash::LEN }>()?;
         let (time, rest) = rest.split_first_chunk::<8>()?;
@@ -98,12 +103,13 @@ impl SegmentHeader {
         let (check, rest) = rest.split_first_chunk::<{ Hash::LEN }>()?;
         let length = segment.len() - rest.len();
         let covered = segment.get(..length - Hash::LEN)?;
-        if magic != MAGIC || Hash::of(covered) != Hash::from_bytes(*check) {
+        if magic != MAGIC || settled > 1 || Hash::of(covered) != Hash::from_bytes(*check) {
             return None;
         }
         let header = Self {
             origin: Hash::from_bytes(*origin),
             number: u64::from_be_bytes(*number),
+            settled: settled == 1,
             base: Base {
                 sequence: u64::from_be_bytes(*sequence),
                 checksum: Hash::from_bytes(*checksum),

@@ -72,6 +72,10 @@ impl Inode {
         }
     }
 
+    pub(super) fn durable_copy(&self) -> Self {
+        Self { current: self.durable.clone(), durable: self.durable.clone(), ..Self::default() }
+    }
+
     /// Leaves what is durable, and of what was written but not synced any part.
     pub(super) fn lose_power(&mut self, random: &mut Random) {
         let dirty = core::mem::take(&mut self.dirty);

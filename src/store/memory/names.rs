@@ -107,6 +107,12 @@ impl Names {
         self.sync_folder("");
     }
 
+    pub(super) fn durable_copy(&self) -> Self {
+        let mut copy = Self { durable: self.durable.clone(), ..Self::default() };
+        copy.drop_unreachable();
+        copy
+    }
+
     /// Of each folder's unsynced changes the first few become durable; what has no folder above it is lost.
     pub(super) fn lose_power(&mut self, random: &mut Random) {
         for changes in core::mem::take(&mut self.pending).into_values() {
@@ -115,8 +121,13 @@ impl Names {
                 self.settle(change);
             }
         }
-        let folders: Vec<String> = self.durable.keys().cloned().collect();
-        for path in folders {
+        self.drop_unreachable();
+    }
+
+    /// Finds what is durable and nothing else.
+    fn drop_unreachable(&mut self) {
+        let paths: Vec<String> = self.durable.keys().cloned().collect();
+        for path in paths {
             // Keys are in order, so a lost folder is gone before what was in it is looked at.
             if folder_of(&path).is_some_and(|folder| self.durable.get(folder) != Some(&Node::Folder)) {
                 self.durable.remove(&path);
