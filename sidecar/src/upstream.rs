@@ -1,7 +1,7 @@
 //! The model server: one HTTP/2 connection to it, opened at the first call and again when it breaks.
 //!
 //! Guarantees: bytes go out and come back as they are; every way in which the model server can fail to answer has its own
-//! [`UpstreamFault`] with a gRPC status and a text that says what happened; a call is never sent twice, because a
+//! `UpstreamFault` with a gRPC status and a text that says what happened; a call is never sent twice, because a
 //! decision must not be made twice behind the caller's back.
 //! Does not do: recording, retries, choosing between several model servers.
 

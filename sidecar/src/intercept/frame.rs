@@ -106,7 +106,7 @@ mod tests {
 
     fn framed(flag: u8, message: &[u8]) -> Bytes {
         let mut body = vec![flag];
-        body.extend((message.len() as u32).to_be_bytes());
+        body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
         body.extend(message);
         body.into()
     }

@@ -1,6 +1,6 @@
 //! Makes a record of one decision, seals it and has its entry in the log before anyone may see the answer.
 //!
-//! Guarantees (INV-9): a [`Recorded`] exists only after the log returned the entry's leaf index, and only a [`Recorded`]
+//! Guarantees (INV-9): a `Recorded` exists only after the log returned the entry's leaf index, and only a `Recorded`
 //! lets an answer go. A decision whose fields cannot be mapped is recorded by its digests. Nothing personal reaches the
 //! entry (INV-8): it holds ids, digests and a status code.
 //! Does not do: talking to the caller or the model server.

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, reason = "a random number is cut to the width of each datatype")]
+
 use ledgerstone::record::schema::tensor_digest;
 use proptest::prelude::*;
 

@@ -122,10 +122,7 @@ async fn numbers_requests_in_the_order_they_are_seen() {
     second.append(early, None).await.unwrap();
     first.append(late, None).await.unwrap();
     session.stop(soon()).await.unwrap();
-    assert_eq!(
-        log.kinds(),
-        [(Kind::Start, 0), (Kind::Model, 2), (Kind::Model, 1), (Kind::Stop, 3)]
-    );
+    assert_eq!(log.kinds(), [(Kind::Start, 0), (Kind::Model, 2), (Kind::Model, 1), (Kind::Stop, 3)]);
     assert_complete(&log);
 }
 
