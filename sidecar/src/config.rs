@@ -58,6 +58,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// The directory that relative paths of routes start from.
     pub base: PathBuf,
+    /// Environment variables of our prefix that fit no key.
+    pub ignored: Vec<String>,
     /// SHA-256 over every key and value and every route: the start entry of a session carries it.
     pub digest: Hash,
 }
@@ -192,6 +194,7 @@ impl Config {
             receipt_wait: layers.duration("receipt.wait")?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             base: layers.base.clone(),
+            ignored: layers.ignored.clone(),
             digest: Explained::new(layers).digest(),
         })
     }

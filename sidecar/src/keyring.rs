@@ -324,7 +324,7 @@ impl KeyFileError {
 }
 
 #[cfg(unix)]
-fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), KeyFileError> {
+pub(crate) fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), KeyFileError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & FORBIDDEN_MODE == 0 {
@@ -334,18 +334,18 @@ fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), KeyFileError> 
 }
 
 #[cfg(not(unix))]
-fn check_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), KeyFileError> {
+pub(crate) fn check_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), KeyFileError> {
     Ok(())
 }
 
 #[cfg(unix)]
-fn create_private(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(not(unix))]
-fn create_private(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create_new(true).open(path)
 }
 

@@ -2,14 +2,22 @@
 //!
 //! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
 
+pub mod admin;
+pub mod api;
+pub mod app;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod driver;
 pub mod index;
 pub mod intercept;
 pub mod keyring;
+pub mod log_keys;
 pub mod metrics;
 pub mod reader;
+pub mod receipts;
 pub mod seal;
+pub mod status;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;

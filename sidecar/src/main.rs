@@ -1,2 +1,119 @@
-//! x
-fn main() {}
+//! The sidecar: flags, telemetry, crypto provider, configuration, build, recover, serve, signal, drain.
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use ledgerstone_sidecar::app::App;
+use ledgerstone_sidecar::cli::{Cli, Command, ConfigCommand, IndexCommand, RecordCommand};
+use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
+use ledgerstone_sidecar::{commands, telemetry, tls};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Exit status for a command line or a configuration that makes no sense (`sysexits.h`, EX_USAGE).
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to tell if not even this can be printed.
+            _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ledgerstone-sidecar: {error:#}");
+            ExitCode::from(if error.is::<ConfigError>() { USAGE } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    telemetry::init(cli.log_format, &cli.log_filter)?;
+    tls::install_crypto_provider();
+    let inputs = cli.settings.inputs();
+    let mut out = io::stdout().lock();
+    match cli.command {
+        Command::Run => serve(&inputs),
+        Command::Init => commands::init(&load(&inputs)?, &mut out),
+        Command::Config(ConfigCommand::Explain) => commands::explain(&inputs, &mut out),
+        Command::Index(IndexCommand::Rebuild) => commands::rebuild(&load(&inputs)?, &mut out),
+        Command::Record(RecordCommand::Open { decision_id }) => {
+            commands::open(&load(&inputs)?, &decision_id, &mut out)
+        }
+    }
+}
+
+/// Reads the configuration; binds nothing.
+fn load(inputs: &Inputs) -> Result<Config> {
+    let config = Config::load(inputs)?;
+    for name in &config.ignored {
+        tracing::warn!(%name, "an environment variable fits no key of the configuration and is ignored");
+    }
+    Ok(config)
+}
+
+#[tokio::main]
+async fn serve(inputs: &Inputs) -> Result<()> {
+    let config = load(inputs)?;
+    let drain_deadline = config.server.drain_deadline;
+    let mut stop = Stop::new()?;
+
+    let app = App::build(config).await?;
+    tracing::info!("ports are bound, the log is being recovered");
+
+    let recovered = tokio::select! {
+        recovered = app.recover() => recovered?,
+        name = stop.signal() => {
+            tracing::info!(signal = name, "stopped before the log was recovered");
+            return Ok(());
+        }
+    };
+    tracing::info!(
+        entries = recovered.report().size.get(),
+        replayed = recovered.report().entries_replayed,
+        torn_bytes = recovered.report().torn_bytes,
+        "the log is recovered"
+    );
+
+    let running = recovered.spawn()?;
+    tracing::info!(
+        grpc = %running.grpc_addr,
+        http = %running.http_addr,
+        admin = %running.admin_addr,
+        "serving"
+    );
+
+    let name = stop.signal().await;
+    tracing::info!(signal = name, "draining");
+    tokio::select! {
+        drained = running.drain(drain_deadline) => drained?,
+        name = stop.signal() => anyhow::bail!("a second signal ({name}) came before everything was drained"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The signals that stop the sidecar.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be listened for");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn signal(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -38,6 +38,18 @@ impl LogReader {
         Ok(Self { files, published, policy, policy_text })
     }
 
+    /// Reads the log in `store` as it lies there, for commands that run beside a sidecar or without one.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if there is no log or its checkpoint is damaged.
+    pub fn at_rest(store: &Path) -> Result<Self, LogReadError> {
+        let files = FsReader::open(store);
+        let size = files.size()?;
+        let checkpoint = String::from_utf8_lossy(&files.checkpoint()?).into();
+        let (_, published) = watch::channel(Published { size, checkpoint });
+        Self::open(store, published)
+    }
+
     /// The newest published checkpoint.
     #[must_use]
     pub fn published(&self) -> Published {

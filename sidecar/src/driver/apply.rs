@@ -21,7 +21,11 @@ pub(super) enum Work {
 }
 
 /// Does `work` on `files`, and says so where it made a checkpoint public.
-pub(super) fn perform<S: ApplyStore>(files: &mut S, work: Work, published: &watch::Sender<Published>) -> Outcome {
+pub(super) fn perform<S: ApplyStore>(
+    files: &mut S,
+    work: Work,
+    published: &watch::Sender<Published>,
+) -> Outcome {
     match work {
         Work::Apply(batches) => files.apply(&batches),
         Work::Publish(checkpoint, note) => {

@@ -33,7 +33,8 @@ pub(super) fn spawn(
     let head = Head { range: head.range, time: head.time };
     let mut sequencer = Sequencer::new(keys.origin().clone(), options.bounds, head, published.size);
     let note = published_note.into();
-    let (published, published_receiver) = watch::channel(Published { size: published.size, checkpoint: note });
+    let (published, published_receiver) =
+        watch::channel(Published { size: published.size, checkpoint: note });
     publish_recovered(&mut sequencer, &mut tiles, &keys, &options, &published)?;
 
     let intake = Arc::new(Intake::new(&options.bounds));

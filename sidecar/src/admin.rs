@@ -1,0 +1,48 @@
+//! The admin port: `/live`, `/ready`, `/metrics`.
+//!
+//! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready.
+//! Does not do: anything that changes the sidecar, or that says a word about a decision.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::metrics::Metrics;
+use crate::status::Status;
+
+/// Media type of the Prometheus text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Clone)]
+struct Admin {
+    status: Arc<Status>,
+    metrics: Metrics,
+}
+
+/// The routes of the admin port.
+pub(crate) fn router(status: Arc<Status>, metrics: Metrics) -> Router {
+    let admin = Admin { status, metrics };
+    let routes = Router::new().route("/live", get(|| async { "live\n" })).route("/ready", get(ready));
+    routes.route("/metrics", get(render)).with_state(admin)
+}
+
+async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
+    match admin.status.ready() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+async fn render(State(admin): State<Admin>) -> impl IntoResponse {
+    match admin.metrics.render() {
+        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, METRICS_TYPE)], text),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, METRICS_TYPE)], format!("# {error}\n"))
+        }
+    }
+}

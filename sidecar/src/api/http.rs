@@ -1,0 +1,114 @@
+//! The log in its static layout, and receipts, over HTTP.
+//!
+//! Guarantees: paths are parsed strictly, so each file has one address; only what the published checkpoint covers is
+//! served; the bytes are those of the store. A static file server on the store's `log` folder would serve the same.
+//! Implements the reading side of C2SP tlog-tiles, section "HTTP".
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
+use ledgerstone::code::Code;
+use ledgerstone::entry::DecisionId;
+use ledgerstone::tile::TilePath;
+use tokio::task::spawn_blocking;
+
+use crate::reader::LogReader;
+use crate::receipts::{ReceiptService, ServeError};
+
+/// Media type of a receipt.
+pub const RECEIPT_TYPE: &str = "application/vnd.ledgerstone.receipt+json";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const BINARY: &str = "application/octet-stream";
+
+/// For what changes: ask every time.
+const NO_CACHE: &str = "no-cache";
+
+/// For what never changes.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// For what is about a person.
+const NO_STORE: &str = "no-store";
+
+#[derive(Clone, Debug)]
+struct Served {
+    log: LogReader,
+    receipts: ReceiptService,
+}
+
+/// The routes of the read side.
+pub(crate) fn router(log: LogReader, receipts: ReceiptService) -> Router {
+    Router::new().fallback(serve).with_state(Served { log, receipts })
+}
+
+async fn serve(State(served): State<Served>, method: Method, uri: Uri) -> Response<Body> {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    let path = uri.path();
+    if path == "/checkpoint" {
+        return found(TEXT, NO_CACHE, served.log.published().checkpoint.to_string());
+    }
+    if path == "/log.policy" {
+        return found(TEXT, NO_CACHE, served.log.policy_text().to_owned());
+    }
+    if let Some(id) = path.strip_prefix("/receipts/") {
+        return receipt(&served.receipts, id).await;
+    }
+    match path.strip_prefix('/').map(str::parse::<TilePath>) {
+        Some(Ok(tile)) if path.starts_with("/tile/") => self::tile(&served.log, tile).await,
+        _ => text(StatusCode::NOT_FOUND, "no such file: the log has /checkpoint, /log.policy and /tile/..."),
+    }
+}
+
+async fn tile(log: &LogReader, path: TilePath) -> Response<Body> {
+    if path.end() > log.published().size {
+        return text(StatusCode::NOT_FOUND, "the published tree has no such tile");
+    }
+    let log = log.clone();
+    match spawn_blocking(move || log.tile(&path)).await {
+        Ok(Ok(bytes)) => found(BINARY, IMMUTABLE, bytes),
+        Ok(Err(error)) => {
+            tracing::error!(%error, %path, "a tile of the published tree cannot be read");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the tile cannot be read")
+        }
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the tile cannot be read because of a defect"),
+    }
+}
+
+async fn receipt(receipts: &ReceiptService, id: &str) -> Response<Body> {
+    let Ok(decision) = DecisionId::parse(id) else {
+        return text(StatusCode::BAD_REQUEST, "a decision id is a UUID in lower case");
+    };
+    match receipts.receipt(decision, None).await {
+        Ok(receipt) => found(RECEIPT_TYPE, NO_STORE, receipt),
+        Err(error) => {
+            let status = match (&error, error.code()) {
+                (ServeError::Unknown, _) => StatusCode::NOT_FOUND,
+                (_, Code::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            if status == StatusCode::INTERNAL_SERVER_ERROR {
+                tracing::error!(%decision, %error, code = %error.code(), "no receipt");
+            }
+            text(status, &error.to_string())
+        }
+    }
+}
+
+fn found(kind: &'static str, cache: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}
+
+fn text(status: StatusCode, message: &str) -> Response<Body> {
+    let mut response = found(TEXT, NO_STORE, format!("{message}\n"));
+    *response.status_mut() = status;
+    response
+}

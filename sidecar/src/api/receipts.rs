@@ -1,0 +1,78 @@
+//! `ledgerstone.v1.Receipts`.
+
+use ledgerstone::code::Code;
+use ledgerstone::entry::DecisionId;
+use ledgerstone::note::KeyName;
+use ledgerstone::proto::ledgerstone_v1::get_decision_response;
+use ledgerstone::proto::ledgerstone_v1::receipts_server::Receipts;
+use ledgerstone::proto::ledgerstone_v1::{
+    GetDecisionRequest, GetDecisionResponse, GetReceiptRequest, GetReceiptResponse,
+};
+use ledgerstone::record::PathPattern;
+use tonic::{Request, Response, Status};
+
+use super::status_of;
+use crate::receipts::{DecisionPlaces, ReceiptService};
+
+/// Patterns of fields in one request.
+const PATTERNS_MAX: usize = 256;
+
+/// Serves receipts over gRPC.
+#[derive(Clone, Debug)]
+pub struct ReceiptsApi {
+    receipts: ReceiptService,
+    origin: KeyName,
+}
+
+impl ReceiptsApi {
+    /// Serves what `receipts` builds from the log of `origin`.
+    #[must_use]
+    pub fn new(receipts: ReceiptService, origin: KeyName) -> Self {
+        Self { receipts, origin }
+    }
+}
+
+#[tonic::async_trait]
+impl Receipts for ReceiptsApi {
+    async fn get_receipt(
+        &self,
+        request: Request<GetReceiptRequest>,
+    ) -> Result<Response<GetReceiptResponse>, Status> {
+        let GetReceiptRequest { decision_id, fields } = request.into_inner();
+        let receipt = self.receipts.receipt(parse_id(&decision_id)?, parse_patterns(&fields)?).await?;
+        Ok(Response::new(GetReceiptResponse { receipt: receipt.into() }))
+    }
+
+    async fn get_decision(
+        &self,
+        request: Request<GetDecisionRequest>,
+    ) -> Result<Response<GetDecisionResponse>, Status> {
+        let decision = parse_id(&request.into_inner().decision_id)?;
+        let DecisionPlaces { size, entries } = self.receipts.decision(decision).await?;
+        let entries = entries.into_iter().map(|(index, entry)| get_decision_response::Entry {
+            leaf_index: index.get(),
+            kind: u32::try_from(entry.kind.number()).unwrap_or(u32::MAX),
+            recorded_at_ms: entry.recorded_at.get(),
+            links: entry.links.iter().map(|link| link.get()).collect(),
+        });
+        Ok(Response::new(GetDecisionResponse {
+            decision_id: decision.to_string(),
+            origin: self.origin.to_string(),
+            entries: entries.collect(),
+            tree_size: size.get(),
+        }))
+    }
+}
+
+fn parse_id(text: &str) -> Result<DecisionId, Status> {
+    DecisionId::parse(text).map_err(|error| status_of(Code::Misuse, format!("decision_id: {error}")))
+}
+
+fn parse_patterns(fields: &[String]) -> Result<Option<Vec<PathPattern>>, Status> {
+    if fields.len() > PATTERNS_MAX {
+        return Err(status_of(Code::Limit, format!("fields: at most {PATTERNS_MAX} patterns")));
+    }
+    let patterns = fields.iter().map(|pattern| PathPattern::parse(pattern)).collect::<Result<Vec<_>, _>>();
+    let patterns = patterns.map_err(|error| status_of(Code::Misuse, format!("fields: {error}")))?;
+    Ok((!patterns.is_empty()).then_some(patterns))
+}

@@ -1,0 +1,323 @@
+//! The application: built from a configuration, recovered, spawned, drained.
+//!
+//! Guarantees: [`App::build`] binds every port or none is served; nothing is served before the log is recovered and the
+//! session's start entry is durable, except the admin port; [`Running::drain`] ends the session with a stop entry, lets
+//! requests in flight finish until its deadline, and leaves everything published and durable.
+//! Does not do: reading the configuration, waiting for signals.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use ledgerstone::checkpoint::LogKeys;
+use ledgerstone::entry::SessionId;
+use ledgerstone::hash::Hash;
+use ledgerstone::log::Bounds;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
+use tonic::transport::ServerTlsConfig;
+
+use crate::api::{Ending, ended};
+use crate::config::Config;
+use crate::driver::{self, LogHandle, RecoveryReport};
+use crate::index::{Builder, Index};
+use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
+use crate::keyring::{FileKeyProvider, KeyProvider};
+use crate::metrics::Metrics;
+use crate::reader::LogReader;
+use crate::receipts::ReceiptService;
+use crate::status::Status;
+use crate::upstream::{Upstream, UpstreamOptions};
+use crate::{admin, api, log_keys, tls};
+
+mod counted;
+mod error;
+mod grpc;
+mod previous;
+
+pub use self::error::{BuildError, DrainError, RecoverError};
+
+/// Time that the gRPC server gets to close its connections after the last answer.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// Everything that can be had without touching the log: ports, keys, routes. The admin port answers already.
+pub struct App {
+    /// Goes to the log's driver when the log is opened.
+    log_keys: LogKeys,
+    parts: Parts,
+}
+
+/// What [`App`] was built of and serving needs.
+struct Parts {
+    config: Config,
+    ports: Ports,
+    keys: Arc<dyn KeyProvider>,
+    routes: Routes,
+    upstream: Upstream,
+    tls: Option<ServerTlsConfig>,
+    metrics: Metrics,
+    status: Arc<Status>,
+    admin: Served,
+}
+
+/// Bound sockets that nobody is served on yet.
+struct Ports {
+    grpc: TcpListener,
+    http: TcpListener,
+}
+
+/// An application with a recovered log and an open session.
+pub struct Recovered {
+    parts: Parts,
+    log: LogHandle,
+    report: RecoveryReport,
+    reader: LogReader,
+    index: Arc<Index>,
+    session: Arc<Session>,
+}
+
+/// An application that serves.
+pub struct Running {
+    /// Where the gRPC port is.
+    pub grpc_addr: SocketAddr,
+    /// Where the HTTP port is.
+    pub http_addr: SocketAddr,
+    /// Where the admin port is.
+    pub admin_addr: SocketAddr,
+    status: Arc<Status>,
+    session: Arc<Session>,
+    log: LogHandle,
+    grpc: JoinHandle<()>,
+    http: Served,
+    admin: Served,
+    /// Work that ends with the sidecar: heartbeats, the index, health.
+    background: Vec<JoinHandle<()>>,
+    ending: watch::Sender<bool>,
+}
+
+impl App {
+    /// Reads keys, routes and certificates, and binds every port.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the key of the configuration and what to change.
+    pub async fn build(config: Config) -> Result<Self, BuildError> {
+        let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
+        let keys: Arc<dyn KeyProvider> = Arc::new(FileKeyProvider::load(&config.key_file)?);
+        let routes = Routes::build(&config.routes, &config.base)?;
+        let upstream = upstream(&config)?;
+        let tls = config.server.tls.as_ref().map(tls::server).transpose()?;
+        let ports = Ports {
+            grpc: bind("server.listen", config.server.listen).await?,
+            http: bind("server.http_listen", config.server.http_listen).await?,
+        };
+        let admin = bind("server.admin_listen", config.server.admin_listen).await?;
+        let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
+        status.measure(&metrics);
+        let admin = Served::start(admin, admin::router(Arc::clone(&status), metrics.clone()))?;
+        let parts = Parts { config, ports, keys, routes, upstream, tls, metrics, status, admin };
+        Ok(Self { log_keys, parts })
+    }
+
+    /// Opens and recovers the log, opens the lookup index, and starts the session.
+    ///
+    /// # Errors
+    /// [`RecoverError`] says how to recover.
+    pub async fn recover(self) -> Result<Recovered, RecoverError> {
+        let Self { log_keys, parts } = self;
+        let Parts { config, metrics, status, keys, .. } = &parts;
+        let (store, options) = (config.log.store.clone(), driver_options(config, metrics));
+        let opened = spawn_blocking(move || driver::open(&store, log_keys, options)).await;
+        let (log, report) = opened.map_err(|_| RecoverError::Defect)??;
+        status.committed_up_to(report.size);
+        let reader = LogReader::open(&config.log.store, log.published())?;
+        let index = open_index(config, &reader, keys).await?;
+        let options = SessionOptions {
+            writer: config.writer.clone(),
+            id: session_id()?,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration: config.digest,
+            previous: previous::session(&reader, &config.writer)?,
+        };
+        let counted = Arc::new(counted::Counted::new(log.clone(), Arc::clone(status)));
+        let session = Session::start(counted, options).await?;
+        status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
+        Ok(Recovered { parts, log, report, reader, index, session })
+    }
+
+    /// Recovers and serves.
+    ///
+    /// # Errors
+    /// As [`App::recover`].
+    pub async fn spawn(self) -> Result<Running, RecoverError> {
+        self.recover().await?.spawn()
+    }
+}
+
+impl Recovered {
+    /// What recovery found and did.
+    #[must_use]
+    pub fn report(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// Serves.
+    ///
+    /// # Errors
+    /// [`RecoverError`] if the operating system does not say where a port is.
+    pub fn spawn(self) -> Result<Running, RecoverError> {
+        let Self { parts, log, reader, index, session, .. } = self;
+        let Parts { config, ports, keys, routes, upstream, tls, metrics, status, admin } = parts;
+        let (ending, ends) = watch::channel(false);
+        let origin = config.log.origin.clone();
+        let receipts = ReceiptService::new(
+            reader.clone(),
+            Arc::clone(&index),
+            Arc::clone(&keys),
+            routes.clone(),
+            Arc::clone(&status),
+            config.receipt_wait,
+        );
+        let recorder =
+            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics);
+        let services = grpc::Services {
+            intercept: Intercept::new(recorder, upstream, limits(&config)),
+            log: api::LogApi::new(reader.clone(), ends.clone()),
+            receipts: api::ReceiptsApi::new(receipts.clone(), origin),
+        };
+        let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
+        let (grpc, health) = grpc::serve(ports.grpc, services, tls, &config.limits, &status, ends)?;
+        let http = Served::start(ports.http, api::http::router(reader.clone(), receipts));
+        let http = http.map_err(RecoverError::Port)?;
+        let background = vec![
+            health,
+            tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
+            tokio::spawn(Builder::new(index, reader, keys).follow()),
+        ];
+        let (http_addr, admin_addr) = (http.address, admin.address);
+        Ok(Running {
+            grpc_addr,
+            http_addr,
+            admin_addr,
+            status,
+            session,
+            log,
+            grpc,
+            http,
+            admin,
+            background,
+            ending,
+        })
+    }
+}
+
+impl Running {
+    /// What the sidecar is doing.
+    #[must_use]
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// Takes no further request, lets those in flight finish for at most `deadline`, writes the stop entry, publishes
+    /// everything and lets go of the store.
+    ///
+    /// # Errors
+    /// [`DrainError`] if the session ended without a stop entry or the log halted.
+    pub async fn drain(mut self, deadline: Duration) -> Result<(), DrainError> {
+        let until = Instant::now() + deadline;
+        self.status.drain();
+        self.ending.send_replace(true);
+        let stopped = self.session.stop(until).await;
+        if timeout_at(until.max(Instant::now() + CLOSE), &mut self.grpc).await.is_err() {
+            self.grpc.abort();
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        let log = self.log.stop().await;
+        self.http.stop().await;
+        self.admin.stop().await;
+        stopped.map_err(DrainError::Session)?;
+        log.map_err(DrainError::Log)
+    }
+}
+
+/// An HTTP server with a socket of its own.
+struct Served {
+    address: SocketAddr,
+    ending: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Served {
+    fn start(listener: TcpListener, router: Router) -> Result<Self, std::io::Error> {
+        let address = listener.local_addr()?;
+        let (ending, ends): (_, Ending) = watch::channel(false);
+        let serve = async move {
+            let serve = axum::serve(listener, router).with_graceful_shutdown(ended(ends));
+            if let Err(error) = serve.await {
+                tracing::error!(%error, %address, "an HTTP server ended");
+            }
+        };
+        Ok(Self { address, ending, task: tokio::spawn(serve) })
+    }
+
+    /// Ends the server; connections that are still open after a moment are closed.
+    async fn stop(mut self) {
+        self.ending.send_replace(true);
+        if timeout_at(Instant::now() + CLOSE, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BuildError> {
+    TcpListener::bind(address).await.map_err(|source| BuildError::Port { key, address, source })
+}
+
+fn upstream(config: &Config) -> Result<Upstream, BuildError> {
+    let mut options = UpstreamOptions::new(&config.upstream.address);
+    options.connect_timeout = config.upstream.connect_timeout;
+    options.request_timeout = config.upstream.request_timeout;
+    options.ca_pem = config.upstream.ca_file.as_deref().map(tls::authority).transpose()?;
+    Ok(Upstream::new(&options)?)
+}
+
+fn driver_options(config: &Config, metrics: &Metrics) -> driver::Options {
+    let interval = u64::try_from(config.log.publish_interval.as_millis()).unwrap_or(u64::MAX);
+    let metrics = metrics.clone();
+    driver::Options {
+        segment_bytes_max: config.log.segment_bytes,
+        bounds: Bounds { publish_interval_ms: interval, ..Bounds::default() },
+        on_batch: Some(Arc::new(move |entries, sync| metrics.batch(entries, sync))),
+        ..driver::Options::default()
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        message_bytes_max: config.limits.message_bytes_max,
+        in_flight_max: config.limits.in_flight_max,
+        ..Limits::default()
+    }
+}
+
+/// Opens the lookup index. What it does not cover yet is added while the sidecar serves.
+async fn open_index(
+    config: &Config,
+    reader: &LogReader,
+    keys: &Arc<dyn KeyProvider>,
+) -> Result<Arc<Index>, RecoverError> {
+    let (path, keys, size) = (config.log.store.join("index"), Arc::clone(keys), reader.published().size);
+    let origin = Hash::of(config.log.origin.as_str().as_bytes());
+    let opened = spawn_blocking(move || Index::open(&path, origin, size, keys)).await;
+    Ok(Arc::new(opened.map_err(|_| RecoverError::Defect)??))
+}
+
+fn session_id() -> Result<SessionId, RecoverError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|_| RecoverError::NoRandomness)?;
+    Ok(SessionId::from_bytes(id))
+}

@@ -1,0 +1,149 @@
+//! Why the application cannot be built, started or ended in order.
+
+use std::io;
+use std::net::SocketAddr;
+
+use ledgerstone::code::Code;
+
+use crate::driver::{OpenError, StopError};
+use crate::index::IndexError;
+use crate::intercept::{RouteError, SessionError};
+use crate::keyring::KeyFileError;
+use crate::log_keys::LogKeyFileError;
+use crate::metrics::MetricsError;
+use crate::reader::LogReadError;
+use crate::tls::TlsError;
+use crate::upstream::UpstreamError;
+
+/// Why the application cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The keys of the log.
+    #[error("log.key_file: {0}")]
+    LogKeys(#[from] LogKeyFileError),
+    /// The key that wraps record keys.
+    #[error("keys.file: {0}")]
+    RecordKeys(#[from] KeyFileError),
+    /// A route.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// A certificate or its key.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// The model server's address.
+    #[error("upstream.address: {0}")]
+    Upstream(#[from] UpstreamError),
+    /// A port.
+    #[error("{key} = {address}: {}", port(.source))]
+    Port {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The operating system does not say where a port is.
+    #[error("a port cannot be used: {0}")]
+    Socket(#[from] io::Error),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+fn port(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is taken by another process; stop that one or choose another port".to_owned()
+        }
+        _ => format!("the port cannot be bound ({source}); choose another address or port"),
+    }
+}
+
+impl BuildError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::LogKeys(error) => error.code(),
+            Self::RecordKeys(error) => error.code(),
+            Self::Route(error) => error.code(),
+            Self::Tls(error) => error.code(),
+            Self::Upstream(error) => error.code(),
+            Self::Port { .. } | Self::Socket(_) => Code::Unavailable,
+            Self::Metrics(error) => error.code(),
+        }
+    }
+}
+
+/// Why the application cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The log.
+    #[error("log.store: {0}")]
+    Open(#[from] OpenError),
+    /// The published log cannot be read back.
+    #[error("log.store: {0}")]
+    Read(#[from] LogReadError),
+    /// Not even an empty lookup index can be had.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The start entry of the session.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The certificate or its key cannot be used.
+    #[error(
+        "server.tls: the certificate or its key cannot be used ({0}); both must be PEM and belong together"
+    )]
+    Tls(#[source] tonic::transport::Error),
+    /// The operating system does not say where a port is.
+    #[error("a port cannot be used: {0}")]
+    Port(#[source] io::Error),
+    /// No randomness for a session id.
+    #[error("the operating system gives no randomness")]
+    NoRandomness,
+    /// A part of the sidecar panicked.
+    #[error("the sidecar could not start because of a defect; report it")]
+    Defect,
+}
+
+impl RecoverError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Open(error) => error.code(),
+            Self::Read(error) => error.code(),
+            Self::Index(error) => error.code(),
+            Self::Session(error) => error.code(),
+            Self::Tls(_) => Code::Misuse,
+            Self::Port(_) | Self::NoRandomness => Code::Unavailable,
+            Self::Defect => Code::Internal,
+        }
+    }
+}
+
+/// Why the application did not end in order. What was answered is in the log all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DrainError {
+    /// The session has no stop entry.
+    #[error("the session ended without a stop entry: {0}")]
+    Session(#[source] SessionError),
+    /// The log halted.
+    #[error("the log did not stop in order: {0}")]
+    Log(#[source] StopError),
+}
+
+impl DrainError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Session(error) => error.code(),
+            Self::Log(error) => error.code(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The gRPC port: the model server's service, the log, the receipts, health and reflection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledgerstone::proto::FILE_DESCRIPTOR_SET;
+use ledgerstone::proto::ledgerstone_v1::log_server::LogServer;
+use ledgerstone::proto::ledgerstone_v1::receipts_server::ReceiptsServer;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tonic::server::NamedService;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tonic_reflection::server::Builder as Reflection;
+
+use super::RecoverError;
+use crate::api::{Ending, LogApi, ReceiptsApi, ended};
+use crate::config::LimitsConfig;
+use crate::intercept::Intercept;
+use crate::status::Status;
+
+/// Flow-control window of one call: a request of this size needs no round trip to grow it.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Flow-control window of a connection, so that large calls on it do not wait for each other.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
+
+/// Silence after which a caller is asked whether it is still there, and how long it may take to say so.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// How often the health service looks at the state of the sidecar.
+const HEALTH_PERIOD: Duration = Duration::from_millis(250);
+
+/// What is served beside health and reflection.
+pub(super) struct Services {
+    pub(super) intercept: Intercept,
+    pub(super) log: LogApi,
+    pub(super) receipts: ReceiptsApi,
+}
+
+/// Serves until `ending`; returns the server and what keeps its health service up to date.
+pub(super) fn serve(
+    listener: TcpListener,
+    services: Services,
+    tls: Option<ServerTlsConfig>,
+    limits: &LimitsConfig,
+    status: &Arc<Status>,
+    ending: Ending,
+) -> Result<(JoinHandle<()>, JoinHandle<()>), RecoverError> {
+    let reflection = || Reflection::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
+    let health_set = tonic_health::pb::FILE_DESCRIPTOR_SET;
+    let v1 = reflection().register_encoded_file_descriptor_set(health_set).build_v1();
+    let v1alpha = reflection().register_encoded_file_descriptor_set(health_set).build_v1alpha();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    // Decisions, and as many other calls, may be in flight on one connection; the service itself refuses more.
+    let streams = u32::try_from(limits.in_flight_max.saturating_mul(2)).unwrap_or(u32::MAX);
+    let mut server = Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(streams)
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1));
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
+    }
+    let router = server
+        .add_service(services.intercept)
+        .add_service(LogServer::new(services.log))
+        .add_service(ReceiptsServer::new(services.receipts))
+        .add_service(health)
+        .add_service(v1.map_err(|_| RecoverError::Defect)?)
+        .add_service(v1alpha.map_err(|_| RecoverError::Defect)?);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serve = router.serve_with_incoming_shutdown(incoming, ended(ending));
+    let server = tokio::spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the gRPC server ended");
+        }
+    });
+    Ok((server, tokio::spawn(report(Arc::clone(status), reporter))))
+}
+
+/// Keeps the health service at what the sidecar's state is.
+async fn report(status: Arc<Status>, reporter: HealthReporter) {
+    let names = [
+        "",
+        <Intercept as NamedService>::NAME,
+        <LogServer<LogApi> as NamedService>::NAME,
+        <ReceiptsServer<ReceiptsApi> as NamedService>::NAME,
+    ];
+    let mut reported = None;
+    let mut period = tokio::time::interval(HEALTH_PERIOD);
+    loop {
+        period.tick().await;
+        let ready = status.ready();
+        if reported.as_ref() == Some(&ready) {
+            continue;
+        }
+        let serving = if ready.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for name in names {
+            reporter.set_service_status(name, serving).await;
+        }
+        match &ready {
+            Ok(()) => tracing::info!("ready"),
+            Err(reason) => tracing::warn!(%reason, "not ready"),
+        }
+        reported = Some(ready);
+    }
+}

@@ -1,0 +1,23 @@
+//! What the command line does beside serving.
+
+use std::io::Write;
+
+use anyhow::{Context as _, Result};
+
+use crate::config::{Config, Inputs};
+
+mod init;
+mod open;
+mod rebuild;
+
+pub use self::init::init;
+pub use self::open::open;
+pub use self::rebuild::rebuild;
+
+/// Prints each key of the configuration with its value and who said so.
+///
+/// # Errors
+/// If the configuration would not start.
+pub fn explain(inputs: &Inputs, out: &mut impl Write) -> Result<()> {
+    write!(out, "{}", Config::explain(inputs)?).context("the configuration cannot be printed")
+}

@@ -1,0 +1,72 @@
+//! `init`: creates the log, and its keys where they do not exist.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use ledgerstone::checkpoint::LogKeys;
+use ledgerstone::encoding::hex_encode;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::keyring::{FileKeyProvider, KEY_BYTES, KeyId};
+use crate::{driver, log_keys};
+
+/// Creates the log of `config`, and says what was created and what to hand to those who will check it.
+///
+/// # Errors
+/// If there is a log already, or a key or the store cannot be created. A key that was created stays.
+pub fn init(config: &Config, out: &mut impl Write) -> Result<()> {
+    let policy = config.log.store.join("log.policy");
+    if policy.exists() {
+        let store = config.log.store.display();
+        bail!("{store} holds a log already; a log is created once. Run it, or choose another log.store");
+    }
+    let keys = signing_keys(config, out)?;
+    record_key(&config.key_file, out)?;
+    driver::init(&config.log.store, &keys)
+        .with_context(|| format!("log.store: {}", config.log.store.display()))?;
+    writeln!(out, "created the log {} in {}", config.log.origin, config.log.store.display())?;
+    writeln!(out, "\nkeys that verify the log:")?;
+    for vkey in keys.vkeys() {
+        writeln!(out, "  {vkey}")?;
+    }
+    writeln!(out, "\nThe same keys stand in {}.", policy.display())?;
+    writeln!(out, "Hand that file to whoever will check receipts or the log, on a way you trust.")?;
+    Ok(())
+}
+
+fn signing_keys(config: &Config, out: &mut impl Write) -> Result<LogKeys> {
+    let path = &config.log.key_file;
+    if path.exists() {
+        let keys = log_keys::load(path, &config.log.origin)?;
+        writeln!(out, "found the keys that sign the log in {}", path.display())?;
+        return Ok(keys);
+    }
+    create_folder(path)?;
+    let keys = log_keys::create(path, &config.log.origin)?;
+    writeln!(out, "created the keys that sign the log in {} (mode 0600)", path.display())?;
+    Ok(keys)
+}
+
+fn record_key(path: &Path, out: &mut impl Write) -> Result<()> {
+    if path.exists() {
+        let keys = FileKeyProvider::load(path)?;
+        writeln!(out, "found the key that wraps record keys in {} ({keys:?})", path.display())?;
+        return Ok(());
+    }
+    create_folder(path)?;
+    let mut random = Zeroizing::new([0; KEY_BYTES + 4]);
+    getrandom::fill(random.as_mut_slice()).context("the operating system gives no randomness")?;
+    let (key, name) = random.split_first_chunk::<KEY_BYTES>().context("no key was drawn")?;
+    FileKeyProvider::create(path, KeyId::new(&format!("kek-{}", hex_encode(name)))?, key)?;
+    writeln!(out, "created the key that wraps record keys in {} (mode 0600)", path.display())?;
+    writeln!(out, "  without it no record can be read again: keep a copy apart from the store")?;
+    Ok(())
+}
+
+/// Makes the folder of a key file.
+fn create_folder(path: &Path) -> Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))
+}

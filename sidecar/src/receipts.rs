@@ -1,0 +1,268 @@
+//! Builds the receipt of a decision from what the log and the sealed record hold.
+//!
+//! Guarantees: a leaf index from the lookup index is believed only after the entry there turned out to be the decision's
+//! own; the field tree built again from the sealed record must equal the entry's commitment; a receipt leaves only after
+//! it verified against the log's own policy. It shows fields that the route allows, and none else.
+//! Does not do: asking who asks. A decision id has 74 random bits, and whoever knows it was told it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledgerstone::code::Code;
+use ledgerstone::disclosure::Disclosure;
+use ledgerstone::entry::{DecisionId, Entry, EntryError, Kind};
+use ledgerstone::merkle::{LeafIndex, TreeSize};
+use ledgerstone::receipt::{Receipt, ReceiptError};
+use ledgerstone::record::schema::DECISION_ROUTE;
+use ledgerstone::record::{DiscloseError, FieldPath, PathPattern, Record, Value};
+use ledgerstone::verify::{self, Status as CheckStatus, Verdict};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+
+use crate::driver::Published;
+use crate::index::{Index, IndexError};
+use crate::intercept::Routes;
+use crate::keyring::KeyProvider;
+use crate::reader::{LogReadError, LogReader};
+use crate::seal::{self, OpenError};
+use crate::status::Status;
+
+/// Builds receipts; clones stand for the same one.
+#[derive(Clone)]
+pub struct ReceiptService {
+    log: LogReader,
+    index: Arc<Index>,
+    keys: Arc<dyn KeyProvider>,
+    routes: Routes,
+    status: Arc<Status>,
+    wait: Duration,
+}
+
+/// Where the entries about one decision stand.
+#[derive(Clone, Debug)]
+pub struct DecisionPlaces {
+    /// The published tree that they were read from.
+    pub size: TreeSize,
+    /// The decision's own entry and what came later, by leaf index.
+    pub entries: Vec<(LeafIndex, Entry)>,
+}
+
+impl ReceiptService {
+    /// Builds receipts from `log`, found through `index`, opened with `keys`, as `routes` allow. An entry that is not
+    /// published yet is waited for up to `wait`.
+    #[must_use]
+    pub fn new(
+        log: LogReader,
+        index: Arc<Index>,
+        keys: Arc<dyn KeyProvider>,
+        routes: Routes,
+        status: Arc<Status>,
+        wait: Duration,
+    ) -> Self {
+        Self { log, index, keys, routes, status, wait }
+    }
+
+    /// The receipt file of a decision. It shows the fields that `fields` select, or all that the route allows.
+    ///
+    /// # Errors
+    /// [`ServeError`] says whether to ask again.
+    pub async fn receipt(
+        &self,
+        decision: DecisionId,
+        fields: Option<Vec<PathPattern>>,
+    ) -> Result<String, ServeError> {
+        let (service, places) = (self.clone(), self.find(decision).await?);
+        let build = move || service.build(decision, &places, fields.as_deref());
+        spawn_blocking(build).await.map_err(|_| ServeError::Defect)?
+    }
+
+    /// Where the entries about a decision stand.
+    ///
+    /// # Errors
+    /// [`ServeError`] says whether to ask again.
+    pub async fn decision(&self, decision: DecisionId) -> Result<DecisionPlaces, ServeError> {
+        let (service, places) = (self.clone(), self.find(decision).await?);
+        let read = move || service.read(decision, &places).map(|(_, places)| places);
+        spawn_blocking(read).await.map_err(|_| ServeError::Defect)?
+    }
+
+    /// The leaf indices that the lookup index has, and how much of the log is published. A decision that was answered
+    /// before this call is waited for, because its checkpoint is on its way.
+    async fn find(&self, decision: DecisionId) -> Result<Vec<LeafIndex>, ServeError> {
+        let deadline = Instant::now() + self.wait;
+        let answered = self.status.committed();
+        let mut covered = self.index.covered();
+        loop {
+            let reached = *covered.borrow_and_update();
+            let index = Arc::clone(&self.index);
+            let lookup = move || index.by_decision(&decision);
+            match spawn_blocking(lookup).await.map_err(|_| ServeError::Defect)? {
+                Ok(found) if !found.is_empty() => {
+                    return Ok(found.into_iter().map(|(index, _)| index).collect());
+                }
+                Ok(_) if reached >= answered => return Err(ServeError::Unknown),
+                Ok(_) | Err(IndexError::Unusable) => {}
+                Err(error) => tracing::warn!(%error, "the lookup index failed"),
+            }
+            let changed = timeout_at(deadline, covered.changed()).await;
+            changed.map_err(|_| ServeError::NotPublished)?.map_err(|_| ServeError::NotPublished)?;
+        }
+    }
+
+    /// Reads the entries at `places` and checks that they are about the decision.
+    fn read(
+        &self,
+        decision: DecisionId,
+        places: &[LeafIndex],
+    ) -> Result<(Vec<u8>, DecisionPlaces), ServeError> {
+        let Published { size, .. } = self.log.published();
+        let mut own = None;
+        let mut entries = Vec::with_capacity(places.len());
+        for index in places {
+            let bytes = self.log.entry(*index, size)?;
+            let entry = Entry::decode(&bytes)?;
+            if entry.decision != Some(decision) {
+                self.index.distrust();
+                return Err(ServeError::IndexWrong);
+            }
+            if entry.kind == Kind::Decision && own.is_none() {
+                own = Some(bytes);
+            }
+            entries.push((*index, entry));
+        }
+        Ok((own.ok_or(ServeError::Unknown)?, DecisionPlaces { size, entries }))
+    }
+
+    fn build(
+        &self,
+        decision: DecisionId,
+        places: &[LeafIndex],
+        fields: Option<&[PathPattern]>,
+    ) -> Result<String, ServeError> {
+        let (bytes, DecisionPlaces { entries, .. }) = self.read(decision, places)?;
+        let own = entries.into_iter().find(|(_, entry)| entry.kind == Kind::Decision);
+        let (index, entry) = own.ok_or(ServeError::Unknown)?;
+        let disclosure = self.disclose(decision, index, &entry, fields)?;
+        let Published { size, checkpoint } = self.log.published();
+        let proof = self.log.inclusion(index, size)?;
+        let receipt = Receipt::new(bytes, disclosure, index, proof, checkpoint.to_string())?.to_json();
+        let report = verify::receipt(receipt.as_bytes(), Some(self.log.policy()));
+        if report.verdict() == Verdict::Verified {
+            return Ok(receipt);
+        }
+        let failed = report.checks().iter().filter(|check| check.status != CheckStatus::Passed);
+        let checks = failed.map(|check| check.name.to_string()).collect::<Vec<_>>().join(", ");
+        Err(ServeError::DoesNotVerify { checks })
+    }
+
+    /// Opens the record and picks the fields to show.
+    fn disclose(
+        &self,
+        decision: DecisionId,
+        index: LeafIndex,
+        entry: &Entry,
+        fields: Option<&[PathPattern]>,
+    ) -> Result<Disclosure, ServeError> {
+        let nothing = Disclosure { openings: Vec::new(), proof: Vec::new() };
+        let (Some(commitment), Some(sealed)) = (&entry.commitment, self.log.sealed(index)?) else {
+            return Ok(nothing);
+        };
+        let content = seal::open(self.keys.as_ref(), &decision, &sealed)?;
+        let chosen = self.choose(&content.record, fields)?;
+        let tree = content.record.commit(&content.secret);
+        if tree.commitment() != *commitment {
+            return Err(ServeError::OtherRecord);
+        }
+        if chosen.is_empty() { Ok(nothing) } else { Ok(tree.disclose(&chosen)?) }
+    }
+
+    /// The indices of the fields to show.
+    fn choose(&self, record: &Record, fields: Option<&[PathPattern]>) -> Result<Vec<usize>, ServeError> {
+        let route = match record.value(&DECISION_ROUTE) {
+            Some(Value::Text(name)) => self.routes.get(name),
+            _ => None,
+        };
+        // A route that the configuration no longer has allows nothing.
+        let allows = |path: &FieldPath| route.is_some_and(|route| route.discloses(path));
+        let Some(fields) = fields else { return Ok(record.indices(allows)) };
+        let asked_for = |path: &FieldPath| fields.iter().any(|pattern| pattern.matches(path));
+        let withheld = record.indices(|path| asked_for(path) && !allows(path)).len();
+        if withheld > 0 {
+            return Err(ServeError::NotAllowed { withheld });
+        }
+        Ok(record.indices(asked_for))
+    }
+}
+
+impl std::fmt::Debug for ReceiptService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceiptService").field("wait", &self.wait).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no receipt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The published log has no such decision.
+    #[error("the log has no decision with this id")]
+    Unknown,
+    /// It may be durable, but no published and indexed tree has it yet.
+    #[error("the decision is not under a published checkpoint yet; try again in a second")]
+    NotPublished,
+    /// The lookup index pointed to another entry.
+    #[error("the lookup index was wrong and is being built again; try again")]
+    IndexWrong,
+    /// The route does not allow to show what was asked for.
+    #[error("{withheld} of the fields asked for may not be shown in a receipt of this route; ask for fewer")]
+    NotAllowed {
+        /// How many fields.
+        withheld: usize,
+    },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogReadError),
+    /// The entry cannot be read.
+    #[error("the entry of the decision cannot be read: {0}")]
+    Entry(#[from] EntryError),
+    /// The sealed record does not open.
+    #[error("the record of the decision does not open: {0}")]
+    Sealed(#[from] OpenError),
+    /// The sealed record is not the one that the entry commits to.
+    #[error("the record of the decision is not the one that its entry commits to: keep both as evidence")]
+    OtherRecord,
+    /// The fields cannot be disclosed.
+    #[error("the fields cannot be shown: {0}")]
+    Disclose(#[from] DiscloseError),
+    /// The parts do not make a receipt.
+    #[error("no receipt can be made: {0}")]
+    Receipt(#[from] ReceiptError),
+    /// The receipt that was made does not verify.
+    #[error(
+        "the receipt that was made does not verify ({checks}): check the log with `ledgerstone verify log`"
+    )]
+    DoesNotVerify {
+        /// The checks that did not pass.
+        checks: String,
+    },
+    /// A part of the sidecar panicked.
+    #[error("the receipt could not be made because of a defect; report it")]
+    Defect,
+}
+
+impl ServeError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unknown | Self::NotAllowed { .. } => Code::Misuse,
+            Self::NotPublished | Self::IndexWrong => Code::Unavailable,
+            Self::Log(error) => error.code(),
+            Self::Entry(error) => error.code(),
+            Self::Sealed(error) => error.code(),
+            Self::OtherRecord | Self::DoesNotVerify { .. } => Code::Inconsistent,
+            Self::Disclose(_) | Self::Defect => Code::Internal,
+            Self::Receipt(error) => error.code(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the sidecar is doing, for whoever asks: readiness and the gauges.
+//!
+//! Guarantees: readiness is false until the log is recovered and the session's start entry is in it, and false for good
+//! once the log halted. Does not do: stopping anything.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ledgerstone::merkle::TreeSize;
+
+use crate::driver::LogHandle;
+use crate::index::Index;
+use crate::intercept::Session;
+use crate::metrics::Metrics;
+
+/// The state of one sidecar.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Leaves that are durable, as far as anybody was told.
+    committed: AtomicU64,
+    draining: AtomicBool,
+    running: OnceLock<Running>,
+}
+
+/// What there is once the sidecar serves.
+#[derive(Debug)]
+struct Running {
+    log: LogHandle,
+    session: Arc<Session>,
+    index: Arc<Index>,
+}
+
+/// Why the sidecar is not ready.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// It has not recovered its log yet.
+    #[error("the log is being recovered")]
+    Recovering,
+    /// It is about to stop.
+    #[error("the sidecar is stopping")]
+    Draining,
+    /// Its log stopped for good.
+    #[error("the log has halted: {reason}")]
+    Halted {
+        /// What to do about it.
+        reason: String,
+    },
+    /// Its log takes no entries at present.
+    #[error("the log takes no records at present")]
+    NotAdmitting,
+}
+
+impl Status {
+    /// Says that the sidecar serves from now on.
+    pub(crate) fn serve(&self, log: LogHandle, session: Arc<Session>, index: Arc<Index>) {
+        // Set once, by the one caller that builds the application.
+        _ = self.running.set(Running { log, session, index });
+    }
+
+    /// Says that the sidecar is about to stop.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Says that the log is durable up to `size`.
+    pub(crate) fn committed_up_to(&self, size: TreeSize) {
+        self.committed.fetch_max(size.get(), Ordering::AcqRel);
+    }
+
+    /// The size up to which the log is durable, as far as anybody was told.
+    #[must_use]
+    pub fn committed(&self) -> TreeSize {
+        TreeSize::new(self.committed.load(Ordering::Acquire))
+    }
+
+    /// Whether requests may be sent here.
+    ///
+    /// # Errors
+    /// [`NotReady`] says why they may not.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        let running = self.running.get().ok_or(NotReady::Recovering)?;
+        if let Some(halt) = running.log.halted() {
+            return Err(NotReady::Halted { reason: halt.to_string() });
+        }
+        if self.draining.load(Ordering::Acquire) {
+            return Err(NotReady::Draining);
+        }
+        if running.session.is_admitting() { Ok(()) } else { Err(NotReady::NotAdmitting) }
+    }
+
+    /// Adds the gauges that are read from this state.
+    pub(crate) fn measure(self: &Arc<Self>, metrics: &Metrics) {
+        self.gauge(metrics, "ledgerstone_tree_size", "Leaves that are durable", |status, _| {
+            status.committed().get()
+        });
+        self.gauge(
+            metrics,
+            "ledgerstone_published_size",
+            "Leaves under the public checkpoint",
+            |_, running| running.map_or(0, Running::published),
+        );
+        self.gauge(
+            metrics,
+            "ledgerstone_published_lag_entries",
+            "Leaves that are durable and not public yet",
+            |status, running| running.map_or(0, |r| status.committed().get().saturating_sub(r.published())),
+        );
+        self.gauge(metrics, "ledgerstone_index_size", "Leaves that the lookup index covers", |_, running| {
+            running.map_or(0, |running| running.index.covered().borrow().get())
+        });
+        self.gauge(metrics, "ledgerstone_halted", "1 once the log stopped for good", |_, running| {
+            u64::from(running.is_some_and(|running| running.log.halted().is_some()))
+        });
+        self.gauge(
+            metrics,
+            "ledgerstone_unrecorded",
+            "Requests of this session without a record",
+            |_, running| running.map_or(0, |running| running.session.unrecorded()),
+        );
+        self.gauge(metrics, "ledgerstone_ready", "1 while requests may be sent here", |status, _| {
+            u64::from(status.ready().is_ok())
+        });
+    }
+
+    fn gauge(
+        self: &Arc<Self>,
+        metrics: &Metrics,
+        name: &'static str,
+        what: &'static str,
+        read: impl Fn(&Self, Option<&Running>) -> u64 + Send + Sync + 'static,
+    ) {
+        // Weak, because the metrics outlive the sidecar wherever somebody still holds them.
+        let status = Arc::downgrade(self);
+        metrics.gauge(name, what, move || {
+            status.upgrade().map_or(0, |status| read(&status, status.running.get()))
+        });
+    }
+}
+
+impl Running {
+    fn published(&self) -> u64 {
+        self.log.published().borrow().size.get()
+    }
+}
