@@ -39,8 +39,10 @@ pub fn checkpoint(note: &[u8], policy: Option<&Policy>) -> (Report, Option<Check
 fn checkpoint_checks(signed: &SignedCheckpoint, policy: Option<&Policy>) -> Vec<Check> {
     let checkpoint = signed.checkpoint();
     let read = format!(
-        "The log {} states that it holds {} entries, with root hash {}.",
-        checkpoint.origin, checkpoint.size, checkpoint.root
+        "The log {} states that it holds {}, with root hash {}.",
+        checkpoint.origin,
+        plural(checkpoint.size.get(), "entry", "entries"),
+        checkpoint.root
     );
     let mut checks = vec![Check::passed(CheckName::CheckpointFormat, read)];
     let Some(policy) = policy else {
@@ -118,4 +120,9 @@ fn sentence(error: &impl ToString) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+/// `1 entry`, `2 entries`.
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -12,7 +12,7 @@ mod sessions;
 
 use std::collections::VecDeque;
 
-use super::{Check, PLACES_MAX, Place};
+use super::{Check, PLACES_MAX, Place, Status, plural};
 use crate::checkpoint::Checkpoint;
 use crate::code::{CheckName, Code};
 use crate::entry::Entry;
@@ -38,6 +38,8 @@ pub struct Walk {
     /// The tree so far; gone once a bundle could not be used, because no later hash is known then.
     edge: Option<TileEdge>,
     bundles_done: u64,
+    /// Entries that decoded; what holds among them says nothing about the others.
+    entries_read: u64,
     latest: LatestBundle,
     bundles: Findings,
     entries: Findings,
@@ -113,6 +115,7 @@ impl Walk {
             ahead: checkpoints.into(),
             edge: Some(TileEdge::empty()),
             bundles_done: 0,
+            entries_read: 0,
             latest: LatestBundle::default(),
             bundles: Findings::default(),
             entries: Findings::default(),
@@ -198,20 +201,23 @@ impl Walk {
     /// Ends the walk: everything it found, check by check.
     #[must_use]
     pub fn finish(self) -> Vec<Check> {
-        let entries = self.position();
-        let unread = self.size.get() - entries.get();
+        let unread = self.size.get() - self.position().get();
+        let (read, all) = (self.entries_read, self.size.get());
         let mut checks = vec![
             bundle_check(self.bundles, self.bundles_done, unread),
             self.entries.check(
                 CheckName::LogEntries,
                 Code::Malformed,
-                format!("{entries} entries were read, each in its prescribed form."),
+                format!("{} read, each in its prescribed form.", plural(read, "entry was", "entries were")),
             ),
             tile_check(self.tiles, self.tiles_compared, self.edge.is_some()),
             self.roots.check(self.ahead),
         ];
         checks.extend(self.history.checks());
         checks.extend(self.sessions.checks());
+        if read < all {
+            checks.iter_mut().for_each(|check| not_of_all(check, read, all));
+        }
         checks
     }
 
@@ -239,6 +245,7 @@ impl Walk {
             self.integrate(bytes, &mut derived);
             match Entry::decode(bytes) {
                 Ok(entry) => {
+                    self.entries_read += 1;
                     self.history.entry(index, &entry);
                     self.sessions.entry(index, &entry);
                 }
@@ -305,8 +312,8 @@ impl Roots {
         if let Some((checkpoint, root)) = self.differing.first() {
             let size = checkpoint.size;
             let detail = format!(
-                "The first {size} entries give the root {root}, but the log signed {} for that size: entries were \
-                 changed, added, removed or moved after it signed.",
+                "The first {size} entries give the root {root}, but the log's statement names {} for that size: entries \
+                 were changed, added, removed or moved after it was signed, or the statement is not the log's.",
                 checkpoint.root
             );
             return Check::failed(CheckName::LogRoot, Code::Inconsistent, detail);
@@ -324,26 +331,43 @@ impl Roots {
             }
             [size] => Check::passed(
                 CheckName::LogRoot,
-                format!("The {size} entries give exactly the root that the log signed."),
+                format!(
+                    "The log's {} exactly the root that it signed.",
+                    plural(size.get(), "entry gives", "entries give")
+                ),
             ),
             [earlier @ .., size] => Check::passed(
                 CheckName::LogRoot,
                 format!(
-                    "The {size} entries give exactly the root that the log signed, and those it signed at {} earlier \
-                     points.",
-                    earlier.len()
+                    "The log's {} exactly the root that it signed, and at {} the one that it signed there.",
+                    plural(size.get(), "entry gives", "entries give"),
+                    plural(earlier.len() as u64, "earlier size", "earlier sizes"),
                 ),
             ),
         }
     }
 }
 
+/// Takes back a pass that was won among some of the entries only.
+fn not_of_all(check: &mut Check, read: u64, all: u64) {
+    let of_entries = !matches!(check.name, CheckName::LogBundles | CheckName::LogTiles | CheckName::LogRoot);
+    if of_entries && check.status == Status::Passed {
+        let detail = format!("Only {read} of {all} entries could be read. In those: {}", check.detail);
+        *check = Check::not_checked(check.name, detail);
+    }
+}
+
 fn bundle_check(found: Findings, read: u64, unread: u64) -> Check {
     if found.count == 0 && unread > 0 {
-        let detail = format!("The walk was ended {unread} entries before the end of the log.");
+        let entries = plural(unread, "entry", "entries");
+        let detail = format!("The walk was ended {entries} before the end of the log.");
         return Check::not_checked(CheckName::LogBundles, detail);
     }
-    found.check(CheckName::LogBundles, Code::Malformed, format!("All {read} files of entries were read."))
+    found.check(
+        CheckName::LogBundles,
+        Code::Malformed,
+        format!("{} read.", plural(read, "file of entries was", "files of entries were")),
+    )
 }
 
 fn tile_check(found: Findings, compared: u64, derivable: bool) -> Check {
@@ -353,6 +377,7 @@ fn tile_check(found: Findings, compared: u64, derivable: bool) -> Check {
     }
     let detail = match compared {
         0 => "There is no hash file to compare.".to_owned(),
+        1 => "The one hash file is the one that the entries give.".to_owned(),
         _ => format!("All {compared} hash files are the ones that the entries give."),
     };
     found.check(CheckName::LogTiles, Code::Inconsistent, detail)

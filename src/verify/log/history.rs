@@ -6,7 +6,7 @@ use crate::entry::{DecisionId, Entry, Kind};
 use crate::limits::WALK_DECISIONS_MAX;
 use crate::merkle::LeafIndex;
 use crate::time::UnixMillis;
-use crate::verify::{Check, Place};
+use crate::verify::{Check, Place, plural};
 
 /// What of the entries so far must be remembered to judge the next.
 #[derive(Debug, Default)]
@@ -38,7 +38,8 @@ impl History {
             Some(first) => format!("Times run forward from {first} to {}.", self.latest),
             None => "There is no entry.".to_owned(),
         };
-        let links = format!("{} links were followed; each leads back to an earlier entry.", self.links_seen);
+        let followed = plural(self.links_seen, "link was", "links were");
+        let links = format!("{followed} followed; each leads back to an earlier entry.");
         vec![
             self.time.check(CheckName::LogTime, Code::Inconsistent, time),
             self.links.check(CheckName::LogLinks, Code::Inconsistent, links),
@@ -81,6 +82,6 @@ fn decision_check(mut decisions: Vec<(DecisionId, LeafIndex)>, seen: u64) -> Che
         );
         return Check::not_checked(CheckName::LogDecisions, detail);
     }
-    let detail = format!("{seen} decisions, none of them recorded twice.");
+    let detail = format!("{}, none of them recorded twice.", plural(seen, "decision", "decisions"));
     found.check(CheckName::LogDecisions, Code::Inconsistent, detail)
 }

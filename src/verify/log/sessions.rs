@@ -13,7 +13,7 @@ use crate::code::{CheckName, Code};
 use crate::entry::{Entry, GapDetails, Kind, KindDetails, SessionId, WriterName};
 use crate::limits::{WALK_RANGES_MAX, WALK_SESSIONS_MAX};
 use crate::merkle::LeafIndex;
-use crate::verify::{Check, Place};
+use crate::verify::{Check, Place, plural};
 
 /// Every session seen, at most [`WALK_SESSIONS_MAX`], with at most [`WALK_RANGES_MAX`] ranges in all.
 #[derive(Debug, Default)]
@@ -219,11 +219,13 @@ impl Tally {
 impl core::fmt::Display for Tally {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { sessions, recorded, gaps } = self;
-        write!(f, "{sessions} sessions with {recorded} sequence numbers in the log")?;
+        let sessions = plural(*sessions, "session", "sessions");
+        write!(f, "{sessions} with {} in the log", plural(*recorded, "sequence number", "sequence numbers"))?;
         match gaps {
             0 => f.write_str(" and no gap."),
             gaps => {
-                write!(f, "; {gaps} more are declared as gaps, with their reasons, in signed gap entries.")
+                let more = plural(*gaps, "more is declared as a gap", "more are declared as gaps");
+                write!(f, "; {more}, with the reason, in signed gap entries.")
             }
         }
     }
@@ -270,19 +272,21 @@ impl Ends {
         let open = match self.open {
             0 => String::new(),
             open => format!(
-                " {open} were still open when this checkpoint was made; a later one will show their end."
+                " {} still open when this checkpoint was made; a later one will show the end.",
+                plural(open, "session was", "sessions were")
             ),
         };
         match self.died.places.first() {
             None => {
-                let detail = format!("{} sessions ended with a stop entry.{open}", self.stopped);
+                let stopped = plural(self.stopped, "session", "sessions");
+                let detail = format!("{stopped} ended with a stop entry.{open}");
                 Check::passed(CheckName::LogStops, detail)
             }
             Some(first) => {
                 let detail = format!(
-                    "{} of {} sessions ended without a stop, as a crash leaves them. {first}",
+                    "{} of {} ended without a stop, as a crash leaves it. {first}",
                     self.died.count,
-                    self.died.count + self.stopped + self.open
+                    plural(self.died.count + self.stopped + self.open, "session", "sessions")
                 );
                 Check::not_checked(CheckName::LogStops, detail).at(self.died.places)
             }
