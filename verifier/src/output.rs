@@ -16,7 +16,7 @@ use crate::cli::OutputArguments;
 use crate::exit::{Exit, Refusal};
 use crate::progress::Shown;
 
-pub use text::{Style, plural, printable, thousands};
+pub use text::{Style, plural, printable, thousands, wrapped};
 
 /// The format of a refusal in JSON.
 const REFUSAL_FORMAT: &str = "ledgerstone-refusal/v1";
@@ -27,6 +27,8 @@ pub struct Answer {
     /// The checks and the verdict.
     #[serde(flatten)]
     pub report: Report,
+    /// What the verdict means for this subject, one clause without a full stop.
+    pub meaning: &'static str,
     /// What to do next, one sentence each.
     pub next: Vec<String>,
 }

@@ -6,6 +6,11 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p ledgerstone-verifier --test cli` rewrites the files; read the diff before you commit it.
 
+#[path = "support/desk.rs"]
+mod desk;
+#[path = "support/log.rs"]
+#[allow(dead_code, reason = "each test that shares this file uses a part of it")]
+mod log;
 #[path = "support/session.rs"]
 mod session;
 
@@ -34,7 +39,7 @@ fn every_golden_session_plays_as_written() {
     let mut differing = Vec::new();
     for file in files {
         let written = fs::read_to_string(&file).expect("a session is text");
-        let desk = tempfile::tempdir().expect("a temporary directory");
+        let desk = desk::desk();
         let played = Session::parse(&written).play(&desk.path());
         if played == written {
             continue;

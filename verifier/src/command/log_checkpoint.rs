@@ -43,7 +43,8 @@ pub(super) fn run(arguments: &LogCheckpointArguments, output: &mut Output) -> Re
             let next = vec![
                 "Check that the policy is this log's; do not keep this checkpoint as a true one.".to_owned(),
             ];
-            return output.answer(&Answer { report, next });
+            let meaning = "this checkpoint is not to be relied on";
+            return output.answer(&Answer { report, meaning, next });
         }
     }
     let note = String::from_utf8_lossy(&note).into_owned();

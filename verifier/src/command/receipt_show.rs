@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{trust, verify_receipt};
 use crate::cli::ReceiptShowArguments;
 use crate::exit::{Exit, Refusal};
-use crate::output::{Answer, Output, printable, thousands};
+use crate::output::{Answer, Output, plural, printable, thousands, wrapped};
 use crate::source::read_input;
 
 /// The format of this command's JSON.
@@ -93,7 +93,7 @@ fn text(receipt: &Receipt) -> String {
     let mut text = format!("Decision   {}\n", receipt.decision());
     text.push_str(&format!("Log        {}\n", printable(receipt.origin().as_str())));
     text.push_str(&format!(
-        "Place      entry {} of {}\n",
+        "Place      entry {} of {}, counted from 0\n",
         thousands(receipt.index().get()),
         thousands(receipt.checkpoint().checkpoint().size.get())
     ));
@@ -101,12 +101,17 @@ fn text(receipt: &Receipt) -> String {
     if let Some(model) = entry.model {
         text.push_str(&format!("Model      SHA-256 {model}\n"));
     }
-    text.push_str(&format!(
-        "\nThe record has {} fields; this receipt shows {}. The others stay closed, and nothing about them can be told \
-         from this file.\n",
-        thousands(count),
-        thousands(shown)
-    ));
+    let closed = match count.saturating_sub(shown) {
+        0 => "None is kept back.".to_owned(),
+        closed => format!(
+            "The other {} closed: this file tells nothing about what is in them.",
+            plural(closed, "one stays", "stay")
+        ),
+    };
+    let fields =
+        format!("This receipt shows {shown} of the record's {}. {closed}", plural(count, "field", "fields"));
+    text.push('\n');
+    text.push_str(&wrapped(&fields, "", 0));
     text.push_str(&fields::text(&receipt.disclosure().openings));
     text
 }

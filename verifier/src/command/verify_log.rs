@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use ledgerstone::limits::NOTE_BYTES_MAX;
 use ledgerstone::policy::Policy;
-use ledgerstone::verify::log::{NOT_PROVED, Walk};
 use ledgerstone::verify::Report;
+use ledgerstone::verify::log::{NOT_PROVED, Walk};
 
 use super::trust;
 use crate::cli::VerifyLogArguments;
@@ -104,7 +104,7 @@ pub fn run_on(
     }
     let report = Report::new(subject(source, &head), checks, not_proved(options));
     let next = advice::next(&report, options.policy.is_some());
-    Ok(Answer { report, next })
+    Ok(Answer { meaning: advice::meaning(&report), report, next })
 }
 
 /// Reads a checkpoint file that the user named; a file that is no checkpoint is a malformed input, not a failed check.

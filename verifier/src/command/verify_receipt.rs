@@ -57,7 +57,20 @@ pub fn run_on_bytes(name: &str, bytes: &[u8], policy: Option<&Policy>) -> Result
     }
     let report = verify::receipt(bytes, policy);
     let next = advice(&report, policy.is_some());
-    Ok(Answer { report, next })
+    Ok(Answer { meaning: meaning(&report), report, next })
+}
+
+/// What the verdict says about the receipt, in one clause.
+fn meaning(report: &Report) -> &'static str {
+    let failed = |name| report.check(name).is_some_and(|check| check.status == Status::Failed);
+    match report.verdict() {
+        Verdict::Verified => "the receipt is genuine, and the decision stands in the log as it says",
+        Verdict::Failed if failed(CheckName::CheckpointSignatures) => {
+            "nobody whom you trust vouches for this receipt"
+        }
+        Verdict::Failed => "this receipt does not say what was recorded",
+        Verdict::Undecided => "nothing wrong was found, but that is not enough",
+    }
 }
 
 /// What the reader can do next.

@@ -50,8 +50,9 @@ impl Style {
 /// A whole answer.
 pub(super) fn answer(answer: &Answer, style: Style) -> String {
     let report = &answer.report;
-    let mut text = format!("{}: {}\n", style.verdict(report.verdict()), tally(report));
-    text.push_str(&wrapped(&printable(report.subject()), "", 0));
+    let verdict = style.verdict(report.verdict());
+    let mut text = format!("{verdict}: {}. {}\n", answer.meaning, tally(report));
+    text.push_str(&wrapped(&printable(&capitalised(report.subject())), "", 0));
     text.push('\n');
     for check in report.checks() {
         text.push_str(&one_check(check, style));
@@ -66,17 +67,15 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
     wrapped(&printable(&refusal.message), "ledgerstone: ", 2) + &wrapped(&printable(&refusal.next), "  ", 2)
 }
 
-/// The verdict in one clause.
+/// How many checks the verdict rests on.
 fn tally(report: &Report) -> String {
     let checks = report.checks();
     let all = checks.len();
     let count = |status| checks.iter().filter(|check| check.status == status).count();
     match report.verdict() {
-        Verdict::Verified => format!("all {all} checks passed"),
-        Verdict::Failed => format!("{} of {all} checks failed", count(Status::Failed)),
-        Verdict::Undecided => {
-            format!("nothing failed, but {} of {all} checks could not be made", count(Status::NotChecked))
-        }
+        Verdict::Verified => format!("All {all} checks passed."),
+        Verdict::Failed => format!("{} of {all} checks failed.", count(Status::Failed)),
+        Verdict::Undecided => format!("{} of {all} checks could not be made.", count(Status::NotChecked)),
     }
 }
 
@@ -95,6 +94,12 @@ fn one_check(check: &Check, style: Style) -> String {
         text.push_str(&wrapped(check.proves, &format!("{blank}Shows: "), INDENT));
     }
     text
+}
+
+/// `text` with its first letter large.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A heading and its points; nothing for no points.
@@ -128,7 +133,8 @@ fn steers(letter: char) -> bool {
 }
 
 /// `text` broken into lines of at most [`WIDTH`] columns: the first after `lead`, the others indented by `indent`.
-fn wrapped(text: &str, lead: &str, indent: usize) -> String {
+#[must_use]
+pub fn wrapped(text: &str, lead: &str, indent: usize) -> String {
     let mut lines = lead.to_owned();
     let mut column = lead.chars().count();
     let mut fresh = true;

@@ -20,13 +20,13 @@ enum Step {
 }
 
 /// A parsed session file.
-pub struct Session {
+pub(crate) struct Session {
     steps: Vec<Step>,
 }
 
 impl Session {
     /// Splits a session file into its steps.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut steps = Vec::new();
         for line in text.lines() {
             if let Some(command) = line.strip_prefix("$ ") {
@@ -43,7 +43,7 @@ impl Session {
     }
 
     /// Runs every command in `directory` and writes the session down as it went.
-    pub fn play(&self, directory: &Path) -> String {
+    pub(crate) fn play(&self, directory: &Path) -> String {
         let mut text = String::new();
         for step in &self.steps {
             match step {
@@ -61,7 +61,7 @@ impl Session {
 }
 
 /// Runs one command line and returns its answer as session lines.
-pub fn run(line: &str, directory: &Path) -> Vec<String> {
+pub(crate) fn run(line: &str, directory: &Path) -> Vec<String> {
     let binary = Path::new(env!("CARGO_BIN_EXE_ledgerstone"));
     let path = format!(
         "{}:/usr/local/bin:/usr/bin:/bin",
@@ -121,7 +121,7 @@ fn matches(pattern: &str, line: &str) -> bool {
 }
 
 /// A readable account of the first lines in which two versions of a session differ.
-pub fn difference(file: &Path, written: &str, played: &str) -> String {
+pub(crate) fn difference(file: &Path, written: &str, played: &str) -> String {
     let mut account = format!("{} plays differently:\n", file.display());
     let (written, played): (Vec<_>, Vec<_>) = (written.lines().collect(), played.lines().collect());
     let first = written.iter().zip(&played).take_while(|(a, b)| a == b).count();

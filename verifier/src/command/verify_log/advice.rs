@@ -3,6 +3,22 @@
 use ledgerstone::code::CheckName;
 use ledgerstone::verify::{Report, Status, Verdict};
 
+/// What the verdict says about the log, in one clause.
+pub(super) fn meaning(report: &Report) -> &'static str {
+    let failed = |name| report.check(name).is_some_and(|check| check.status == Status::Failed);
+    match report.verdict() {
+        Verdict::Verified => "the log is whole and unchanged since it was signed",
+        Verdict::Failed if failed(CheckName::CheckpointSignatures) => {
+            "nobody whom you trust vouches for this log"
+        }
+        Verdict::Failed if failed(CheckName::LogRoot) || failed(CheckName::CheckpointConsistency) => {
+            "this is not the log that was signed"
+        }
+        Verdict::Failed => "something in this log is missing or was changed",
+        Verdict::Undecided => "nothing wrong was found, but that is not enough",
+    }
+}
+
 /// The steps, most useful first.
 pub(super) fn next(report: &Report, has_policy: bool) -> Vec<String> {
     let mut steps = Vec::new();
@@ -17,11 +33,14 @@ pub(super) fn next(report: &Report, has_policy: bool) -> Vec<String> {
         }
         Verdict::Failed => {
             steps.push("Keep this directory as it is and keep this report: both are evidence.");
-            if failed(CheckName::LogRoot) || failed(CheckName::CheckpointConsistency) {
+            if failed(CheckName::CheckpointSignatures) {
+                steps.push(
+                    "Check that the policy file is this log's, from a source you trust. If it is, ask the operator for \
+                     another copy of the log and for an explanation, in writing.",
+                );
+            } else if failed(CheckName::LogRoot) || failed(CheckName::CheckpointConsistency) {
                 steps
                     .push("Ask the operator for another copy of the log and for an explanation, in writing.");
-            } else if failed(CheckName::CheckpointSignatures) {
-                steps.push("Check that the policy file is this log's, from a source you trust.");
             } else {
                 steps.push(
                     "The entries themselves may be whole: restore the files named above from another copy of the log \

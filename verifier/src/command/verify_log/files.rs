@@ -95,6 +95,11 @@ impl Findings {
         self.unreadable.add(&error.to_string());
     }
 
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.compared == 0 && self.wrong.count == 0 && self.unreadable.count == 0
+    }
+
     /// Names what lies in the directory and belongs to no tree of `size` leaves.
     pub(super) fn take_inventory(&mut self, directory: &Directory, size: TreeSize) {
         match directory.store() {

@@ -48,10 +48,10 @@ pub(super) fn check(directory: &Directory, checkpoint: &Checkpoint) -> Option<Jo
             let place = Place {
                 path: Some(segment),
                 bytes: offset.map(|offset| (offset, offset + 1)),
-                what: what.clone(),
+                what,
                 leaf_index: None,
             };
-            Journal { unpublished: 0, check: Check::failed(name, code, what).at([place]) }
+            Journal { unpublished: 0, check: Check::failed(name, code, place.to_string()).at([place]) }
         }
     })
 }
@@ -202,7 +202,15 @@ fn wrong(segment: &str, offset: Option<u64>, what: &str) -> Fault {
 }
 
 fn library(segment: &str, code: Code, error: &dyn std::error::Error) -> Fault {
-    Fault::Wrong { code, segment: segment.to_owned(), offset: None, what: format!("{error}.") }
+    Fault::Wrong { code, segment: segment.to_owned(), offset: None, what: sentence(error) }
+}
+
+/// An error's text as a sentence.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
 }
 
 fn unreadable(path: &str, error: &ReadError) -> Fault {

@@ -26,6 +26,7 @@ pub(super) struct Sealed {
     checked: u64,
     wrong: u64,
     places: Vec<Place>,
+    /// Why some records could not be checked.
     unreadable: Option<String>,
     /// Bytes after the last sealed record of the last bundle, which entries after the checkpoint may explain.
     after_the_end: Option<Place>,
@@ -46,9 +47,9 @@ impl Sealed {
 
     /// Checks the sealed records of the entries in one bundle.
     pub(super) fn bundle(&mut self, path: TilePath, bytes: &[u8]) {
-        // Bytes that are no bundle, and entries that do not decode, fail elsewhere.
+        // An entry that does not decode fails elsewhere; here its sealed record, if it has one, becomes one too many.
         let Ok(entries) = EntryBundle::decode(bytes) else {
-            return;
+            return self.bundle_missing(path);
         };
         let stated: Vec<_> = (path.start().get()..)
             .zip(entries.iter().take(usize::from(path.width())))
@@ -68,6 +69,12 @@ impl Sealed {
                 self.unreadable.get_or_insert(format!("sealed/{name} cannot be read: {error}"));
             }
         }
+    }
+
+    /// Takes note that a bundle could not be had, so that its sealed records cannot be told apart.
+    pub(super) fn bundle_missing(&mut self, path: TilePath) {
+        self.unreadable
+            .get_or_insert(format!("Without {path} its entries' sealed records cannot be checked"));
     }
 
     /// The sum; where entries after the checkpoint are known to be there, their sealed records may follow at the end.

@@ -14,6 +14,9 @@ use super::sealed::Sealed;
 use crate::progress::Progress;
 use crate::source::{ReadError, Source, TILE_BYTES_MAX};
 
+/// Bundles missing one after another before the walk ends: a statement about 2^62 entries must not keep it going.
+const MISSING_IN_A_ROW_MAX: u32 = 16;
+
 /// The stored files of a log while they are walked.
 pub(super) struct Stored<'a> {
     source: &'a dyn Source,
@@ -27,7 +30,7 @@ impl<'a> Stored<'a> {
         Self { source, findings: Findings::default() }
     }
 
-    /// Walks from the first bundle to the last.
+    /// Walks from the first bundle to the last, or to where it makes no sense to go on.
     pub(super) fn walk(
         &mut self,
         walk: &mut Walk,
@@ -35,22 +38,28 @@ impl<'a> Stored<'a> {
         progress: &mut dyn Progress,
     ) {
         let total = walk.size().get();
+        let mut missing_in_a_row = 0;
         while let Some(path) = walk.next_bundle() {
             match self.read(path) {
                 Ok(bytes) => {
-                    let derived = walk.bundle(&bytes);
-                    self.compare_earlier(path, &bytes, prefix_of_bundle);
+                    missing_in_a_row = 0;
+                    self.bundle(walk, path, &bytes);
                     if let Some(sealed) = &mut sealed {
                         sealed.bundle(path, &bytes);
                     }
-                    for tile in &derived {
-                        self.compare(walk, tile);
-                    }
                 }
-                Err(error) if error.is_about_the_data() => walk.bundle_missing(&sentence(&error)),
                 Err(error) => {
-                    self.findings.unreadable(&error);
-                    return;
+                    missing_in_a_row += 1;
+                    if let Some(sealed) = &mut sealed {
+                        sealed.bundle_missing(path);
+                    }
+                    if !error.is_about_the_data() {
+                        return self.findings.unreadable(&error);
+                    }
+                    walk.bundle_missing(&sentence(&error));
+                    if missing_in_a_row == MISSING_IN_A_ROW_MAX {
+                        return;
+                    }
                 }
             }
             progress.advance("entries", walk.position().get(), total);
@@ -60,11 +69,24 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// Names the files that belong to no tree of this size, and sums up.
+    /// Names the files that belong to no tree of this size, and sums up; nothing where no file can be listed and none
+    /// was left out.
     pub(super) fn into_check(mut self, source: &dyn Source, size: TreeSize) -> Option<Check> {
-        let directory = source.directory()?;
-        self.findings.take_inventory(directory, size);
+        match source.directory() {
+            Some(directory) => self.findings.take_inventory(directory, size),
+            None if self.findings.is_empty() => return None,
+            None => {}
+        }
         Some(self.findings.into_check())
+    }
+
+    /// A bundle, the bundles of earlier sizes that it has outgrown, and the tiles that it completes.
+    fn bundle(&mut self, walk: &mut Walk, path: TilePath, bytes: &[u8]) {
+        let derived = walk.bundle(bytes);
+        self.compare_earlier(path, bytes, prefix_of_bundle);
+        for tile in &derived {
+            self.compare(walk, tile);
+        }
     }
 
     /// A derived tile against the stored one, and against those of earlier sizes.
