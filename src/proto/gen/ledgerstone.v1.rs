@@ -111,6 +111,17 @@ pub mod log_client {
     pub struct LogClient<T> {
         inner: tonic::client::Grpc<T>,
     }
+    impl LogClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
     impl<T> LogClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -792,6 +803,17 @@ pub mod receipts_client {
     #[derive(Debug, Clone)]
     pub struct ReceiptsClient<T> {
         inner: tonic::client::Grpc<T>,
+    }
+    impl ReceiptsClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
     }
     impl<T> ReceiptsClient<T>
     where
