@@ -155,6 +155,13 @@ fn refuses_indices_past_the_end_that_rs_merkle_accepts() {
 }
 
 #[test]
+fn refuses_the_first_index_past_the_end() {
+    let (mut disclosure, commitment) = opened(8, &[7]);
+    disclosure.openings[0].index = 8;
+    assert_eq!(verify(&disclosure, &commitment), Err(DisclosureError::IndexRange { index: 8, count: 8 }));
+}
+
+#[test]
 fn refuses_another_count_that_has_a_tree_of_the_same_shape_on_the_way() {
     let leaves = leaves(8);
     let tree = oracle_tree(&leaves);
