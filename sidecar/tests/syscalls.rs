@@ -41,6 +41,7 @@ fn finished_lines(trace: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for line in trace.lines() {
         let Some((pid, rest)) = line.split_once(' ') else { continue };
+        let rest = rest.trim_start();
         if let Some(start) = rest.strip_suffix(" <unfinished ...>") {
             open.insert(pid.to_owned(), start.to_owned());
         } else if let Some((_, end)) = rest.split_once(" resumed>") {
@@ -68,7 +69,7 @@ fn classify(line: &str, served: &str) -> Option<Call> {
 
 #[test]
 fn joins_calls_that_were_interrupted() {
-    let trace = "7 fdatasync(9</s/journal/1.journal> <unfinished ...>\n8 write(3</x>, \"a\", 1) = 1\n7 <... fdatasync resumed>) = 0";
+    let trace = "7     fdatasync(9</s/journal/1.journal> <unfinished ...>\n8 write(3</x>, \"a\", 1) = 1\n7 <... fdatasync resumed>) = 0";
     let lines = finished_lines(trace);
     assert_eq!(lines, ["write(3</x>, \"a\", 1) = 1", "fdatasync(9</s/journal/1.journal>) = 0"]);
     assert_eq!(classify(&lines[1], "TCP"), Some(Call::JournalSync));
