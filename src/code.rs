@@ -201,7 +201,7 @@ impl CheckName {
                  without a signed gap entry that says so."
             }
             Self::LogStops => {
-                "Every run of a recorder ended in order, so its record is known to be complete to its end."
+                "Every run of a recorder that another run followed had ended in order, so nothing was lost at its end."
             }
             Self::CheckpointConsistency => {
                 "What the log signed at other times, or showed to others, is the beginning of this same log."
@@ -213,7 +213,9 @@ impl CheckName {
             Self::LogJournal => {
                 "The operator's own journal, from which the log is rebuilt after a failure, tells the same story."
             }
-            Self::LogFiles => "Every other file of the log was compared too; what is no part of it is named here.",
+            Self::LogFiles => {
+                "Every other file of the log was compared too; what is no part of it is named here."
+            }
         }
     }
 }

@@ -4,14 +4,24 @@
 //! verifies under its policy; every changed byte and every truncation of it is refused or fails; without a policy the
 //! verdict stays open.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a test fails by panicking, reads the golden files and says what it skips"
+)]
+
 mod world;
 
 use ledgerstone::checkpoint::LogKeys;
 use ledgerstone::code::{CheckName, Code};
 use ledgerstone::disclosure::Disclosure;
-use ledgerstone::hash::Hash;
+use ledgerstone::hash::{Hash, leaf_hash};
 use ledgerstone::limits::RECEIPT_BYTES_MAX;
-use ledgerstone::merkle::LeafIndex;
+use ledgerstone::merkle::memory::MemoryNodes;
+use ledgerstone::merkle::{LeafIndex, consistency, inclusion};
 use ledgerstone::policy::Policy;
 use ledgerstone::receipt::{Receipt, ReceiptError};
 use ledgerstone::record::{RecordSecret, Value};
@@ -304,6 +314,87 @@ fn a_checkpoint_is_checked_on_its_own_too() {
     assert_eq!((report.verdict(), checkpoint.is_some()), (Verdict::Undecided, true));
     let (report, checkpoint) = verify::checkpoint(note.trim_end().as_bytes(), Some(&policy()));
     assert_eq!((report.verdict(), checkpoint), (Verdict::Failed, None));
+}
+
+/// The fenced block of a page that is labelled so.
+fn block(page: &str, label: &str) -> String {
+    let path = format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let start = format!("```{label}\n");
+    text.split(&start)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{page} has no {label}"))
+        .split("```")
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+/// Whether `shown` is `whole`, with or without a middle that stands as `…`.
+fn shows(shown: &str, whole: &str) -> bool {
+    match shown.split_once('…') {
+        Some((start, end)) => whole.starts_with(start) && whole.ends_with(end),
+        None => shown == whole,
+    }
+}
+
+#[test]
+fn the_specification_shows_the_golden_receipt() {
+    let mut lines = GOLDEN.lines();
+    for shown in block("spec/receipt.md", "json receipt").lines() {
+        assert!(lines.any(|line| shows(shown, line)), "{shown} is not in the golden receipt, or not there");
+    }
+    let proof = world::golden_receipt().tlog_proof().to_string();
+    let shown = block("spec/receipt.md", "text tlog-proof");
+    assert_eq!(shown.lines().count(), proof.lines().count());
+    assert!(shown.lines().zip(proof.lines()).all(|(shown, line)| shows(shown, line)), "{proof}");
+}
+
+#[test]
+fn the_table_of_codes_is_the_one_in_the_code() {
+    let page = std::fs::read_to_string(format!("{}/docs/spec/codes.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let rows = |page: &str| -> Vec<String> {
+        page.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect()
+    };
+    let (codes, checks) = page.split_once("## Checks").unwrap();
+    let names: Vec<String> =
+        rows(codes).iter().map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(names, Code::ALL.map(|code| code.as_str().to_owned()));
+    let expected = CheckName::ALL.map(|check| format!("| `{check}` | {} |", check.proves()));
+    assert_eq!(rows(checks), expected, "copy the rows:\n{}", expected.join("\n"));
+}
+
+/// INV-4: what was once proved stays proved, whatever is appended.
+#[test]
+fn inv_4_a_decision_has_a_receipt_in_every_later_tree_that_extends_its_own() {
+    let golden = world::golden_receipt();
+    let mut entries = world::golden_entries();
+    let mut nodes: MemoryNodes = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let (first_size, first_root) = (nodes.size(), nodes.root());
+    for more in 0..300_u32 {
+        entries.push(more.to_be_bytes().to_vec());
+        nodes.push(leaf_hash(entries.last().unwrap()));
+        let (size, root) = (nodes.size(), nodes.root());
+        let proof = inclusion::prove(&nodes, golden.index(), size).unwrap();
+        assert_eq!(
+            inclusion::verify(&leaf_hash(golden.entry_bytes()), golden.index(), size, &proof, &root),
+            Ok(())
+        );
+        let extends = consistency::prove(&nodes, first_size, size).unwrap();
+        assert_eq!(consistency::verify(first_size, &first_root, size, &root, &extends), Ok(()));
+        if more % 50 == 0 {
+            let note = world::keys().sign(&world::keys().checkpoint(size, root));
+            let later = Receipt::new(
+                golden.entry_bytes().to_vec(),
+                golden.disclosure().clone(),
+                golden.index(),
+                proof,
+                note,
+            );
+            let report = verify::receipt(later.unwrap().to_json().as_bytes(), Some(&policy()));
+            assert_eq!(report.verdict(), Verdict::Verified, "{size} entries");
+        }
+    }
 }
 
 proptest! {

@@ -82,6 +82,11 @@ impl Sessions {
             }
             ends.add(*id, session, followed);
         }
+        assert_eq!(
+            ends.sessions(),
+            tally.sessions,
+            "INV-10: every session has ended, is open, or is said to have died"
+        );
         vec![self.session_check(&tally), ends.check()]
     }
 
@@ -250,6 +255,10 @@ impl Ends {
         }
     }
 
+    fn sessions(&self) -> u64 {
+        self.stopped + self.open + self.died.count
+    }
+
     fn death(id: SessionId, session: &Session) -> Place {
         let highest = session.recorded.highest().unwrap_or(0);
         let holes = session.unaccounted_for();
@@ -286,7 +295,7 @@ impl Ends {
                 let detail = format!(
                     "{} of {} ended without a stop, as a crash leaves it. {first}",
                     self.died.count,
-                    plural(self.died.count + self.stopped + self.open, "session", "sessions")
+                    plural(self.sessions(), "session", "sessions")
                 );
                 Check::not_checked(CheckName::LogStops, detail).at(self.died.places)
             }

@@ -1,0 +1,145 @@
+//! Scenario: somebody who does not trust us follows `docs/verify-by-hand.md` with the example receipt. Danger: the page rots
+//! and its programs stop working, or accept what they should not. Expected: every block runs and prints what the page shows,
+//! and the same blocks stop at a receipt whose fields, entry or signature were changed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a test fails by panicking, starts programs and says what it skips"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A fenced block of the page: what stands behind the fence, and the text.
+struct Block {
+    label: String,
+    text: String,
+}
+
+fn blocks() -> Vec<Block> {
+    let page = fs::read_to_string(root().join("docs/verify-by-hand.md")).unwrap();
+    let fenced = page.split("```").skip(1).step_by(2);
+    let block = |fenced: &str| {
+        let (label, text) = fenced.split_once('\n').unwrap();
+        Block { label: label.to_owned(), text: text.to_owned() }
+    };
+    fenced.map(block).collect()
+}
+
+/// Whether the programs are there; under `CI=true` they must be.
+fn tools_are_there() -> bool {
+    let runs = |program: &str, argument: &str| {
+        Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+    };
+    let there = runs("python3", "--version") && runs("openssl", "version") && runs("sha256sum", "--version");
+    if !there {
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "python3, openssl and sha256sum are needed"
+        );
+        println!("skipped: python3, openssl or sha256sum is missing");
+    }
+    there
+}
+
+/// Whether this OpenSSL knows ML-DSA: 3.5 and later.
+fn openssl_knows_ml_dsa() -> bool {
+    let version = Command::new("openssl").arg("version").output().unwrap().stdout;
+    let version = String::from_utf8(version).unwrap();
+    let mut numbers =
+        version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(3), Some(5))
+}
+
+/// A folder as the page asks for it: the two files, and the programs saved under their names.
+fn folder(receipt: &str) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("receipt.json"), receipt).unwrap();
+    fs::copy(root().join("tests/golden/log.policy"), dir.path().join("log.policy")).unwrap();
+    for block in blocks() {
+        if let Some(name) = block.label.strip_prefix("python ") {
+            fs::write(dir.path().join(name), block.text).unwrap();
+        }
+    }
+    dir
+}
+
+fn shell(dir: &Path, commands: &str) -> Output {
+    Command::new("sh").args(["-e", "-c", commands]).current_dir(dir).output().unwrap()
+}
+
+fn golden() -> String {
+    fs::read_to_string(root().join("tests/golden/receipt.json")).unwrap()
+}
+
+#[test]
+fn every_block_of_the_page_runs_and_prints_what_the_page_shows() {
+    if !tools_are_there() {
+        return;
+    }
+    let (dir, blocks) = (folder(&golden()), blocks());
+    let mut run = 0;
+    for (command, output) in blocks.iter().zip(blocks.iter().skip(1)) {
+        if !command.label.starts_with("sh")
+            || (command.label.ends_with("openssl-3.5") && !openssl_knows_ml_dsa())
+        {
+            continue;
+        }
+        assert_eq!(output.label, "output", "every command is followed by what it prints");
+        let ran = shell(dir.path(), &command.text);
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{}{errors}", command.text);
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), output.text, "{}{errors}", command.text);
+        run += 1;
+    }
+    assert!(run >= 5, "{run} blocks run");
+}
+
+/// Whether the whole page goes through with this receipt.
+fn page_accepts(receipt: &str) -> bool {
+    let dir = folder(receipt);
+    let commands = blocks().into_iter().filter(|block| block.label == "sh").map(|block| block.text);
+    commands.into_iter().all(|commands| shell(dir.path(), &commands).status.success())
+}
+
+#[test]
+fn the_page_s_programs_stop_at_a_changed_receipt() {
+    if !tools_are_there() {
+        return;
+    }
+    let golden = golden();
+    assert!(page_accepts(&golden));
+    let ed25519_signature = golden.split("lending ").nth(1).unwrap().split('\\').next().unwrap();
+    let mut other_signature = ed25519_signature.to_owned();
+    let letter = if &other_signature[40..41] == "A" { "B" } else { "A" };
+    other_signature.replace_range(40..41, letter);
+    let first_hash = golden.split("index 6\\n").nth(1).unwrap().split('\\').next().unwrap();
+    let changes = [
+        ("an outcome", "\"deny\"", "\"approve\""),
+        ("a score", "0.1875", "0.8125"),
+        ("a path", "outcome/adverse", "outcome/benefit"),
+        ("an integer", "1795000000041", "1795000000042"),
+        ("the decision id", "0f1e2d3c4b5a\",", "0f1e2d3c4b5b\","),
+        ("the entry", "\"entry\": \"rA", "\"entry\": \"rB"),
+        ("the index", "index 6", "index 7"),
+        ("the size", "\\n11\\n", "\\n12\\n"),
+        ("the origin", "\"origin\": \"log.", "\"origin\": \"lag."),
+        ("the signature", ed25519_signature, &other_signature),
+        ("a proof hash", &format!("{first_hash}\\n"), ""),
+    ];
+    for (what, from, to) in changes {
+        let changed = golden.replacen(from, to, 1);
+        assert_ne!(changed, golden, "{what} is not in the receipt");
+        assert!(!page_accepts(&changed), "{what} was changed and the page did not notice");
+    }
+}
