@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ledgerstone-sidecar: {error:#}");
+            eprintln!("ledgerstone-sidecar: {}", telemetry::with_causes(error.as_ref()));
             ExitCode::from(if error.is::<ConfigError>() { USAGE } else { 1 })
         }
     }

@@ -74,12 +74,12 @@ impl LogReader {
         &self.policy_text
     }
 
-    /// The entry at `index` of the tree of `size` leaves.
+    /// The entry at `index` of the published tree.
     ///
     /// # Errors
     /// [`LogReadError`] if it cannot be read.
-    pub fn entry(&self, index: LeafIndex, size: TreeSize) -> Result<Vec<u8>, LogReadError> {
-        Ok(self.files.entry(index, size)?)
+    pub fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, LogReadError> {
+        Ok(self.files.entry(index, self.published().size)?)
     }
 
     /// The sealed record of the entry at `index`, if it has one.
@@ -90,11 +90,12 @@ impl LogReader {
         Ok(self.files.sealed(index)?)
     }
 
-    /// The entries of bundle `number` in the tree of `size` leaves.
+    /// The entries of bundle `number` in the published tree.
     ///
     /// # Errors
     /// [`LogReadError`] if the bundle cannot be read or is damaged.
-    pub fn bundle(&self, number: u64, size: TreeSize) -> Result<Bundle, LogReadError> {
+    pub fn bundle(&self, number: u64) -> Result<Bundle, LogReadError> {
+        let size = self.published().size;
         let start = number.saturating_mul(u64::from(TILE_WIDTH));
         let width = size.get().saturating_sub(start).min(u64::from(TILE_WIDTH));
         let width = u16::try_from(width).unwrap_or(TILE_WIDTH);
@@ -129,40 +130,62 @@ impl LogReader {
         Ok(records)
     }
 
-    /// The bytes of a tile or bundle; of a partial one that is gone, the beginning of the full one.
+    /// The bytes of a tile or bundle of the published tree. Of a partial one that is not there, the beginning of the one
+    /// that the published tree has in its place.
     ///
     /// # Errors
-    /// [`LogReadError`] if neither is there or the full one is damaged.
+    /// [`LogReadError`] if neither is there or what is there is damaged.
     pub fn tile(&self, path: &TilePath) -> Result<Vec<u8>, LogReadError> {
         let error = match self.files.read(path) {
             Ok(bytes) => return Ok(bytes),
             Err(error) => error,
         };
-        let full = path.to_full();
-        let Some(bytes) = (!path.is_full()).then(|| self.files.read(&full).ok()).flatten() else {
-            return Err(error.into());
-        };
-        beginning(path, &bytes).ok_or(LogReadError::Damaged { path: full })
+        let places = [Some(path.to_full()), in_tree(path, self.published().size)].into_iter().flatten();
+        for place in places.filter(|place| place.width() > path.width()) {
+            if let Ok(bytes) = self.files.read(&place) {
+                return beginning(path, &bytes).ok_or(LogReadError::Damaged { path: place });
+            }
+        }
+        Err(error.into())
     }
 
-    /// Proves that the entry at `index` is in the tree of `size` leaves.
+    /// Proves that the entry at `index` is in the tree of `size` leaves, which is published or the beginning of it.
     ///
     /// # Errors
     /// [`LogReadError`] if the tree does not have it or a tile cannot be read.
     pub fn inclusion(&self, index: LeafIndex, size: TreeSize) -> Result<Vec<Hash>, LogReadError> {
-        Ok(inclusion::prove(&TileNodes::new(&self.files, size), index, size)?)
+        Ok(inclusion::prove(&self.nodes(), index, size)?)
     }
 
-    /// Proves that the tree of `from` leaves is the beginning of the tree of `to` leaves.
+    /// Proves that the tree of `from` leaves is the beginning of the tree of `to` leaves, which is published or the
+    /// beginning of it.
     ///
     /// # Errors
     /// [`LogReadError`] if the sizes do not go together or a tile cannot be read.
     pub fn consistency(&self, from: TreeSize, to: TreeSize) -> Result<Vec<Hash>, LogReadError> {
-        Ok(consistency::prove(&TileNodes::new(&self.files, to), from, to)?)
+        Ok(consistency::prove(&self.nodes(), from, to)?)
+    }
+
+    /// The nodes of the published tree. A complete subtree of a smaller tree is one of this tree too, and this is the
+    /// tree whose partial tiles are there.
+    fn nodes(&self) -> TileNodes<'_, FsReader> {
+        TileNodes::new(&self.files, self.published().size)
     }
 }
 
-/// The first hashes or entries of a full tile or bundle.
+/// The tile or bundle that the tree of `size` leaves has in the place of `path`.
+fn in_tree(path: &TilePath, size: TreeSize) -> Option<TilePath> {
+    let leaves_per_item = match path.kind() {
+        TileKind::Hashes(level) => 256_u64.checked_pow(u32::from(level))?,
+        TileKind::Entries => 1,
+    };
+    let items = size.get() / leaves_per_item;
+    let width =
+        items.checked_sub(path.index().checked_mul(u64::from(TILE_WIDTH))?)?.min(u64::from(TILE_WIDTH));
+    TilePath::partial(path.kind(), path.index(), u16::try_from(width).ok()?).ok()
+}
+
+/// The first hashes or entries of a wider tile or bundle.
 fn beginning(path: &TilePath, full: &[u8]) -> Option<Vec<u8>> {
     let width = usize::from(path.width());
     match path.kind() {

@@ -115,11 +115,11 @@ impl ReceiptService {
         decision: DecisionId,
         places: &[LeafIndex],
     ) -> Result<(Vec<u8>, DecisionPlaces), ServeError> {
-        let Published { size, .. } = self.log.published();
+        let size = self.log.published().size;
         let mut own = None;
         let mut entries = Vec::with_capacity(places.len());
         for index in places {
-            let bytes = self.log.entry(*index, size)?;
+            let bytes = self.log.entry(*index)?;
             let entry = Entry::decode(&bytes)?;
             if entry.decision != Some(decision) {
                 self.index.distrust();

@@ -4,6 +4,7 @@
 //! keyed by decision id; a value of a record never enters one (INV-8), and [`Redacted`] is how code that holds such a
 //! value prints it.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
@@ -32,6 +33,22 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     started.map_err(|_| TelemetryError::AlreadyStarted)
+}
+
+/// An error with its causes, each said once: many errors repeat their cause in their own text.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Why logging cannot start.
@@ -72,6 +89,17 @@ mod tests {
     #[test]
     fn a_redacted_value_prints_its_length_only() {
         assert_eq!(format!("{} {:?}", Redacted("Alice"), Redacted(b"Bob")), "<5 bytes> <3 bytes>");
+    }
+
+    #[test]
+    fn says_each_cause_once() {
+        let cause = io::Error::other("the disk is gone");
+        let error =
+            io::Error::other(crate::keyring::KeyFileError::Unreadable { path: "k".into(), source: cause });
+        let text = with_causes(&error);
+        assert_eq!(text.matches("the disk is gone").count(), 1, "{text}");
+        let deep = crate::app::RecoverError::Port(io::Error::other("a cause"));
+        assert_eq!(with_causes(&deep), "a port cannot be used: a cause");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::task::spawn_blocking;
 
 use crate::reader::LogReader;
 use crate::receipts::{ReceiptService, ServeError};
+use crate::telemetry::with_causes;
 
 /// Media type of a receipt.
 pub const RECEIPT_TYPE: &str = "application/vnd.ledgerstone.receipt+json";
@@ -73,7 +74,7 @@ async fn tile(log: &LogReader, path: TilePath) -> Response<Body> {
     match spawn_blocking(move || log.tile(&path)).await {
         Ok(Ok(bytes)) => found(BINARY, IMMUTABLE, bytes),
         Ok(Err(error)) => {
-            tracing::error!(%error, %path, "a tile of the published tree cannot be read");
+            tracing::error!(error = with_causes(&error), %path, "a tile of the published tree cannot be read");
             text(StatusCode::INTERNAL_SERVER_ERROR, "the tile cannot be read")
         }
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the tile cannot be read because of a defect"),
@@ -93,7 +94,7 @@ async fn receipt(receipts: &ReceiptService, id: &str) -> Response<Body> {
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
             if status == StatusCode::INTERNAL_SERVER_ERROR {
-                tracing::error!(%decision, %error, code = %error.code(), "no receipt");
+                tracing::error!(%decision, error = with_causes(&error), code = %error.code(), "no receipt");
             }
             text(status, &error.to_string())
         }

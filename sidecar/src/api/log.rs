@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 use super::{Ending, ended, status, status_of};
 use crate::driver::Published;
 use crate::reader::{LogReadError, LogReader};
+use crate::telemetry::with_causes;
 
 /// Entries that one call streams: 128 MiB of the largest ones.
 const ENTRIES_PER_CALL_MAX: u64 = 65_536;
@@ -103,7 +104,7 @@ impl Log for LogApi {
         if !index.is_in(size) {
             return Err(out_of_range(format!("leaf {index} is not in a tree of {size} leaves")));
         }
-        let read = move |log: &LogReader| Ok((log.entry(index, size)?, log.inclusion(index, size)?));
+        let read = move |log: &LogReader| Ok((log.entry(index)?, log.inclusion(index, size)?));
         let (entry, proof) = self.read(read).await?;
         Ok(Response::new(GetInclusionProofResponse {
             leaf_index,
@@ -162,21 +163,28 @@ fn send_entries(
 ) {
     let mut next = start;
     while next < end.get() {
-        let message = match log.bundle(next / u64::from(TILE_WIDTH), end) {
+        let message = match log.bundle(next / u64::from(TILE_WIDTH)) {
             Ok(bundle) => {
-                let skip = usize::try_from(next - bundle.start.get()).unwrap_or(usize::MAX);
-                let entries: Vec<Bytes> = bundle.entries.into_iter().skip(skip).map(Bytes::from).collect();
+                let indexed = (bundle.start.get()..end.get()).zip(bundle.entries);
+                let wanted = indexed.skip_while(|(index, _)| *index < next);
+                let entries: Vec<Bytes> = wanted.map(|(_, entry)| Bytes::from(entry)).collect();
                 let start = next;
                 next += entries.len().max(1) as u64;
                 Ok(GetEntriesResponse { start, entries })
             }
-            Err(error) => Err(status_of(error.code(), error.to_string())),
+            Err(error) => Err(unreadable(&error)),
         };
         let failed = message.is_err();
         if messages.blocking_send(message).is_err() || failed {
             return;
         }
     }
+}
+
+/// The caller learns what to do; the operator learns which file.
+fn unreadable(error: &LogReadError) -> Status {
+    tracing::error!(error = with_causes(error), "the published log cannot be read");
+    status_of(error.code(), error.to_string())
 }
 
 fn note(published: &Published) -> (Bytes, u64) {

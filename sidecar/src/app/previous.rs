@@ -14,7 +14,7 @@ pub(super) fn session(log: &LogReader, writer: &WriterName) -> Result<Option<Ses
     let size = log.published().size;
     let bundles = size.get().div_ceil(u64::from(TILE_WIDTH));
     for number in (bundles.saturating_sub(BUNDLES_MAX)..bundles).rev() {
-        let records = log.records(&log.bundle(number, size)?, |_, _| false)?;
+        let records = log.records(&log.bundle(number)?, |_, _| false)?;
         let newest = records.into_iter().rev().find(|record| record.entry.writer == *writer);
         if let Some(record) = newest {
             return Ok(Some(record.entry.session));

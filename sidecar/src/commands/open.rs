@@ -46,7 +46,7 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
 fn find(log: &LogReader, decision: &DecisionId) -> Result<Option<(LeafIndex, Entry)>> {
     let size = log.published().size;
     for number in (0..size.get().div_ceil(u64::from(TILE_WIDTH))).rev() {
-        let records = log.records(&log.bundle(number, size)?, |_, _| false)?;
+        let records = log.records(&log.bundle(number)?, |_, _| false)?;
         let found = records.into_iter().find(|record| {
             record.entry.kind == Kind::Decision && record.entry.decision.as_ref() == Some(decision)
         });

@@ -52,7 +52,7 @@ impl Builder {
             if covered >= size {
                 return Ok(());
             }
-            let bundle = self.log.bundle(covered.get() / u64::from(TILE_WIDTH), size)?;
+            let bundle = self.log.bundle(covered.get() / u64::from(TILE_WIDTH))?;
             let records = self.log.records(&bundle, |index, entry| {
                 index.get() >= covered.get() && entry.kind == Kind::Decision
             })?;

@@ -1,5 +1,11 @@
 //! Real parts for the tests of the whole sidecar: a model server on loopback, and the sidecar's own binary as a child.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test binary uses its own part, and fails by panicking"
+)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -14,6 +20,9 @@ use tonic::{Request, Response, Status};
 
 /// How long anything on loopback may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The id of a request that the doubler takes its time for.
+pub const SLOW: &str = "slow";
 
 /// A model server whose answer is twice the first feature.
 #[derive(Debug, Default)]
@@ -61,6 +70,9 @@ impl GrpcInferenceService for Doubler {
         request: Request<oip::ModelInferRequest>,
     ) -> Result<Response<oip::ModelInferResponse>, Status> {
         let request = request.into_inner();
+        if request.id == SLOW {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
         if request.model_name != "doubler" {
             return Err(Status::not_found("no such model"));
         }

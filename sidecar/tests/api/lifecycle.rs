@@ -1,0 +1,233 @@
+//! Starting, being asked how it is, stopping, starting again.
+
+use std::path::Path;
+use std::process::Command;
+
+use ledgerstone::entry::{Entry, Kind, KindDetails};
+use ledgerstone::merkle::LeafIndex;
+use ledgerstone::proto::inference::ServerLiveRequest;
+use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use ledgerstone::proto::ledgerstone_v1::GetReceiptRequest;
+use ledgerstone::store::fs::FsReader;
+use ledgerstone_sidecar::index::Index;
+use ledgerstone_sidecar::keyring::FileKeyProvider;
+use ledgerstone_sidecar::tls::install_crypto_provider;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+
+use crate::support::{http_get, request};
+use crate::world::{DRAIN, Stopped, World, build, init};
+
+async fn admin(world: &World, path: &str) -> (u16, String) {
+    let (status, body) = http_get(world.app.admin_addr, path).await.unwrap();
+    (status, String::from_utf8(body).unwrap())
+}
+
+/// Every entry of a log that nobody runs.
+fn entries(store: &Path) -> Vec<Entry> {
+    let reader = FsReader::open(store);
+    let size = reader.size().unwrap();
+    let read = |index| Entry::decode(&reader.entry(LeafIndex::new(index), size).unwrap()).unwrap();
+    (0..size.get()).map(read).collect()
+}
+
+#[tokio::test]
+async fn is_live_before_it_is_ready_and_says_why() {
+    let (_folder, files) = init().await;
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = crate::world::config(&files, &[]);
+    config.server.admin_listen = admin;
+    let app = ledgerstone_sidecar::app::App::build(config).await.unwrap();
+    assert_eq!(http_get(admin, "/live").await.unwrap(), (200, b"live\n".to_vec()));
+    let expected = b"not ready: the log is being recovered\n".to_vec();
+    assert_eq!(http_get(admin, "/ready").await.unwrap(), (503, expected));
+    let running = app.spawn().await.unwrap();
+    assert_eq!(http_get(admin, "/ready").await.unwrap(), (200, b"ready\n".to_vec()));
+    running.drain(DRAIN).await.unwrap();
+}
+
+#[tokio::test]
+async fn counts_what_it_does() {
+    let world = World::new().await;
+    world.decide(3).await;
+    let mut unknown = request("r", 1.0);
+    unknown.model_name = "nobody".into();
+    let refused = world.model().await.model_infer(unknown).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound);
+    world.published(5).await;
+    let (status, text) = admin(&world, "/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        r#"ledgerstone_decisions_total{code="OK",route="doubler"} 3"#,
+        r#"ledgerstone_decisions_total{code="NOT_FOUND",route="unrouted"} 1"#,
+        "ledgerstone_append_duration_seconds_count 4",
+        "ledgerstone_in_flight 0",
+        "ledgerstone_halted 0",
+        "ledgerstone_ready 1",
+        "ledgerstone_unrecorded 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn answers_health_checks_and_describes_itself() {
+    let world = World::new().await;
+    let mut health = HealthClient::new(world.channel().await);
+    let services = ["", "inference.GRPCInferenceService", "ledgerstone.v1.Log", "ledgerstone.v1.Receipts"];
+    for service in services {
+        let mut watch =
+            health.watch(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner();
+        while watch.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
+    }
+    let list = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(world.channel().await);
+    let mut answers =
+        reflection.server_reflection_info(tokio_stream::iter([list])).await.unwrap().into_inner();
+    let Some(ServerReflectionResponse {
+        message_response: Some(MessageResponse::ListServicesResponse(list)),
+        ..
+    }) = answers.message().await.unwrap()
+    else {
+        panic!("no list of services")
+    };
+    let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for service in &services[1..] {
+        assert!(names.contains(service), "{service} is not in {names:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_in_flight_finishes_before_the_session_stops() {
+    let world = World::new().await;
+    let mut model = world.model().await;
+    let in_flight = tokio::spawn(async move { model.model_infer(request("slow", 3.0)).await });
+    let metrics = world.app.admin_addr;
+    loop {
+        let (_, text) = http_get(metrics, "/metrics").await.unwrap();
+        if String::from_utf8(text).unwrap().contains("ledgerstone_in_flight 1\n") {
+            break;
+        }
+    }
+    let stopped = world.stop().await;
+    in_flight.await.unwrap().expect("the answer came");
+    let kinds: Vec<Kind> = entries(&stopped.files.store()).iter().map(|entry| entry.kind).collect();
+    assert_eq!(kinds.first(), Some(&Kind::Start));
+    assert_eq!(kinds.last(), Some(&Kind::Stop));
+    assert_eq!(kinds.iter().filter(|kind| **kind == Kind::Decision).count(), 1);
+}
+
+#[tokio::test]
+async fn a_second_run_goes_on_with_the_log_and_names_the_session_before() {
+    let world = World::new().await;
+    let told = world.decide(2).await;
+    let world = world.stop().await.start().await;
+    world.decide(1).await;
+    let request = GetReceiptRequest { decision_id: told[0].decision.clone(), fields: Vec::new() };
+    world.receipts().await.get_receipt(request).await.expect("a receipt from the run before");
+    let stopped = world.stop().await;
+    let entries = entries(&stopped.files.store());
+    let starts: Vec<&Entry> = entries.iter().filter(|entry| entry.kind == Kind::Start).collect();
+    let previous = |entry: &Entry| match entry.kind_details().unwrap() {
+        KindDetails::Start(details) => details.previous_session,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(starts.len(), 2);
+    assert_eq!(previous(starts[0]), None);
+    assert_eq!(previous(starts[1]), Some(starts[0].session));
+}
+
+/// Makes the index say that `decision` stands somewhere else: an index of the same log whose entries are shifted.
+fn shift_index(stopped: &Stopped) {
+    let store = stopped.files.store();
+    std::fs::remove_dir_all(store.join("index")).unwrap();
+    let keys = std::sync::Arc::new(FileKeyProvider::load(&stopped.folder.path().join("kek.key")).unwrap());
+    let origin = ledgerstone::hash::Hash::of(b"example.com/tests");
+    let size = FsReader::open(&store).size().unwrap();
+    let index = Index::open(&store.join("index"), origin, size, keys).unwrap();
+    let mut shifted = entries(&store);
+    shifted.rotate_left(1);
+    let indexed: Vec<_> = (0..)
+        .zip(shifted)
+        .map(|(index, entry)| ledgerstone_sidecar::index::Indexed {
+            index: LeafIndex::new(index),
+            entry,
+            subjects: Vec::new(),
+        })
+        .collect();
+    index.add(&indexed).unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_points_to_another_entry_is_found_out_and_built_again() {
+    let world = World::new().await;
+    let told = world.decide(3).await;
+    let stopped = world.stop().await;
+    shift_index(&stopped);
+    let world = stopped.start().await;
+    let ask = || async {
+        let request = GetReceiptRequest { decision_id: told[1].decision.clone(), fields: Vec::new() };
+        world.receipts().await.get_receipt(request).await
+    };
+    let refused = ask().await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(refused.message(), "the lookup index was wrong and is being built again; try again");
+    ask().await.expect("the index is right again");
+    world.stop().await;
+}
+
+/// A certificate for localhost, from the program that every machine has.
+fn certificate(folder: &Path) -> bool {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "tls.key", "-out", "tls.pem"])
+        .current_dir(folder)
+        .output();
+    let made = made.is_ok_and(|output| output.status.success());
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(made || !ci, "openssl is needed under CI=true");
+    made
+}
+
+#[tokio::test]
+async fn speaks_tls_with_its_certificate() {
+    let (folder, files) = init().await;
+    if !certificate(folder.path()) {
+        println!("skipped: openssl is not installed, 1 case");
+        return;
+    }
+    install_crypto_provider();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let flags =
+        [format!("server.tls.cert={}", path("tls.pem")), format!("server.tls.key={}", path("tls.key"))];
+    let running = build(&files, &flags).await.spawn().await.unwrap();
+    let ca = Certificate::from_pem(std::fs::read(folder.path().join("tls.pem")).unwrap());
+    let tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");
+    let endpoint = Endpoint::from_shared(format!("https://{}", running.grpc_addr)).unwrap();
+    let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
+    let mut model = GrpcInferenceServiceClient::new(channel);
+    let answer = model.server_live(Request::new(ServerLiveRequest {})).await.unwrap();
+    assert!(answer.into_inner().live);
+    let plain = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).unwrap();
+    let plain = GrpcInferenceServiceClient::new(plain.connect_lazy());
+    let mut plain = plain;
+    assert!(
+        plain.server_live(Request::new(ServerLiveRequest {})).await.is_err(),
+        "plain HTTP/2 gets nothing"
+    );
+    drop((model, plain));
+    running.drain(DRAIN).await.unwrap();
+}

@@ -1,0 +1,148 @@
+//! Receipts over gRPC.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use ledgerstone::entry::Kind;
+use ledgerstone::proto::ledgerstone_v1::{GetDecisionRequest, GetReceiptRequest};
+use ledgerstone::receipt::Receipt;
+use ledgerstone::verify::{self, Verdict};
+use tonic::{Code, Status};
+
+use crate::world::{Stopped, World};
+
+const UNKNOWN: &str = "0195f2a0-0000-7000-8000-000000000000";
+
+async fn receipt(world: &World, decision: &str, fields: &[&str]) -> Result<Vec<u8>, Status> {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    let request = GetReceiptRequest { decision_id: decision.to_owned(), fields };
+    Ok(world.receipts().await.get_receipt(request).await?.into_inner().receipt.to_vec())
+}
+
+fn paths(receipt: &[u8]) -> Vec<String> {
+    let receipt = Receipt::parse(receipt).unwrap();
+    receipt.disclosure().openings.iter().map(|opening| opening.path.to_string()).collect()
+}
+
+fn code(status: &Status) -> &str {
+    status.metadata().get("ledgerstone-code").unwrap().to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_receipt_asked_for_right_after_the_answer_verifies_and_shows_no_input() {
+    let world = World::new().await;
+    for told in world.decide(3).await {
+        let file = receipt(&world, &told.decision, &[]).await.unwrap();
+        let report = verify::receipt(&file, Some(&world.policy()));
+        assert_eq!(report.verdict(), Verdict::Verified, "{report:?}");
+        let parsed = Receipt::parse(&file).unwrap();
+        assert_eq!(parsed.decision().to_string(), told.decision);
+        assert_eq!(parsed.index().get(), told.index);
+        let paths = paths(&file);
+        assert!(paths.iter().any(|path| path.starts_with("output/score")), "{paths:?}");
+        assert!(!paths.iter().any(|path| path.starts_with("input/")), "{paths:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_receipt_shows_the_fields_asked_for_and_refuses_what_the_route_keeps_back() {
+    let world = World::new().await;
+    let told = world.decide(1).await.remove(0);
+    let file = receipt(&world, &told.decision, &["model/name", "time/*"]).await.unwrap();
+    let paths = paths(&file);
+    assert!(paths.contains(&"model/name".to_owned()), "{paths:?}");
+    assert!(paths.iter().all(|path| path == "model/name" || path.starts_with("time/")), "{paths:?}");
+    assert_eq!(verify::receipt(&file, Some(&world.policy())).verdict(), Verdict::Verified);
+
+    for fields in [&["input/*"][..], &["model/name", "input/feature/value"], &["*"]] {
+        let refused = receipt(&world, &told.decision, fields).await.unwrap_err();
+        assert_eq!((refused.code(), code(&refused)), (Code::PermissionDenied, "misuse"), "{fields:?}");
+    }
+    let none = receipt(&world, &told.decision, &["contest/*"]).await.unwrap();
+    assert_eq!(self::paths(&none), [""; 0]);
+    assert_eq!(verify::receipt(&none, Some(&world.policy())).verdict(), Verdict::Verified);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_ids_and_patterns_that_are_none_and_ids_it_does_not_know() {
+    let world = World::new().await;
+    world.decide(1).await;
+    let told = world.decide(1).await.remove(0);
+    receipt(&world, &told.decision, &[]).await.unwrap();
+    for id in ["", "7", &told.decision.to_uppercase(), &format!("{}0", told.decision)] {
+        let refused = receipt(&world, id, &[]).await.unwrap_err();
+        assert_eq!((refused.code(), code(&refused)), (Code::InvalidArgument, "misuse"), "{id:?}");
+    }
+    let refused = receipt(&world, &told.decision, &["model//name"]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let many = vec!["model/name"; 257];
+    let refused = receipt(&world, &told.decision, &many).await.unwrap_err();
+    assert_eq!((refused.code(), code(&refused)), (Code::ResourceExhausted, "limit"));
+    let refused = receipt(&world, UNKNOWN, &[]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound);
+    assert_eq!(refused.message(), "the log has no decision with this id");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn says_where_a_decision_stands() {
+    let world = World::new().await;
+    let told = world.decide(2).await.remove(1);
+    let request = GetDecisionRequest { decision_id: told.decision.clone() };
+    let answer = world.receipts().await.get_decision(request).await.unwrap().into_inner();
+    assert_eq!(answer.decision_id, told.decision);
+    assert_eq!(answer.origin, "example.com/tests");
+    assert!(answer.tree_size > told.index);
+    let [entry] = answer.entries.as_slice() else { panic!("{answer:?}") };
+    assert_eq!(entry.leaf_index, told.index);
+    assert_eq!(u64::from(entry.kind), Kind::Decision.number());
+    assert!(entry.recorded_at_ms > 1_600_000_000_000);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_is_not_published_in_time_is_unavailable_and_not_unknown() {
+    let (_folder, files) = crate::world::init().await;
+    let flags = ["log.publish_interval=1h".to_owned(), "receipt.wait=50ms".to_owned()];
+    let app = crate::world::build(&files, &flags).await.spawn().await.unwrap();
+    let world = World { folder: _folder, files, app };
+    // The first publication may come at once, with the first entries under it.
+    let mut last = None;
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        let told = world.decide(1).await.remove(0);
+        if let Err(status) = receipt(&world, &told.decision, &[]).await {
+            last = Some(status);
+            break;
+        }
+    }
+    let refused = last.expect("with an hour between publications something is not published");
+    assert_eq!((refused.code(), code(&refused)), (Code::Unavailable, "unavailable"), "{refused:?}");
+    world.stop().await;
+}
+
+/// Flips a bit in the middle of the largest sealed file.
+fn damage_sealed(stopped: &Stopped) {
+    let path = stopped.files.store().join("sealed/000");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_sealed_record_gives_no_receipt() {
+    let world = World::new().await;
+    let told = world.decide(1).await.remove(0);
+    receipt(&world, &told.decision, &[]).await.unwrap();
+    // The file is changed while the sidecar runs: at its next start it would be written again from the journal.
+    let World { folder, files, app } = world;
+    let stopped = Stopped { folder, files };
+    damage_sealed(&stopped);
+    let world = World { folder: stopped.folder, files: stopped.files, app };
+    let refused = receipt(&world, &told.decision, &[]).await.unwrap_err();
+    assert_eq!((refused.code(), code(&refused)), (Code::DataLoss, "inconsistent"), "{refused:?}");
+    world.stop().await;
+}
