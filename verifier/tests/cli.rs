@@ -31,16 +31,14 @@ fn session_files() -> Vec<PathBuf> {
     files
 }
 
-#[test]
-fn every_golden_session_plays_as_written() {
+/// Plays each file and compares, or with `UPDATE_GOLDEN` writes down how it went.
+fn assert_plays(files: Vec<PathBuf>, play: fn(&str, &Path) -> String) {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let files = session_files();
-    assert!(files.len() >= 2, "sessions went missing: {files:?}");
     let mut differing = Vec::new();
     for file in files {
         let written = fs::read_to_string(&file).expect("a session is text");
         let desk = desk::desk();
-        let played = Session::parse(&written).play(&desk.path());
+        let played = play(&written, desk.path());
         if played == written {
             continue;
         }
@@ -51,4 +49,18 @@ fn every_golden_session_plays_as_written() {
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[test]
+fn every_golden_session_plays_as_written() {
+    let files = session_files();
+    assert!(files.len() >= 8, "sessions went missing: {files:?}");
+    assert_plays(files, |written, desk| Session::parse(written).play(desk));
+}
+
+#[test]
+fn every_example_of_the_manual_plays_as_written() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+    assert!(fs::read_to_string(&manual).expect("the manual").matches("```console").count() >= 10);
+    assert_plays(vec![manual], session::play_page);
 }

@@ -120,6 +120,37 @@ fn matches(pattern: &str, line: &str) -> bool {
     rest.is_empty()
 }
 
+/// Runs every command in the `console` blocks of a page, one after another in `directory`, and returns the page as it
+/// went: under each command line its standard output, then its standard error, then a status other than 0.
+pub(crate) fn play_page(page: &str, directory: &Path) -> String {
+    let mut played = String::new();
+    let mut lines = page.lines().peekable();
+    let mut in_console = false;
+    while let Some(line) = lines.next() {
+        writeln!(played, "{line}").expect("a string takes text");
+        in_console = if in_console { line != "```" } else { line == "```console" };
+        let Some(command) = line.strip_prefix("$ ").filter(|_| in_console) else {
+            continue;
+        };
+        let mut written = Vec::new();
+        while let Some(line) = lines.next_if(|line| !line.starts_with("$ ") && *line != "```") {
+            written.push(line.to_owned());
+        }
+        for line in settle(&written, run(command, directory).iter().map(|line| plain(line)).collect()) {
+            writeln!(played, "{line}").expect("a string takes text");
+        }
+    }
+    played
+}
+
+/// A session's answer line as a page shows it.
+fn plain(line: &str) -> String {
+    match line.split_at(1) {
+        ("?", status) => format!("[exit status{status}]"),
+        (_, text) => text.strip_prefix(' ').unwrap_or(text).to_owned(),
+    }
+}
+
 /// A readable account of the first lines in which two versions of a session differ.
 pub(crate) fn difference(file: &Path, written: &str, played: &str) -> String {
     let mut account = format!("{} plays differently:\n", file.display());

@@ -141,11 +141,16 @@ enum OwnPolicy {
 }
 
 fn own_policy(source: &dyn Source) -> OwnPolicy {
-    let Some(store) = source.directory().and_then(Directory::store) else {
-        return OwnPolicy::None;
+    let read = match source.directory() {
+        None => source.read("log.policy", POLICY_BYTES_MAX),
+        Some(directory) => match directory.store() {
+            Some(store) => read_input(&store.join("log.policy"), POLICY_BYTES_MAX),
+            None => return OwnPolicy::None,
+        },
     };
-    match read_input(&store.join("log.policy"), POLICY_BYTES_MAX) {
+    match read {
         Ok(bytes) => OwnPolicy::Found(bytes),
+        Err(error) if error.is_missing() => OwnPolicy::None,
         Err(error) => OwnPolicy::Unreadable(error.to_string()),
     }
 }
@@ -164,14 +169,14 @@ fn replace_signatures(checks: &mut [Check], note: &[u8], own: &OwnPolicy) {
     *check = match policy.check_log(&signed) {
         Ok(_) => Check::not_checked(
             CheckName::CheckpointSignatures,
-            "The signatures fit the keys in the directory's own log.policy. But whoever could change this directory \
-             could have put keys of their own there, so this shows only that the directory agrees with itself.",
+            "The signatures fit the keys in the log.policy that comes with this log. But whoever could change the log \
+             could have put keys of their own there, so this shows only that the log agrees with itself.",
         ),
         Err(violation) => Check::failed(
             CheckName::CheckpointSignatures,
             violation.code(),
             format!(
-                "The signatures do not even fit the keys in the directory's own log.policy: {violation}."
+                "The signatures do not even fit the keys in the log.policy that comes with this log: {violation}."
             ),
         ),
     };

@@ -5,7 +5,7 @@
 //! Layout: `docs/spec/store.md`, section on sealed records.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use ledgerstone::code::{CheckName, Code};
@@ -112,7 +112,7 @@ impl Sealed {
         for (index, sealed) in stated {
             let end = start.saturating_add(sealed.length);
             let mut hasher = StreamHasher::new();
-            let read = hash_into(&mut hasher, &mut (&mut file).take(sealed.length))?;
+            let read = hash_into(&mut hasher, &mut file, sealed.length)?;
             self.checked += 1;
             let what = if read < sealed.length {
                 format!("The file ends here, {} bytes before this sealed record does.", sealed.length - read)
@@ -126,7 +126,7 @@ impl Sealed {
             self.fail(Place { leaf_index: Some(*index), path: Some(path.clone()), bytes, what });
             start = end;
         }
-        let extra = hash_into(&mut StreamHasher::new(), &mut file)?;
+        let extra = hash_into(&mut StreamHasher::new(), &mut file, u64::MAX)?;
         if extra > 0 {
             let what = "No entry states a sealed record here.".to_owned();
             let bytes = Some((start, start.saturating_add(extra)));
@@ -164,16 +164,18 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Hashes everything `reader` gives and says how many bytes that were.
-fn hash_into(hasher: &mut StreamHasher, reader: &mut impl Read) -> io::Result<u64> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut total = 0_u64;
-    loop {
-        let read = reader.read(&mut buffer)?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(total);
+/// Hashes the next `length` bytes of `reader`, or as many as there are, and says how many that were.
+fn hash_into(hasher: &mut StreamHasher, reader: &mut impl BufRead, length: u64) -> io::Result<u64> {
+    let mut left = length;
+    while left > 0 {
+        let buffer = reader.fill_buf()?;
+        let usable = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let Some(bytes) = buffer.get(..usable).filter(|bytes| !bytes.is_empty()) else {
+            break;
         };
         hasher.update(bytes);
-        total = total.saturating_add(read as u64);
+        reader.consume(usable);
+        left -= usable as u64;
     }
+    Ok(length - left)
 }
