@@ -5,10 +5,18 @@
 //!
 //! *Does not do*: say that the features were true, or that this computation ran when the record says.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
+use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::hash::Hash;
+use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::schema::{self, Side};
 use ledgerstone::record::{Commitment, FieldPath, Record, RecordBuilder, RecordSecret, Value};
+use ledgerstone::store::fs::FsReader;
+use ledgerstone::tile::{EntryBundle, TileKind, TileSource as _, paths};
+use ledgerstone_sidecar::keyring::KeyProvider;
+use ledgerstone_sidecar::seal::{self, SealedContent};
 use ledgerstone_verifier::recompute::xgboost::Model;
 
 use crate::oip_server::{MARGIN, PROBABILITY};
@@ -71,8 +79,8 @@ impl std::fmt::Display for Difference {
                 write!(f, "the recorded margin is not the {recomputed} that the model gives")
             }
             Self::Probability { recorded, recomputed } => {
-                let recorded = said(recorded.map(|value| value.to_string()));
-                write!(f, "recorded probability {recorded}, the model gives {recomputed}")
+                let recorded = said(recorded.map(|value| format!("{value:.9}")));
+                write!(f, "recorded probability {recorded}, the model gives {recomputed:.9}")
             }
             Self::Label { recorded, recomputed } => {
                 write!(f, "recorded outcome \"{}\", the model gives \"{recomputed}\"", said(recorded.clone()))
@@ -152,6 +160,47 @@ impl Auditor<'_> {
 /// Type, shape and digest of the margin's tensor: the record holds its bits as a digest.
 fn margin_fields(margin: f32) -> Result<[(FieldPath, Value); 3]> {
     Ok(schema::tensor_fields(Side::Output, MARGIN, "FP32", &[1, 1], &margin.to_le_bytes())?)
+}
+
+/// One decision of the log, its record opened and run again.
+#[derive(Debug)]
+pub struct Audited {
+    /// Where its entry stands.
+    pub index: LeafIndex,
+    /// Its id.
+    pub decision: DecisionId,
+    /// The opened record.
+    pub content: SealedContent,
+    /// What the log holds about the record.
+    pub committed: Option<Commitment>,
+    /// What does not hold; nothing for a true record.
+    pub differences: Vec<Difference>,
+}
+
+/// Opens and runs again every decision of a store.
+///
+/// # Errors
+/// If the store or a sealed record cannot be read.
+pub fn check_store(store: &Path, keys: &dyn KeyProvider, auditor: &Auditor<'_>) -> Result<Vec<Audited>> {
+    let reader = FsReader::open(store);
+    let mut audited = Vec::new();
+    for path in paths(reader.size()?).filter(|path| path.kind() == TileKind::Entries) {
+        let bundle = reader.read(&path)?;
+        let mut offset = 0;
+        for (index, bytes) in (path.start().get()..).map(LeafIndex::new).zip(EntryBundle::decode(&bundle)?) {
+            let entry = Entry::decode(bytes)?;
+            let Some(sealed) = entry.sealed else { continue };
+            if let (Kind::Decision, Some(decision)) = (entry.kind, entry.decision) {
+                let content = seal::open(keys, &decision, &reader.sealed_at(index, offset, sealed)?)
+                    .with_context(|| format!("the record of entry {index}"))?;
+                let committed = entry.commitment;
+                let differences = auditor.check(&content.record, &content.secret, committed)?;
+                audited.push(Audited { index, decision, content, committed, differences });
+            }
+            offset += sealed.length;
+        }
+    }
+    Ok(audited)
 }
 
 /// The record with one value replaced, as somebody would who has the database and the keys, but not the log.

@@ -5,6 +5,9 @@
 pub mod applications;
 pub mod audit;
 pub mod client;
+pub mod desk;
+pub mod evidence;
 pub mod folder;
 pub mod model;
 pub mod oip_server;
+pub mod tell;

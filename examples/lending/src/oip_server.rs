@@ -8,9 +8,6 @@
 
 mod tensors;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -163,3 +160,6 @@ impl GrpcInferenceService for ModelServer {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

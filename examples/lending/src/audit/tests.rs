@@ -94,5 +94,5 @@ fn says_in_words_what_differs() {
     let label = Difference::Label { recorded: Some("deny".to_owned()), recomputed: APPROVE };
     assert_eq!(label.to_string(), "recorded outcome \"deny\", the model gives \"approve\"");
     let probability = Difference::Probability { recorded: None, recomputed: 0.5 };
-    assert_eq!(probability.to_string(), "recorded probability nothing, the model gives 0.5");
+    assert_eq!(probability.to_string(), "recorded probability nothing, the model gives 0.500000000");
 }
