@@ -249,10 +249,7 @@ impl<T> Sequencer<T> {
             return;
         }
         let Some(time) = self.time_of_batch(now) else {
-            let refusal = Refusal::ClockBehind {
-                last: self.head.time,
-                now,
-            };
+            let refusal = Refusal::ClockBehind { last: self.head.time, now };
             self.refuse_waiting(&refusal, effects);
             return;
         };
@@ -265,10 +262,9 @@ impl<T> Sequencer<T> {
                     entries.push(entry);
                     tickets.push(waiting.ticket);
                 }
-                Err(error) => effects.push(Effect::Refuse {
-                    ticket: waiting.ticket,
-                    refusal: Refusal::Draft(error),
-                }),
+                Err(error) => {
+                    effects.push(Effect::Refuse { ticket: waiting.ticket, refusal: Refusal::Draft(error) })
+                }
             }
         }
         if entries.is_empty() {
@@ -330,10 +326,7 @@ impl<T> Sequencer<T> {
                 let batch = &in_flight.batch;
                 assert!(batch.size() > self.head.size(), "INV-2: the size never decreases");
                 assert!(batch.time() >= self.head.time, "INV-2: the time never decreases");
-                self.head = Head {
-                    range: batch.after().clone(),
-                    time: batch.time(),
-                };
+                self.head = Head { range: batch.after().clone(), time: batch.time() };
                 let checkpoint = self.checkpoint(batch.size(), batch.root());
                 self.sign(&checkpoint, effects);
                 self.commit = Commit::Signing(in_flight, checkpoint);
@@ -358,7 +351,10 @@ impl<T> Sequencer<T> {
     fn answer(&mut self, note: Arc<str>, effects: &mut Vec<Effect<T>>) {
         match core::mem::replace(&mut self.commit, Commit::Idle) {
             Commit::Signing(in_flight, checkpoint) => {
-                assert!(in_flight.batch.size() <= self.head.size(), "INV-9: no answer before its batch is committed");
+                assert!(
+                    in_flight.batch.size() <= self.head.size(),
+                    "INV-9: no answer before its batch is committed"
+                );
                 effects.push(Effect::Answer(Answered {
                     tickets: in_flight.tickets,
                     batch: Arc::clone(&in_flight.batch),
@@ -429,11 +425,7 @@ impl<T> Sequencer<T> {
     }
 
     fn checkpoint(&self, size: TreeSize, root: Hash) -> Checkpoint {
-        Checkpoint {
-            origin: self.origin.clone(),
-            size,
-            root,
-        }
+        Checkpoint { origin: self.origin.clone(), size, root }
     }
 
     fn check_bounds(&self) {
@@ -445,9 +437,8 @@ impl<T> Sequencer<T> {
 }
 
 fn refuse_all<T>(tickets: impl IntoIterator<Item = T>, refusal: &Refusal, effects: &mut Vec<Effect<T>>) {
-    effects.extend(tickets.into_iter().map(|ticket| Effect::Refuse {
-        ticket,
-        refusal: refusal.clone(),
-    }));
+    effects.extend(tickets.into_iter().map(|ticket| Effect::Refuse { ticket, refusal: refusal.clone() }));
 }
 
+#[cfg(test)]
+mod tests;

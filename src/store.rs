@@ -70,7 +70,9 @@ pub enum Fault {
         source: Arc<io::Error>,
     },
     /// A file that can never change is there with other bytes.
-    #[error("{path} holds other bytes than the log gives it: keep the file as evidence and restore it from a copy")]
+    #[error(
+        "{path} holds other bytes than the log gives it: keep the file as evidence and restore it from a copy"
+    )]
     Conflict {
         /// The file, relative to the store.
         path: Arc<str>,
@@ -84,11 +86,7 @@ impl Fault {
     /// Notes what was tried where when the storage answered with `source`.
     #[must_use]
     pub fn io(operation: Operation, path: &str, source: io::Error) -> Self {
-        Self::Io {
-            operation,
-            path: path.into(),
-            source: Arc::new(source),
-        }
+        Self::Io { operation, path: path.into(), source: Arc::new(source) }
     }
 
     /// What the operator must do next.
@@ -110,13 +108,13 @@ impl Fault {
         // Whatever a sync answers, bytes written before it may be lost.
         *operation != Operation::Sync
             && matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::FileTooLarge
-                | io::ErrorKind::ReadOnlyFilesystem
-                | io::ErrorKind::PermissionDenied
-        )
+                source.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::FileTooLarge
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::PermissionDenied
+            )
     }
 }
 

@@ -8,8 +8,8 @@
 #[path = "simulation/harness.rs"]
 mod harness;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::World;
 use ledgerstone::log::{Bounds, Event};
@@ -29,9 +29,11 @@ const FATES: [Fate; 7] = [
 fn fail_at(world: &World, at: usize, fate: Fate) -> Arc<AtomicUsize> {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
-    world.set_fates(move |_, _| {
-        if counter.fetch_add(1, Ordering::Relaxed) == at { fate } else { Fate::Succeed }
-    });
+    world.set_fates(
+        move |_, _| {
+            if counter.fetch_add(1, Ordering::Relaxed) == at { fate } else { Fate::Succeed }
+        },
+    );
     count
 }
 

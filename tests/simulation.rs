@@ -189,6 +189,10 @@ fn calm_down(world: &mut World, random: &mut Random) {
     world.check_all_public();
     world.lose_power();
     let report = world.start().expect("a log that stopped opens");
-    assert_eq!((report.published, report.torn_bytes), (report.size, 0), "a clean stop leaves nothing to recover");
+    assert_eq!(
+        (report.published, report.torn_bytes),
+        (report.size, 0),
+        "a clean stop leaves nothing to recover"
+    );
     world.check_all_public();
 }

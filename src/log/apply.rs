@@ -99,7 +99,12 @@ impl Applying {
     }
 
     /// Starts the next operation, if none is under way and one is due.
-    pub(super) fn advance<T>(&mut self, now: UnixMillis, publish_interval_ms: u64, effects: &mut Vec<Effect<T>>) {
+    pub(super) fn advance<T>(
+        &mut self,
+        now: UnixMillis,
+        publish_interval_ms: u64,
+        effects: &mut Vec<Effect<T>>,
+    ) {
         if !matches!(self.under_way, UnderWay::Nothing) || !is_past(self.refused_at, APPLY_RETRY_MS, now) {
             return;
         }

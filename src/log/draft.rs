@@ -56,10 +56,7 @@ impl Draft {
     /// Gives the entry its time and encodes it.
     pub(super) fn stamp(mut self, time: UnixMillis) -> Result<BatchEntry, DraftError> {
         self.entry.recorded_at = time;
-        Ok(BatchEntry {
-            bytes: self.entry.encode()?,
-            sealed: self.sealed,
-        })
+        Ok(BatchEntry { bytes: self.entry.encode()?, sealed: self.sealed })
     }
 }
 

@@ -70,8 +70,10 @@ pub enum Refusal {
     #[error("the log is stopping: try again once it is back")]
     Stopping,
     /// The clock was set back. The entry is not in the log.
-    #[error("the clock shows {now} but the log's last entry is of {last}: \
-             set the clock right; the log goes on when it has caught up")]
+    #[error(
+        "the clock shows {now} but the log's last entry is of {last}: \
+             set the clock right; the log goes on when it has caught up"
+    )]
     ClockBehind {
         /// The time of the log's last entry.
         last: UnixMillis,
@@ -101,7 +103,9 @@ impl Refusal {
     pub const fn code(&self) -> Code {
         match self {
             Self::Busy => Code::Limit,
-            Self::Stopping | Self::ClockBehind { .. } | Self::Halted(_) | Self::Unknown(_) => Code::Unavailable,
+            Self::Stopping | Self::ClockBehind { .. } | Self::Halted(_) | Self::Unknown(_) => {
+                Code::Unavailable
+            }
             Self::Draft(error) => error.code(),
             Self::Batch(error) => error.code(),
             Self::NotStored(fault) => fault.code(),

@@ -59,7 +59,11 @@ impl Batch {
     ///
     /// # Errors
     /// When there is no entry, or the tree would pass [`TREE_SIZE_MAX`](crate::limits::TREE_SIZE_MAX).
-    pub fn build(before: &CompactRange, time: UnixMillis, entries: Vec<BatchEntry>) -> Result<Self, BatchError> {
+    pub fn build(
+        before: &CompactRange,
+        time: UnixMillis,
+        entries: Vec<BatchEntry>,
+    ) -> Result<Self, BatchError> {
         if entries.is_empty() {
             return Err(BatchError::Empty);
         }
@@ -72,15 +76,7 @@ impl Batch {
         for leaf in &leaves {
             after.push_with(*leaf, &mut |level, index, hash| nodes.push(level, index, hash));
         }
-        Ok(Self {
-            first: size.next_index(),
-            time,
-            root: after.root(),
-            entries,
-            leaves,
-            after,
-            nodes,
-        })
+        Ok(Self { first: size.next_index(), time, root: after.root(), entries, leaves, after, nodes })
     }
 
     /// The proof that the entry at `index` is in the tree after this batch.
@@ -89,10 +85,7 @@ impl Batch {
     /// When the batch has no entry at `index`.
     pub fn prove(&self, index: LeafIndex) -> Result<Vec<Hash>, ProveError<NotInBatch>> {
         if index < self.first {
-            return Err(ProveError::IndexOutOfTree {
-                index,
-                size: self.size(),
-            });
+            return Err(ProveError::IndexOutOfTree { index, size: self.size() });
         }
         inclusion::prove(&self.nodes, index, self.size())
     }
@@ -193,29 +186,18 @@ impl Nodes {
         let levels = (0..u64::BITS - size.leading_zeros()).map(|level| {
             let complete = size >> level;
             if complete & 1 == 1 {
-                Level {
-                    first: complete - 1,
-                    hashes: parts.next().copied().into_iter().collect(),
-                }
+                Level { first: complete - 1, hashes: parts.next().copied().into_iter().collect() }
             } else {
-                Level {
-                    first: complete,
-                    hashes: Vec::new(),
-                }
+                Level { first: complete, hashes: Vec::new() }
             }
         });
-        Self {
-            levels: levels.collect(),
-        }
+        Self { levels: levels.collect() }
     }
 
     fn push(&mut self, level: u8, index: u64, hash: Hash) {
         let level = usize::from(level);
         if self.levels.len() <= level {
-            self.levels.resize_with(level + 1, || Level {
-                first: index,
-                hashes: Vec::new(),
-            });
+            self.levels.resize_with(level + 1, || Level { first: index, hashes: Vec::new() });
         }
         if let Some(row) = self.levels.get_mut(level) {
             debug_assert_eq!(row.first + row.hashes.len() as u64, index, "nodes follow without a gap");
@@ -238,7 +220,9 @@ impl NodeSource for Nodes {
 
 /// A proof asked for a node that no proof of this batch's entries needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("node {index} of level {level} is neither new in this batch nor beside it: this is a defect, report it")]
+#[error(
+    "node {index} of level {level} is neither new in this batch nor beside it: this is a defect, report it"
+)]
 pub struct NotInBatch {
     level: u8,
     index: u64,
@@ -250,10 +234,7 @@ mod tests {
 
     fn entries(from: u64, count: u64) -> Vec<BatchEntry> {
         (from..from + count)
-            .map(|number| BatchEntry {
-                bytes: number.to_be_bytes().to_vec(),
-                sealed: Vec::new(),
-            })
+            .map(|number| BatchEntry { bytes: number.to_be_bytes().to_vec(), sealed: Vec::new() })
             .collect()
     }
 

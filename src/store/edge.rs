@@ -11,7 +11,9 @@ use crate::hash::{Hash, leaf_hash};
 use crate::merkle::TreeSize;
 use crate::merkle::range::CompactRange;
 use crate::store::batch::Batch;
-use crate::tile::{EdgeError, EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath, TileSource, decode_hashes};
+use crate::tile::{
+    EdgeError, EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath, TileSource, decode_hashes,
+};
 
 /// Bytes that belong somewhere in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +50,7 @@ impl Edge {
     /// The edge of the tree without leaves.
     #[must_use]
     pub const fn empty() -> Self {
-        Self {
-            tiles: TileEdge::empty(),
-            entries: Vec::new(),
-            sealed_bytes: 0,
-        }
+        Self { tiles: TileEdge::empty(), entries: Vec::new(), sealed_bytes: 0 }
     }
 
     /// The edge of the tree `base`, from the files of that tree or of any later one.
@@ -75,7 +73,8 @@ impl Edge {
             return Ok(edge);
         };
         for entry in narrowed.entries(&path)? {
-            let sealed = Entry::decode(&entry).map_err(|source| EdgeLoadError::Entry { path, source })?.sealed;
+            let sealed =
+                Entry::decode(&entry).map_err(|source| EdgeLoadError::Entry { path, source })?.sealed;
             edge.sealed_bytes += sealed.map_or(0, |sealed| sealed.length);
             edge.entries.push(entry);
         }
@@ -84,7 +83,11 @@ impl Edge {
 
     /// Appends a batch and gives out what it completes.
     pub fn append(&mut self, batch: &Batch, write: &mut impl FnMut(FileWrite)) {
-        assert_eq!(batch.first(), self.size().next_index(), "INV-5: a batch follows on the entries before it");
+        assert_eq!(
+            batch.first(),
+            self.size().next_index(),
+            "INV-5: a batch follows on the entries before it"
+        );
         let mut sealed = Vec::new();
         for (entry, leaf) in batch.entries().iter().zip(batch.leaves()) {
             self.tiles.push(*leaf, &mut |path, bytes| write(FileWrite::Tile { path, bytes }));
@@ -136,7 +139,10 @@ impl Edge {
         write(FileWrite::Sealed { bundle, offset, bytes });
     }
 
-    #[expect(clippy::expect_used, reason = "1 to 256 entries of at most ENTRY_BYTES_MAX or, from a journal record, 65,535 bytes")]
+    #[expect(
+        clippy::expect_used,
+        reason = "1 to 256 entries of at most ENTRY_BYTES_MAX or, from a journal record, 65,535 bytes"
+    )]
     fn bundle(&self, path: TilePath) -> FileWrite {
         let bytes = EntryBundle::encode(&self.entries).expect("the entries fit a bundle");
         FileWrite::Tile { path, bytes }
@@ -244,7 +250,9 @@ pub enum EdgeLoadError<E: core::error::Error + 'static> {
         source: EntryError,
     },
     /// The tiles make another root.
-    #[error("the partial tiles of the tree of {size} leaves make another root: restore them from a copy of the log")]
+    #[error(
+        "the partial tiles of the tree of {size} leaves make another root: restore them from a copy of the log"
+    )]
     Root {
         /// The tree.
         size: TreeSize,

@@ -156,7 +156,8 @@ fn write_durably<D: Disk>(disk: &D, path: &str, bytes: &[u8]) -> Result<(), Faul
 /// Writes `bytes` to a temporary file beside `path`.
 fn write_beside<D: Disk>(disk: &D, path: &str, bytes: &[u8]) -> Result<D::File, Fault> {
     let temporary = layout::temporary(path);
-    let mut file = disk.create(&temporary).map_err(|error| Fault::io(Operation::Create, &temporary, error))?;
+    let mut file =
+        disk.create(&temporary).map_err(|error| Fault::io(Operation::Create, &temporary, error))?;
     file.write_at(0, bytes).map_err(|error| Fault::io(Operation::Write, &temporary, error))?;
     Ok(file)
 }
@@ -170,3 +171,5 @@ fn sync_and_rename<D: Disk>(disk: &D, path: &str, mut file: D::File) -> Result<(
     disk.sync_folder(folder).map_err(|error| Fault::io(Operation::Sync, folder, error))
 }
 
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,5 @@ impl JournalError {
     }
 }
 
+#[cfg(test)]
+mod tests;

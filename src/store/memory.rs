@@ -155,12 +155,7 @@ impl MemoryDisk {
     }
 
     fn handle(&self, path: &str, file: u64, life: u64) -> MemoryFile {
-        MemoryFile {
-            disk: self.clone(),
-            path: path.to_owned(),
-            file,
-            life,
-        }
+        MemoryFile { disk: self.clone(), path: path.to_owned(), file, life }
     }
 }
 
@@ -173,20 +168,12 @@ impl fmt::Debug for MemoryDisk {
 impl State {
     /// Refuses everything without power.
     fn check_power(&self) -> io::Result<()> {
-        if self.powered {
-            Ok(())
-        } else {
-            Err(io::Error::other("the power is gone"))
-        }
+        if self.powered { Ok(()) } else { Err(io::Error::other("the power is gone")) }
     }
 
     fn check_life(&self, life: u64) -> io::Result<()> {
         self.check_power()?;
-        if self.life == life {
-            Ok(())
-        } else {
-            Err(io::Error::other("the process that opened this is gone"))
-        }
+        if self.life == life { Ok(()) } else { Err(io::Error::other("the process that opened this is gone")) }
     }
 
     /// Runs one operation under its fate. `act` is told whether to do all of it or, where it can, a part.
@@ -277,11 +264,7 @@ impl Disk for MemoryDisk {
         if !state.locks.insert(path.to_owned()) {
             return Ok(None);
         }
-        Ok(Some(MemoryLock {
-            disk: self.clone(),
-            path: path.to_owned(),
-            life: state.life,
-        }))
+        Ok(Some(MemoryLock { disk: self.clone(), path: path.to_owned(), life: state.life }))
     }
 
     fn read(&self, path: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
@@ -492,3 +475,5 @@ impl Random {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use ledgerstone::checkpoint::{Checkpoint, LogVerifier};
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, HeartbeatDetails, SealedRef, SessionId, WriterName};
+use ledgerstone::entry::{
+    DecisionDetails, DecisionId, Entry, HeartbeatDetails, SealedRef, SessionId, WriterName,
+};
 use ledgerstone::hash::Hash;
 use ledgerstone::log::{Bounds, Draft, Effect, Event, Head, Refusal, Sequencer};
 use ledgerstone::merkle::memory::MemoryNodes;
 use ledgerstone::merkle::{LeafIndex, TreeSize, inclusion};
 use ledgerstone::note::{KeyName, SignatureType, Signer, SigningKey};
 use ledgerstone::record::Commitment;
-use ledgerstone::store::fs::{FsJournal, FsReader, FsTiles, Identity, OpenError, Opened, Options, RecoveryReport, init, open};
+use ledgerstone::store::fs::{
+    FsJournal, FsReader, FsTiles, Identity, OpenError, Opened, Options, RecoveryReport, init, open,
+};
 use ledgerstone::store::memory::{Fate, MemoryDisk};
 use ledgerstone::store::{ApplyStore, CommitStore, Operation, Outcome};
 use ledgerstone::tile::{EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath, paths};
@@ -333,7 +337,10 @@ impl World {
             assert_eq!(*asked_sealed, sealed, "another sealed record");
             expected.push(bytes, &sealed);
             let signed = self.oracle.signed.get(&expected.edge.size());
-            assert!(signed.is_none_or(|root| *root == expected.tree.root()), "INV-1: a signed root is not the tree's");
+            assert!(
+                signed.is_none_or(|root| *root == expected.tree.root()),
+                "INV-1: a signed root is not the tree's"
+            );
             let given = self.oracle.answered.get(&ticket);
             assert!(given.is_none_or(|given| given.get() == index), "INV-5: answered with another index");
         }

@@ -30,12 +30,8 @@ pub fn init<D: Disk>(disk: &D, identity: &Identity, checkpoint: &str) -> Result<
     for folder in [layout::PUBLIC, layout::JOURNAL, layout::SEALED] {
         disk.create_folder(folder).map_err(|error| Fault::io(Operation::Create, folder, error))?;
     }
-    let header = SegmentHeader {
-        origin: identity.origin_hash(),
-        number: 0,
-        settled: true,
-        base: Base::empty(),
-    };
+    let header =
+        SegmentHeader { origin: identity.origin_hash(), number: 0, settled: true, base: Base::empty() };
     write_durably(disk, &layout::segment(0), &header.encode())?;
     write_durably(disk, layout::CHECKPOINT, checkpoint.as_bytes())?;
     let written = BTreeSet::from([layout::segment(0), layout::CHECKPOINT.to_owned()]);

@@ -80,13 +80,7 @@ impl<D: Disk> FsJournal<D> {
     ) -> Result<Self, Fault> {
         let path = layout::segment(number);
         let file = disk.open(&path).map_err(|error| Fault::io(Operation::Read, &path, error))?;
-        let segment = Segment {
-            number,
-            path,
-            file,
-            end: header,
-            header,
-        };
+        let segment = Segment { number, path, file, end: header, header };
         Ok(Self::resume(disk, origin, segment_bytes_max, segment, base, lock))
     }
 
@@ -98,16 +92,7 @@ impl<D: Disk> FsJournal<D> {
         at: Base,
         lock: Arc<D::Lock>,
     ) -> Self {
-        Self {
-            disk,
-            origin,
-            segment_bytes_max,
-            segment,
-            at,
-            staged: None,
-            halted: false,
-            _lock: lock,
-        }
+        Self { disk, origin, segment_bytes_max, segment, at, staged: None, halted: false, _lock: lock }
     }
 
     /// The size of the tree that is committed.
@@ -187,9 +172,8 @@ impl<D: Disk> CommitStore for FsJournal<D> {
             self.at = staged.at;
             self.segment.end = staged.end;
         }
-        let outcome = Outcome::of_sync(
-            synced.map_err(|error| Fault::io(Operation::Sync, &self.segment.path, error)),
-        );
+        let outcome =
+            Outcome::of_sync(synced.map_err(|error| Fault::io(Operation::Sync, &self.segment.path, error)));
         self.note(outcome)
     }
 }
@@ -204,22 +188,12 @@ fn start_segment<D: Disk>(
     base: &Base,
 ) -> Result<Segment<D::File>, Outcome> {
     let path = layout::segment(number);
-    let header = SegmentHeader {
-        origin,
-        number,
-        settled,
-        base: base.clone(),
-    };
+    let header = SegmentHeader { origin, number, settled, base: base.clone() };
     let bytes = header.encode();
     let file = write_beside(disk, &path, &bytes).map_err(|fault| Outcome::of_attempt(Err(fault)))?;
     sync_and_rename(disk, &path, file).map_err(Outcome::Unknown)?;
-    let file = disk.open(&path).map_err(|error| Outcome::Unknown(Fault::io(Operation::Read, &path, error)))?;
+    let file =
+        disk.open(&path).map_err(|error| Outcome::Unknown(Fault::io(Operation::Read, &path, error)))?;
     let end = bytes.len() as u64;
-    Ok(Segment {
-        number,
-        path,
-        file,
-        end,
-        header: end,
-    })
+    Ok(Segment { number, path, file, end, header: end })
 }

@@ -31,9 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment_bytes_max: crate::limits::SEGMENT_BYTES,
-        }
+        Self { segment_bytes_max: crate::limits::SEGMENT_BYTES }
     }
 }
 
@@ -103,10 +101,7 @@ fn check_identity<D: Disk>(disk: &D, identity: &Identity) -> Result<(), OpenErro
     if found == identity.policy {
         return Ok(());
     }
-    Err(OpenError::OtherLog {
-        expected: identity.policy.clone(),
-        found,
-    })
+    Err(OpenError::OtherLog { expected: identity.policy.clone(), found })
 }
 
 /// A store between what a crash left and what an uninterrupted run would have reached.
@@ -223,15 +218,10 @@ impl<D: Disk> Recovery<D> {
     fn finish(mut self, options: &Options, published_note: String) -> Result<Opened<D>, OpenError> {
         let size = self.at.range.size();
         if size < self.published.size {
-            return Err(OpenError::JournalBehind {
-                journal: size,
-                published: self.published.size,
-            });
+            return Err(OpenError::JournalBehind { journal: size, published: self.published.size });
         }
         if !self.has_met_published {
-            return Err(OpenError::CheckpointUnknown {
-                published: self.published.size,
-            });
+            return Err(OpenError::CheckpointUnknown { published: self.published.size });
         }
         self.report.size = size;
         // A segment that starts here must find what it needs without the ones before it.
@@ -328,8 +318,10 @@ pub enum OpenError {
     #[error("another process has the store open: a log has one writer, stop the other one first")]
     Locked,
     /// The store is another log's, or its keys are others.
-    #[error("the store belongs to another origin or other keys: start with the keys the log was created with\n\
-             the store names:\n{found}the configured keys are:\n{expected}")]
+    #[error(
+        "the store belongs to another origin or other keys: start with the keys the log was created with\n\
+             the store names:\n{found}the configured keys are:\n{expected}"
+    )]
     OtherLog {
         /// The policy of the configured keys.
         expected: String,
@@ -357,14 +349,18 @@ pub enum OpenError {
         source: JournalError,
     },
     /// A segment does not follow on the one before it.
-    #[error("journal segment {number:016x} does not start where the one before it ends: restore that one from a copy")]
+    #[error(
+        "journal segment {number:016x} does not start where the one before it ends: restore that one from a copy"
+    )]
     SegmentsDisagree {
         /// The later segment.
         number: u64,
     },
     /// The journal ends before the tree that is public.
-    #[error("the journal ends at size {journal} but size {published} is public: the store was set back, \
-             going on would split the log; restore the journal that reaches size {published}")]
+    #[error(
+        "the journal ends at size {journal} but size {published} is public: the store was set back, \
+             going on would split the log; restore the journal that reaches size {published}"
+    )]
     JournalBehind {
         /// Where the journal ends.
         journal: TreeSize,
@@ -372,13 +368,17 @@ pub enum OpenError {
         published: TreeSize,
     },
     /// What is public was never the end of a batch.
-    #[error("the public checkpoint is of size {published}, which this journal never had: keep both as evidence")]
+    #[error(
+        "the public checkpoint is of size {published}, which this journal never had: keep both as evidence"
+    )]
     CheckpointUnknown {
         /// What is public.
         published: TreeSize,
     },
     /// Two roots for one size.
-    #[error("at size {size} the public checkpoint has root {published} and the journal {journal}: keep both as evidence")]
+    #[error(
+        "at size {size} the public checkpoint has root {published} and the journal {journal}: keep both as evidence"
+    )]
     Fork {
         /// The size.
         size: TreeSize,

@@ -143,7 +143,9 @@ impl<D: Disk> FsTiles<D> {
         match self.disk.read(path, bytes.len() as u64) {
             Ok(found) if found == bytes => Ok(true),
             Ok(_) => Err(Fault::Conflict { path: path.into() }),
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(Fault::Conflict { path: path.into() }),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                Err(Fault::Conflict { path: path.into() })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Fault::io(Operation::Read, path, error)),
         }
@@ -240,7 +242,8 @@ impl<D: Disk> ApplyStore for FsTiles<D> {
 
 /// The numbers of the segments in a store, in order.
 pub(super) fn segments<D: Disk>(disk: &D) -> Result<VecDeque<u64>, Fault> {
-    let names = disk.list(layout::JOURNAL).map_err(|error| Fault::io(Operation::List, layout::JOURNAL, error))?;
+    let names =
+        disk.list(layout::JOURNAL).map_err(|error| Fault::io(Operation::List, layout::JOURNAL, error))?;
     let numbers: BTreeSet<u64> = names.iter().filter_map(|name| layout::segment_number(name)).collect();
     Ok(numbers.into_iter().collect())
 }

@@ -117,10 +117,7 @@ impl SegmentHeader {
                 range: CompactRange::empty(),
             },
         };
-        let hashes = hashes
-            .chunks_exact(Hash::LEN)
-            .filter_map(|chunk| Hash::try_from(chunk).ok())
-            .collect();
+        let hashes = hashes.chunks_exact(Hash::LEN).filter_map(|chunk| Hash::try_from(chunk).ok()).collect();
         Some(((header, TreeSize::new(u64::from_be_bytes(*size)), hashes), length))
     }
 }

@@ -38,12 +38,7 @@ impl<'a> Reader<'a> {
     /// When the header is damaged or another log's.
     pub fn open(segment: &'a [u8], origin: &Hash) -> Result<Self, JournalError> {
         let (header, offset) = SegmentHeader::decode(segment, origin)?;
-        Ok(Self {
-            segment,
-            offset,
-            at: header.base.clone(),
-            header,
-        })
+        Ok(Self { segment, offset, at: header.base.clone(), header })
     }
 
     /// The batch of the next record, or `None` where no whole record follows: then [`tail`](Self::tail) says why.
@@ -96,10 +91,7 @@ impl<'a> Reader<'a> {
         if later {
             return Err(JournalError::Damaged { offset: self.offset });
         }
-        Ok(Tail::Torn {
-            offset: self.offset,
-            bytes: rest.len(),
-        })
+        Ok(Tail::Torn { offset: self.offset, bytes: rest.len() })
     }
 
     /// The segment's header.

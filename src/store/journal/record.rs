@@ -148,10 +148,7 @@ pub(super) fn decode_payload(mut payload: &[u8], count: u32) -> Option<Vec<Batch
         let (bytes, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (sealed, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        entries.push(BatchEntry {
-            bytes: bytes.to_vec(),
-            sealed: sealed.to_vec(),
-        });
+        entries.push(BatchEntry { bytes: bytes.to_vec(), sealed: sealed.to_vec() });
         payload = rest;
     }
     payload.is_empty().then_some(entries)
