@@ -10,6 +10,8 @@ mod asked;
 pub(crate) mod body;
 mod fields;
 mod frame;
+#[doc(hidden)]
+pub mod measure;
 mod metadata;
 mod oip;
 pub mod recorder;

@@ -115,9 +115,14 @@ impl Recorder {
         Ok(Recorded { id, index })
     }
 
+    /// The entry of `case` and its sealed record, made on this thread.
+    pub(super) fn prepare_now(&self, sequence: u64, case: &Case) -> Result<(Entry, Bytes), NotRecorded> {
+        self.0.prepare(sequence, case)
+    }
+
     async fn prepare(&self, sequence: u64, case: Case) -> Result<(Entry, Bytes), NotRecorded> {
         if case.asked.body.len() + case.answered.body.len() <= INLINE_BYTES_MAX {
-            return self.0.prepare(sequence, &case);
+            return self.prepare_now(sequence, &case);
         }
         let inner = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || inner.prepare(sequence, &case))

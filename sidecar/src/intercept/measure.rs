@@ -1,0 +1,43 @@
+//! The work on one decision without sockets and without a log, so that `benches/record_path.rs` can time it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ledgerstone::time::UnixMillis;
+use tonic::Code;
+
+use super::answered::Answered;
+use super::asked::Asked;
+use super::fields::Times;
+use super::recorder::{Case, Recorder, decision_id};
+use crate::upstream::Answer;
+
+/// Reads one call as the service does and makes its entry and sealed record.
+///
+/// Returns the number of bytes that would go to the log; none if the call would have been refused.
+#[must_use]
+pub fn decision(recorder: &Recorder, request: &Bytes, response: &Bytes) -> Option<usize> {
+    const MAX: usize = 16 << 20;
+    let (asked, refusal) = Asked::read(request.clone(), None, MAX);
+    let route = Arc::clone(recorder.routes().for_model(asked.model()));
+    if refusal.is_some() || asked.check_rows(&route).is_err() {
+        return None;
+    }
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.headers.insert("grpc-status", i32::from(Code::Ok).into());
+    let answer = Answer { head, body: response.clone(), trailers: None };
+    let answered = Answered::read(&answer, MAX);
+    let received = UnixMillis::new(1_795_000_000_000);
+    let case = Case {
+        id: decision_id(received).ok()?,
+        route,
+        caller: None,
+        subject_header: None,
+        caller_gone: false,
+        times: Times { received, model: Some((received, received)), decided: received },
+        asked,
+        answered,
+    };
+    let (entry, sealed) = recorder.prepare_now(1, &case).ok()?;
+    Some(entry.encode().ok()?.len() + sealed.len())
+}
