@@ -355,6 +355,10 @@ impl<T> Sequencer<T> {
                     in_flight.batch.size() <= self.head.size(),
                     "INV-9: no answer before its batch is committed"
                 );
+                assert!(
+                    in_flight.batch.proves_last(),
+                    "INV-4: what is answered verifies against its checkpoint"
+                );
                 effects.push(Effect::Answer(Answered {
                     tickets: in_flight.tickets,
                     batch: Arc::clone(&in_flight.batch),

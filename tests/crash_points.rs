@@ -4,6 +4,21 @@
 //! leaves a store that does not open. Expected: after every combination the log opens, holds everything it answered,
 //! is what an uninterrupted run would have left, and goes on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
 #[allow(dead_code, reason = "two test binaries share the harness and each uses a part of it")]
 #[path = "simulation/harness.rs"]
 mod harness;

@@ -9,7 +9,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    clippy::disallowed_methods,
+    reason = "a test that reads files and one variable"
 )]
 
 use std::collections::BTreeMap;

@@ -4,6 +4,21 @@
 //! committed file, byte for byte; `UPDATE_CORPUS=1` writes them. Further inputs in the folders, such as those that once
 //! made a parser fail, are kept and replayed too.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
 use std::path::{Path, PathBuf};
 
 use ledgerstone::checkpoint::LogKeys;
@@ -59,7 +74,7 @@ fn decision() -> (Vec<u8>, ledgerstone::disclosure::Disclosure) {
 
 fn journal_segment(batch: &Batch) -> Vec<u8> {
     let origin = Hash::of(b"example.com/fuzz");
-    let header = SegmentHeader { origin, number: 1, base: Base::empty() };
+    let header = SegmentHeader { origin, number: 1, settled: false, base: Base::empty() };
     let mut segment = header.encode();
     let (record, _) = encode_record(batch, 0, &Base::empty().checksum, &origin).unwrap();
     segment.extend(record);

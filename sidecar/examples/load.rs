@@ -86,7 +86,11 @@ fn main() {
         options.rounds,
         options.seconds
     );
-    println!("store on {}, one fdatasync of 4 KiB there takes {:.0} us", filesystem(store.path()), sync_us(store.path()));
+    println!(
+        "store on {}, one fdatasync of 4 KiB there takes {:.0} us",
+        filesystem(store.path()),
+        sync_us(store.path())
+    );
     for &concurrency in &options.concurrency {
         let measured = measure(&clients, &options, &ways, concurrency);
         print(concurrency, &measured);
@@ -110,7 +114,8 @@ fn measure(
         for (way, measured) in ways.iter().zip(&mut measured) {
             // The first round warms up connections and caches.
             let seconds = if round == 0 { 1 } else { options.seconds };
-            let (latencies, took) = clients.block_on(run(way.addr, options, concurrency, Duration::from_secs(seconds)));
+            let (latencies, took) =
+                clients.block_on(run(way.addr, options, concurrency, Duration::from_secs(seconds)));
             if round > 0 {
                 measured.add(latencies, took);
             }
@@ -120,7 +125,12 @@ fn measure(
 }
 
 /// Latencies of all calls within `time`, and how long they took together.
-async fn run(addr: SocketAddr, options: &Options, concurrency: usize, time: Duration) -> (Vec<Duration>, Duration) {
+async fn run(
+    addr: SocketAddr,
+    options: &Options,
+    concurrency: usize,
+    time: Duration,
+) -> (Vec<Duration>, Duration) {
     let connections = options.connections.min(concurrency);
     let channels: Vec<_> = (0..connections).map(|_| peers::channel(addr)).collect();
     let request = options.body.request();

@@ -277,3 +277,41 @@ fn explains_each_value_with_its_source() {
         "{text}"
     );
 }
+
+/// The annotated sample, with every key behind a comment mark brought out.
+fn sample(all: bool) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sidecar.example.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let is_setting = |line: &str| {
+        let key: String =
+            line.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_' || *c == '[').collect();
+        !key.is_empty() && (line[key.len()..].starts_with(" = ") || line == "[server.tls]")
+    };
+    let uncomment = |line: &str| match line.strip_prefix("# ").filter(|rest| all && is_setting(rest)) {
+        Some(setting) => setting.to_owned(),
+        None => line.to_owned(),
+    };
+    text.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_sample_configuration_loads_and_its_route_is_valid() {
+    let written = Written::new(&sample(false));
+    let config = written.load();
+    ledgerstone_sidecar::intercept::Routes::build(&config.routes, &config.base).unwrap();
+    assert_eq!(config.routes.len(), 1);
+}
+
+#[test]
+fn the_sample_configuration_shows_every_key_with_its_default() {
+    let bare = Written::new(&sample(false));
+    let full = Written::new(&sample(true));
+    let defaults = Config::explain(&bare.inputs).unwrap();
+    let shown = Config::explain(&full.inputs).unwrap();
+    for (default, shown) in defaults.rows.iter().zip(&shown.rows) {
+        assert!(matches!(shown.source, Source::File { .. }), "{} is not in the sample", shown.key);
+        if default.value.is_some() {
+            assert_eq!(shown.value, default.value, "{}", shown.key);
+        }
+    }
+}

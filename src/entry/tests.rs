@@ -135,7 +135,8 @@ fn refuses_to_encode_parts_that_do_not_fit_together() {
 
 #[test]
 fn refuses_session_entries_that_speak_of_anything_else() {
-    let change: [(Part, fn(&mut Entry)); 6] = [
+    type Change = fn(&mut Entry);
+    let change: [(Part, Change); 6] = [
         (Part::Decision, |e| e.decision = Some(DecisionId::from_bytes([3; 16]))),
         (Part::Links, |e| e.links = vec![LeafIndex::new(0)]),
         (Part::Commitment, |e| e.commitment = Some(COMMITMENT)),

@@ -90,6 +90,14 @@ impl Batch {
         inclusion::prove(&self.nodes, index, self.size())
     }
 
+    /// Whether the proof of the last entry leads to the root. The sequencer asks once for each batch that it answers.
+    #[must_use]
+    pub fn proves_last(&self) -> bool {
+        let (Some(leaf), Some(index)) = (self.leaves.last(), self.size().last_index()) else { return false };
+        let Ok(proof) = self.prove(index) else { return false };
+        inclusion::verify(leaf, index, self.size(), &proof, &self.root).is_ok()
+    }
+
     /// The index of the first entry.
     #[must_use]
     pub const fn first(&self) -> LeafIndex {

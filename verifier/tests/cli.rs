@@ -6,6 +6,21 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p ledgerstone-verifier --test cli` rewrites the files; read the diff before you commit it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
 #[path = "support/desk.rs"]
 mod desk;
 #[path = "support/log.rs"]

@@ -5,6 +5,21 @@
 //! flipped in whichever byte of whichever file, and wherever a file is cut off, nothing says *verified* any more. The
 //! files that are derived and not looked at (`lock`, `index/`) are named in `docs/spec/store.md`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
 #[path = "support/log.rs"]
 #[allow(dead_code, reason = "each test that shares this file uses a part of it")]
 mod log;

@@ -4,6 +4,21 @@
 //! Danger: what a crash leaves is called tampering, or tampering is called a crash. End state: each state gets the verdict
 //! that is true of it, and the check that says why.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
 #[path = "support/log.rs"]
 #[allow(dead_code, reason = "each test that shares this file uses a part of it")]
 mod log;

@@ -5,6 +5,21 @@
 //! receipt of another decision is handed on. End state: only what was fetched whole and checked is verified; a server
 //! that fails leaves the verdict open, a file that is not there or is not the log's fails it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
 #[path = "support/log.rs"]
 #[allow(dead_code, reason = "each test that shares this file uses a part of it")]
 mod log;

@@ -138,6 +138,9 @@ async fn a_second_run_goes_on_with_the_log_and_names_the_session_before() {
     let request = GetReceiptRequest { decision_id: told[0].decision.clone(), fields: Vec::new() };
     world.receipts().await.get_receipt(request).await.expect("a receipt from the run before");
     let stopped = world.stop().await;
+    let indices = std::fs::read_dir(stopped.files.store().join("index")).unwrap();
+    let indices: Vec<_> = indices.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(indices, ["0000000000000000"], "the second run goes on with the index of the first");
     let entries = entries(&stopped.files.store());
     let starts: Vec<&Entry> = entries.iter().filter(|entry| entry.kind == Kind::Start).collect();
     let previous = |entry: &Entry| match entry.kind_details().unwrap() {
@@ -147,6 +150,40 @@ async fn a_second_run_goes_on_with_the_log_and_names_the_session_before() {
     assert_eq!(starts.len(), 2);
     assert_eq!(previous(starts[0]), None);
     assert_eq!(previous(starts[1]), Some(starts[0].session));
+}
+
+#[tokio::test]
+async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
+    let world = World::new().await;
+    let told = world.decide(2).await;
+    let tiles = world.files.store().join("log/tile");
+    let aside = world.files.store().join("aside");
+    std::fs::rename(&tiles, &aside).unwrap();
+    std::fs::write(&tiles, "a file where a folder belongs").unwrap();
+    let mut model = world.model().await;
+    let refused = loop {
+        if let Err(refused) = model.model_infer(request("r", 1.0)).await {
+            break refused;
+        }
+    };
+    assert_eq!(refused.code(), Code::Unavailable);
+    let (status, text) = admin(&world, "/ready").await;
+    assert_eq!(status, 503);
+    assert!(
+        text.starts_with("not ready: the log has halted: the log's files could not be written"),
+        "{text}"
+    );
+    assert!(admin(&world, "/metrics").await.1.contains("ledgerstone_halted 1\n"));
+    assert_eq!(admin(&world, "/live").await.0, 200);
+    let World { folder, files, app } = world;
+    app.drain(DRAIN).await.expect_err("a halted log does not stop in order");
+
+    std::fs::remove_file(&tiles).unwrap();
+    std::fs::rename(&aside, &tiles).unwrap();
+    let world = Stopped { folder, files }.start().await;
+    let request = GetReceiptRequest { decision_id: told[1].decision.clone(), fields: Vec::new() };
+    world.receipts().await.get_receipt(request).await.expect("what was answered is there");
+    world.stop().await;
 }
 
 /// Makes the index say that `decision` stands somewhere else: an index of the same log whose entries are shifted.

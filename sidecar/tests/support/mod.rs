@@ -232,6 +232,11 @@ score = {{ tensor = "score" }}
         GrpcInferenceServiceClient::connect(format!("http://{}", self.grpc)).await.unwrap()
     }
 
+    /// A client, whether or not the sidecar says that it is ready.
+    pub async fn client_at_once(&self) -> GrpcInferenceServiceClient<Channel> {
+        GrpcInferenceServiceClient::connect(format!("http://{}", self.grpc)).await.unwrap()
+    }
+
     /// The receipt of a decision over plain HTTP.
     pub async fn receipt(&self, decision: &str) -> Vec<u8> {
         let (status, body) = http_get(self.http, &format!("/receipts/{decision}")).await.unwrap();

@@ -51,6 +51,15 @@ pub struct SegmentHeader {
     pub base: Base,
 }
 
+/// A header as read, before its range is checked.
+struct Parts {
+    header: SegmentHeader,
+    size: TreeSize,
+    hashes: Vec<Hash>,
+    /// Bytes that the header takes.
+    length: usize,
+}
+
 impl SegmentHeader {
     /// The header's bytes.
     #[must_use]
@@ -78,8 +87,7 @@ impl SegmentHeader {
     /// # Errors
     /// When the bytes are no whole header, or one of another log.
     pub fn decode(segment: &[u8], origin: &Hash) -> Result<(Self, usize), JournalError> {
-        let (header, length) = Self::parse(segment).ok_or(JournalError::Header)?;
-        let (header, size, hashes) = header;
+        let Parts { header, size, hashes, length } = Self::parse(segment).ok_or(JournalError::Header)?;
         if header.origin != *origin {
             return Err(JournalError::OtherOrigin { found: header.origin });
         }
@@ -89,7 +97,7 @@ impl SegmentHeader {
     }
 
     /// The header with an empty range, and apart from it what the range is made of; `None` where bytes are damaged.
-    fn parse(segment: &[u8]) -> Option<((Self, TreeSize, Vec<Hash>), usize)> {
+    fn parse(segment: &[u8]) -> Option<Parts> {
         let (magic, rest) = segment.split_first_chunk::<8>()?;
         let (origin, rest) = rest.split_first_chunk::<{ Hash::LEN }>()?;
         let (number, rest) = rest.split_first_chunk::<8>()?;
@@ -118,6 +126,6 @@ impl SegmentHeader {
             },
         };
         let hashes = hashes.chunks_exact(Hash::LEN).filter_map(|chunk| Hash::try_from(chunk).ok()).collect();
-        Some(((header, TreeSize::new(u64::from_be_bytes(*size)), hashes), length))
+        Some(Parts { header, size: TreeSize::new(u64::from_be_bytes(*size)), hashes, length })
     }
 }

@@ -34,9 +34,7 @@ fn loses_unsynced_bytes_names_and_folders_in_some_worlds_and_keeps_them_in_other
         let disk = MemoryDisk::new(seed);
         disk.create_folder("a").unwrap();
         write(&disk, "a/file", &[7; 1024]);
-        outcomes.insert(
-            after_power_loss(&disk, "a/file").map(|bytes| (bytes.len(), bytes.iter().any(|b| *b == 7))),
-        );
+        outcomes.insert(after_power_loss(&disk, "a/file").map(|bytes| (bytes.len(), bytes.contains(&7))));
     }
     assert!(outcomes.contains(&None), "the name is lost");
     assert!(outcomes.contains(&Some((0, false))), "the bytes are lost");

@@ -13,7 +13,7 @@ mod journal;
 mod sealed;
 mod stored;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ledgerstone::limits::NOTE_BYTES_MAX;
 use ledgerstone::policy::Policy;
@@ -56,7 +56,7 @@ pub struct GivenCheckpoint {
 pub(super) fn run(arguments: &VerifyLogArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let options = Options {
         policy: trust::policy(&arguments.trust)?,
-        checkpoints: arguments.checkpoints.iter().map(given).collect::<Result<_, _>>()?,
+        checkpoints: arguments.checkpoints.iter().map(|path| given(path)).collect::<Result<_, _>>()?,
     };
     let web = WebOptions { ca: arguments.network.ca.clone() };
     let source = source::open(&arguments.source, &web)?;
@@ -108,7 +108,7 @@ pub fn run_on(
 }
 
 /// Reads a checkpoint file that the user named; a file that is no checkpoint is a malformed input, not a failed check.
-fn given(path: &PathBuf) -> Result<GivenCheckpoint, Refusal> {
+fn given(path: &Path) -> Result<GivenCheckpoint, Refusal> {
     let note = read_input(path, NOTE_BYTES_MAX)?;
     let name = path.display().to_string();
     ledgerstone::checkpoint::SignedCheckpoint::parse(&note).map_err(|error| {
