@@ -8,7 +8,14 @@
 //! Closed loop: each of `--concurrency` workers sends its next call when the last is answered. Durability point of the
 //! sidecar's answers: the `fdatasync` of the journal record that holds the entry and its sealed record has returned. The
 //! store lies where `--store` says; a memory file system there would measure nothing. nginx takes part where it is on PATH.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that cannot be made stops")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a measurement that cannot be made stops"
+)]
 
 mod load {
     pub(crate) mod nginx;

@@ -131,7 +131,7 @@ impl App {
         let (store, options) = (config.log.store.clone(), driver_options(config, metrics));
         let opened = spawn_blocking(move || driver::open(&store, log_keys, options)).await;
         let (log, report) = opened.map_err(|_| RecoverError::Defect)??;
-        status.committed_up_to(report.size);
+        status.counter().up_to(report.size);
         let reader = LogReader::open(&config.log.store, log.published())?;
         let index = open_index(config, &reader, keys).await?;
         let options = SessionOptions {
@@ -141,7 +141,7 @@ impl App {
             configuration: config.digest,
             previous: previous::session(&reader, &config.writer)?,
         };
-        let counted = Arc::new(counted::Counted::new(log.clone(), Arc::clone(status)));
+        let counted = Arc::new(counted::Counted::new(log.clone(), status.counter()));
         let session = Session::start(counted, options).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
         Ok(Recovered { parts, log, report, reader, index, session })

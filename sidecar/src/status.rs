@@ -13,11 +13,26 @@ use crate::index::Index;
 use crate::intercept::Session;
 use crate::metrics::Metrics;
 
+/// How many leaves are durable, as far as anybody was told. A clone counts on with the same count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Committed(Arc<AtomicU64>);
+
+impl Committed {
+    /// Says that the log is durable up to `size`.
+    pub(crate) fn up_to(&self, size: TreeSize) {
+        self.0.fetch_max(size.get(), Ordering::AcqRel);
+    }
+
+    fn size(&self) -> TreeSize {
+        TreeSize::new(self.0.load(Ordering::Acquire))
+    }
+}
+
 /// The state of one sidecar.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// Leaves that are durable, as far as anybody was told.
-    committed: AtomicU64,
+    /// Apart from the rest, because the session counts with it and the rest holds the session.
+    committed: Committed,
     draining: AtomicBool,
     running: OnceLock<Running>,
 }
@@ -63,15 +78,15 @@ impl Status {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Says that the log is durable up to `size`.
-    pub(crate) fn committed_up_to(&self, size: TreeSize) {
-        self.committed.fetch_max(size.get(), Ordering::AcqRel);
+    /// What appends are counted with.
+    pub(crate) fn counter(&self) -> Committed {
+        self.committed.clone()
     }
 
     /// The size up to which the log is durable, as far as anybody was told.
     #[must_use]
     pub fn committed(&self) -> TreeSize {
-        TreeSize::new(self.committed.load(Ordering::Acquire))
+        self.committed.size()
     }
 
     /// Whether requests may be sent here.

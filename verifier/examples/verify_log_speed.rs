@@ -6,6 +6,22 @@
 //! Writes a log of ENTRIES decisions (200,000 unless told) with the library's own store into a temporary directory,
 //! then reads it from the page cache: the public part, the whole store, and the entry files through SHA-256 alone.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "a measuring program stops at the first surprise"
+)]
+
 #[path = "../tests/support/log.rs"]
 #[allow(dead_code, unused_results, reason = "shared with the tests, which use all of it")]
 mod log;

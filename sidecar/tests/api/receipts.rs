@@ -3,10 +3,18 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use ledgerstone::entry::Kind;
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Kind, SealedRef, SessionId, WriterName};
+use ledgerstone::hash::{Hash, leaf_hash};
+use ledgerstone::merkle::LeafIndex;
+use ledgerstone::note::KeyName;
 use ledgerstone::proto::ledgerstone_v1::{GetDecisionRequest, GetReceiptRequest};
 use ledgerstone::receipt::Receipt;
+use ledgerstone::record::{FieldPath, RecordBuilder, RecordSecret, Value};
+use ledgerstone::store::fs::FsReader;
 use ledgerstone::verify::{self, Verdict};
+use ledgerstone_sidecar::driver::{self, Draft};
+use ledgerstone_sidecar::keyring::FileKeyProvider;
+use ledgerstone_sidecar::seal::{self, SealedContent};
 use tonic::{Code, Status};
 
 use crate::world::{Stopped, World};
@@ -145,4 +153,73 @@ async fn a_changed_sealed_record_gives_no_receipt() {
     let refused = receipt(&world, &told.decision, &[]).await.unwrap_err();
     assert_eq!((refused.code(), code(&refused)), (Code::DataLoss, "inconsistent"), "{refused:?}");
     world.stop().await;
+}
+
+/// Appends a decision whose entry commits to another record than the sealed one; its id.
+async fn append_foreign_record(stopped: &Stopped) -> String {
+    let folder = stopped.folder.path();
+    let keys = FileKeyProvider::load(&folder.join("kek.key")).unwrap();
+    let origin = KeyName::new("example.com/tests").unwrap();
+    let log_keys = ledgerstone_sidecar::log_keys::load(&folder.join("log.key"), &origin).unwrap();
+    let record = |label: &str| {
+        let path = FieldPath::parse("output/label").unwrap();
+        RecordBuilder::new().field(path, Value::Text(label.to_owned())).unwrap().build().unwrap()
+    };
+    let secret = || RecordSecret::from_bytes([3; 32]);
+    let decision = DecisionId::from_bytes([9; 16]);
+    let content = SealedContent { secret: secret(), record: record("deny"), request: None, response: None };
+    let sealed = seal::seal(&keys, &decision, &content).unwrap();
+    let commitment = record("approve").commit(&secret()).commitment();
+    let writer = WriterName::parse("forger").unwrap();
+    let session = SessionId::from_bytes([1; 16]);
+    let mut entry = Entry::decision(writer, session, 1, decision, commitment, DecisionDetails { status: 0 });
+    entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: sealed.len() as u64 });
+    let (log, _) = driver::open(&stopped.files.store(), log_keys, driver::Options::default()).unwrap();
+    log.append(Draft { entry, sealed: Some(sealed.into()) }).await.unwrap();
+    log.stop().await.unwrap();
+    decision.to_string()
+}
+
+#[tokio::test]
+async fn a_record_that_its_entry_does_not_commit_to_gives_no_receipt() {
+    let stopped = World::new().await.stop().await;
+    let decision = append_foreign_record(&stopped).await;
+    let world = stopped.start().await;
+    let refused = receipt(&world, &decision, &[]).await.unwrap_err();
+    assert_eq!((refused.code(), code(&refused)), (Code::DataLoss, "inconsistent"));
+    let expected =
+        "the record of the decision is not the one that its entry commits to: keep both as evidence";
+    assert_eq!(refused.message(), expected);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_would_not_verify_is_not_handed_out() {
+    let world = World::new().await;
+    let told = world.decide(3).await;
+    let size = world.published(told[2].index + 1).await;
+    receipt(&world, &told[2].decision, &[]).await.unwrap();
+    // Heartbeats go on, so every width that is published meanwhile has its first hash changed.
+    let refused = loop {
+        for width in size..size + 8 {
+            let path = world.files.store().join(format!("log/tile/0/000.p/{width}"));
+            if let Ok(mut bytes) = fs::read(&path) {
+                bytes[0] = !world_first_byte(&world);
+                fs::write(path, bytes).unwrap();
+            }
+        }
+        if let Err(refused) = receipt(&world, &told[2].decision, &[]).await {
+            break refused;
+        }
+    };
+    assert_eq!((refused.code(), code(&refused)), (Code::DataLoss, "inconsistent"), "{refused:?}");
+    assert!(refused.message().starts_with("the receipt that was made does not verify"), "{refused:?}");
+    world.app.drain(crate::world::DRAIN).await.unwrap();
+}
+
+/// The first byte of the first leaf hash.
+fn world_first_byte(world: &World) -> u8 {
+    let reader = FsReader::open(&world.files.store());
+    let first = reader.entry(LeafIndex::new(0), reader.size().unwrap()).unwrap();
+    leaf_hash(&first).as_bytes()[0]
 }
