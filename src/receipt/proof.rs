@@ -86,7 +86,7 @@ impl fmt::Display for TlogProof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlogProofError {
-    /// The first line is not [`HEADER`].
+    /// The first line is not `c2sp.org/tlog-proof@v1`.
     #[error("the proof does not start with `{HEADER}`: fetch it again")]
     Header,
     /// The `extra` line is not one.

@@ -4,7 +4,7 @@
 //! and its root recomputed; in a store directory also its identity, its sealed records and its journal. Memory does not
 //! grow with the log. Keys found in the directory itself never make it *verified*. Does not do: looking into `index/`
 //! and `lock`, which are derived (`docs/spec/store.md`). Carries the reader's side of INV-1, INV-2, INV-5 and INV-10
-//! through [`Walk`](ledgerstone::verify::log::Walk).
+//! through [`Walk`].
 
 mod advice;
 mod files;

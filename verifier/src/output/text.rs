@@ -132,7 +132,7 @@ fn steers(letter: char) -> bool {
         || matches!(letter, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` broken into lines of at most [`WIDTH`] columns: the first after `lead`, the others indented by `indent`.
+/// `text` broken into lines of at most `WIDTH` columns: the first after `lead`, the others indented by `indent`.
 #[must_use]
 pub fn wrapped(text: &str, lead: &str, indent: usize) -> String {
     let mut lines = lead.to_owned();
