@@ -17,6 +17,7 @@ use ledgerstone_sidecar::keyring::FileKeyProvider;
 use ledgerstone_sidecar::seal::{self, SealedContent};
 use tonic::{Code, Status};
 
+use crate::support::PATIENCE;
 use crate::world::{Stopped, World};
 
 const UNKNOWN: &str = "0195f2a0-0000-7000-8000-000000000000";
@@ -200,7 +201,9 @@ async fn a_receipt_that_would_not_verify_is_not_handed_out() {
     let size = world.published(told[2].index + 1).await;
     receipt(&world, &told[2].decision, &[]).await.unwrap();
     // Heartbeats go on, so every width that is published meanwhile has its first hash changed.
+    let started = Instant::now();
     let refused = loop {
+        assert!(started.elapsed() < PATIENCE, "receipts that do not verify are handed out");
         for width in size..size + 8 {
             let path = world.files.store().join(format!("log/tile/0/000.p/{width}"));
             if let Ok(mut bytes) = fs::read(&path) {
