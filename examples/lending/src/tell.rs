@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use ledgerstone::code::CheckName;
 use ledgerstone::verify::{Report, Status, Verdict};
 use ledgerstone_verifier::output::thousands;
@@ -90,8 +90,12 @@ pub fn caught(how: &str) {
 #[must_use]
 pub fn progress(total: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-    let style =
-        ProgressStyle::with_template("   {bar:40} {human_pos} of {human_len} applications, {per_sec:.0}");
+    let template = "   {bar:40} {human_pos} of {human_len} applications, {rate} a second";
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        // Nothing can be done about a bar that cannot be drawn.
+        let _ = write!(text, "{:.0}", state.per_sec());
+    };
+    let style = ProgressStyle::with_template(template).map(|style| style.with_key("rate", rate));
     style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }
 
