@@ -48,6 +48,8 @@ pub struct Output {
     json: bool,
     progress: bool,
     style: Style,
+    /// The reader of standard output has had enough (`ledgerstone log entries | head`).
+    closed: bool,
     out: Box<dyn Write>,
     err: Box<dyn Write>,
 }
@@ -63,6 +65,7 @@ impl Output {
             json: arguments.json,
             progress: arguments.progress,
             style: Style { colour },
+            closed: false,
             out: Box::new(io::BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
         }
@@ -123,7 +126,8 @@ impl Output {
     /// # Errors
     /// Standard output cannot be written; a reader that closed it early is no error.
     pub fn print(&mut self, text: &str) -> Result<(), Refusal> {
-        closed_is_fine(self.out.write_all(text.as_bytes()))
+        let written = self.out.write_all(text.as_bytes());
+        self.note(written)
     }
 
     /// Says something beside the answer, on standard error; nothing in JSON, where the document says it.
@@ -148,7 +152,7 @@ impl Output {
         let _ = if self.json {
             self.json(&document).and_then(|()| self.flush())
         } else {
-            closed_is_fine(write!(self.err, "{}", text::refusal(refusal)))
+            write!(self.err, "{}", text::refusal(refusal)).map_err(unprintable)
         };
         exit
     }
@@ -158,15 +162,25 @@ impl Output {
     /// # Errors
     /// Standard output cannot be written; a reader that closed it early is no error.
     pub fn flush(&mut self) -> Result<(), Refusal> {
-        closed_is_fine(self.out.flush())
+        let flushed = self.out.flush();
+        self.note(flushed)
     }
-}
 
-/// `result`, with a closed pipe taken for what it is: the reader has had enough (`ledgerstone log entries | head`).
-fn closed_is_fine(result: io::Result<()>) -> Result<(), Refusal> {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unprintable(error)),
-        _ => Ok(()),
+    /// Whether the reader of standard output has closed it, so that printing more is of no use.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes a closed pipe for what it is, no error.
+    fn note(&mut self, result: io::Result<()>) -> Result<(), Refusal> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            other => other.map_err(unprintable),
+        }
     }
 }
 

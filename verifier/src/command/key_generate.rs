@@ -28,6 +28,9 @@ pub(super) fn run(arguments: &KeyGenerateArguments, output: &mut Output) -> Resu
             "Choose a name like `log.example.com/lending`, without spaces and plus signs.",
         )
     })?;
+    if let Some(path) = arguments.policy.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
+        return Err(exists(path));
+    }
     let keys = generate(&origin)?;
     write_new(&arguments.out, keys.to_text().as_bytes(), Secrecy::Secret)?;
     if let Some(path) = &arguments.policy {
@@ -84,13 +87,17 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], secrecy: Secrecy) -> Result<(
         file.sync_all()
     });
     written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Refusal::usage(
-            format_args!("{} exists already and was left as it is", path.display()),
-            "Choose another file name, or move that file away first.",
-        ),
+        io::ErrorKind::AlreadyExists => exists(path),
         _ => Refusal::unavailable(
             format_args!("{} cannot be written: {error}", path.display()),
             "Check that the directory exists, has room, and that this user may write there.",
         ),
     })
+}
+
+fn exists(path: &Path) -> Refusal {
+    Refusal::usage(
+        format_args!("{} exists already and was left as it is", path.display()),
+        "Choose another file name, or move that file away first.",
+    )
 }

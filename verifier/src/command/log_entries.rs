@@ -39,6 +39,9 @@ pub(super) fn run(arguments: &LogEntriesArguments, output: &mut Output) -> Resul
                 if !line(LeafIndex::new(index), bytes, output)? {
                     exit = Exit::Malformed;
                 }
+                if output.is_closed() {
+                    return Ok(exit);
+                }
             }
         }
     }
@@ -125,9 +128,11 @@ fn line(index: LeafIndex, bytes: &[u8], output: &mut Output) -> Result<bool, Ref
             leaf_hash: leaf_hash(bytes).to_string(),
             error: error.to_string(),
         })?,
-        (Err(error), false) => {
-            output.print(&format!("{index}  cannot be read: {}\n", printable(&error.to_string())))?
-        }
+        (Err(error), false) => output.print(&format!(
+            "{:>8}  cannot be read: {}\n",
+            index.get(),
+            printable(&error.to_string())
+        ))?,
     }
     Ok(entry.is_ok())
 }

@@ -77,12 +77,15 @@ struct Segments<'a> {
 
 impl Segments<'_> {
     fn all(&mut self, store: &Path) -> Result<(), Fault> {
+        let bytes_max = usize::try_from(SEGMENT_FILE_BYTES_MAX).unwrap_or(usize::MAX);
         for number in segments(store)? {
             let path = format!("journal/{number:016x}.journal");
-            let bytes =
-                read_input(&store.join(&path), usize::try_from(SEGMENT_FILE_BYTES_MAX).unwrap_or(usize::MAX))
-                    .map_err(|error| unreadable(&path, &error))?;
-            self.segment(number, &path, &bytes)?;
+            match read_input(&store.join(&path), bytes_max) {
+                Ok(bytes) => self.segment(number, &path, &bytes)?,
+                // A running log drops its oldest segments; this one went after it was listed.
+                Err(error) if error.is_missing() && self.at.is_none() => {}
+                Err(error) => return Err(unreadable(&path, &error)),
+            }
         }
         let Some((_, at)) = &self.at else {
             return Err(wrong("journal", None, "There is no segment in the journal."));
