@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ledgerstone::checkpoint::LogKeys;
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode, SealedRef, SessionId, WriterName};
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode, SessionId, WriterName};
 use ledgerstone::hash::Hash;
 use ledgerstone::log::{Bounds, Draft, Effect, Event, Head, Sequencer};
 use ledgerstone::merkle::range::CompactRange;
@@ -51,7 +51,6 @@ fn entry(sequence: u64) -> (Entry, Vec<u8>) {
     );
     entry.model = Some(commitment.root);
     entry.mode = Some(Mode::Strict);
-    entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: SEALED_BYTES as u64 });
     (entry, sealed)
 }
 

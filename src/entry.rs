@@ -40,6 +40,14 @@ pub struct SealedRef {
     pub length: u64,
 }
 
+impl SealedRef {
+    /// What names exactly the sealed record `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { digest: Hash::of(bytes), length: bytes.len() as u64 }
+    }
+}
+
 /// One entry of the log. The fields are public to be filled in; [`Entry::encode`] checks that they fit together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

@@ -71,6 +71,9 @@ pub const SEGMENT_HEADER_BYTES_MAX: usize = 106 + 63 * 32 + 32;
 /// Bytes of a segment file: one batch may be larger than a segment, and each of its entries has 6 bytes of lengths.
 pub const SEGMENT_FILE_BYTES_MAX: u64 = SEGMENT_BYTES_MAX + 2 * BATCH_BYTES_MAX as u64;
 
+/// Committed batches that may wait to be signed; past it no further batch is cut.
+pub const SIGNING_BATCHES_MAX: usize = 2;
+
 /// Bytes of committed batches that may wait to be applied; past it no further batch is cut.
 pub const UNAPPLIED_BYTES_MAX: usize = 256 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
 //! The sequencer: decides the order of everything that happens to a log, and does none of it.
 //!
-//! Guarantees: a batch goes *stage, commit, sign, answer, apply, publish*, in this order; one batch at a time is between
-//! stage and answer; an outcome that is not known halts the log for good, because only recovery can find out. What waits
+//! Guarantees: a batch goes *stage, commit, sign, answer, apply, publish*, in this order; one batch at a time is staged or
+//! committed, while the batches before it are signed, so that signing and syncing go on side by side; an outcome that is not known halts the log for good, because only recovery can find out. What waits
 //! is bounded (INV-7). Does not do: storing, signing, waiting, or reading a clock: each is an [`Effect`] that a driver
 //! carries out and reports back as an [`Event`]; the time comes with every event.
 //!
@@ -91,6 +91,8 @@ pub struct Sequencer<T> {
     /// Bytes of those.
     waiting_bytes: usize,
     commit: Commit<T>,
+    /// What is committed and out to be signed, oldest first.
+    signing: VecDeque<Signing<T>>,
     applying: Applying,
     /// The tree of the newest checkpoint that was given out to be signed.
     signed: Option<(TreeSize, Hash)>,
@@ -112,15 +114,20 @@ enum Mode {
     Halted(Halt),
 }
 
-/// Where the one batch is that has an index but no answer.
+/// Where the one batch is that has an index but is not committed.
 #[derive(Debug)]
 enum Commit<T> {
     Idle,
     Staging(InFlight<T>),
     Committing(InFlight<T>),
-    Signing(InFlight<T>, Checkpoint),
-    /// The head that recovery reached is signed again, for publication.
-    SigningRecovered(Checkpoint),
+}
+
+/// A checkpoint that is out to be signed.
+#[derive(Debug)]
+struct Signing<T> {
+    checkpoint: Checkpoint,
+    /// The batch it is of; none where the head that recovery reached is signed again, for publication.
+    in_flight: Option<InFlight<T>>,
 }
 
 #[derive(Debug)]
@@ -141,6 +148,7 @@ impl<T> Sequencer<T> {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             commit: Commit::Idle,
+            signing: VecDeque::new(),
             applying: Applying::new(published),
             signed: None,
             mode: Mode::Running,
@@ -153,8 +161,7 @@ impl<T> Sequencer<T> {
         let mut effects = Vec::new();
         if self.head.size() > self.applying.published() {
             let checkpoint = self.checkpoint(self.head.size(), self.head.range.root());
-            self.sign(&checkpoint, &mut effects);
-            self.commit = Commit::SigningRecovered(checkpoint);
+            self.sign(checkpoint, None, &mut effects);
         }
         self.applying.recycle_due();
         self.advance(now, &mut effects);
@@ -206,11 +213,18 @@ impl<T> Sequencer<T> {
         self.published() == self.head.size() && self.applying.is_quiet()
     }
 
+    /// Checkpoints that are out to be signed.
+    #[must_use]
+    pub fn signing(&self) -> usize {
+        self.signing.len()
+    }
+
     /// Whether [`Event::Cut`] would make a batch now, if something waits.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.commit, Commit::Idle)
-            && self.applying.unapplied_bytes() < self.bounds.unapplied_bytes_max
+            && self.signing.len() < limits::SIGNING_BATCHES_MAX
+            && self.unapplied_bytes() < self.bounds.unapplied_bytes_max
             && matches!(self.mode, Mode::Running | Mode::Stopping)
     }
 
@@ -328,8 +342,7 @@ impl<T> Sequencer<T> {
                 assert!(batch.time() >= self.head.time, "INV-2: the time never decreases");
                 self.head = Head { range: batch.after().clone(), time: batch.time() };
                 let checkpoint = self.checkpoint(batch.size(), batch.root());
-                self.sign(&checkpoint, effects);
-                self.commit = Commit::Signing(in_flight, checkpoint);
+                self.sign(checkpoint, Some(in_flight), effects);
             }
             Outcome::NotStored(fault) => refuse_all(in_flight.tickets, &Refusal::NotStored(fault), effects),
             Outcome::Unknown(fault) => self.halt_in_flight(in_flight, Halt::Commit(fault), effects),
@@ -337,7 +350,7 @@ impl<T> Sequencer<T> {
     }
 
     /// Gives out a checkpoint to be signed.
-    fn sign(&mut self, checkpoint: &Checkpoint, effects: &mut Vec<Effect<T>>) {
+    fn sign(&mut self, checkpoint: Checkpoint, in_flight: Option<InFlight<T>>, effects: &mut Vec<Effect<T>>) {
         assert_eq!(checkpoint.size, self.head.size(), "INV-3: only what is committed is signed");
         assert_eq!(checkpoint.root, self.head.range.root(), "INV-3: only what is committed is signed");
         assert!(
@@ -346,31 +359,23 @@ impl<T> Sequencer<T> {
         );
         self.signed = Some((checkpoint.size, checkpoint.root));
         effects.push(Effect::Sign(checkpoint.clone()));
+        self.signing.push_back(Signing { checkpoint, in_flight });
     }
 
+    /// The oldest checkpoint that is out to be signed came back as `note`.
     fn answer(&mut self, note: Arc<str>, effects: &mut Vec<Effect<T>>) {
-        match core::mem::replace(&mut self.commit, Commit::Idle) {
-            Commit::Signing(in_flight, checkpoint) => {
-                assert!(
-                    in_flight.batch.size() <= self.head.size(),
-                    "INV-9: no answer before its batch is committed"
-                );
-                assert!(
-                    in_flight.batch.proves_last(),
-                    "INV-4: what is answered verifies against its checkpoint"
-                );
-                effects.push(Effect::Answer(Answered {
-                    tickets: in_flight.tickets,
-                    batch: Arc::clone(&in_flight.batch),
-                    checkpoint: Arc::clone(&note),
-                }));
-                self.applying.push(in_flight.batch, checkpoint, note);
-            }
-            Commit::SigningRecovered(checkpoint) => self.applying.push_recovered(checkpoint, note),
-            Commit::Idle | Commit::Staging(_) | Commit::Committing(_) => {
-                unreachable!("INV-3: a signature was made that nobody asked for")
-            }
-        }
+        let Some(Signing { checkpoint, in_flight }) = self.signing.pop_front() else {
+            unreachable!("INV-3: a signature was made that nobody asked for")
+        };
+        let Some(InFlight { batch, tickets }) = in_flight else {
+            self.applying.push_recovered(checkpoint, note);
+            return;
+        };
+        assert!(batch.size() <= self.head.size(), "INV-9: no answer before its batch is committed");
+        assert!(batch.proves_last(), "INV-4: what is answered verifies against its checkpoint");
+        let answered = Answered { tickets, batch: Arc::clone(&batch), checkpoint: Arc::clone(&note) };
+        effects.push(Effect::Answer(answered));
+        self.applying.push(batch, checkpoint, note);
     }
 
     fn applied(&mut self, now: UnixMillis, outcome: Outcome, effects: &mut Vec<Effect<T>>) {
@@ -393,7 +398,8 @@ impl<T> Sequencer<T> {
         match self.mode {
             Mode::Running => self.applying.advance(now, self.bounds.publish_interval_ms, effects),
             Mode::Stopping => {
-                let is_last = matches!(self.commit, Commit::Idle) && self.waiting.is_empty();
+                let is_idle = matches!(self.commit, Commit::Idle) && self.signing.is_empty();
+                let is_last = is_idle && self.waiting.is_empty();
                 self.applying.advance(now, 0, effects);
                 if is_last && self.applying.settle(effects) {
                     self.mode = Mode::Stopped;
@@ -411,11 +417,13 @@ impl<T> Sequencer<T> {
     }
 
     fn halt(&mut self, halt: Halt, effects: &mut Vec<Effect<T>>) {
-        match core::mem::replace(&mut self.commit, Commit::Idle) {
-            Commit::Staging(in_flight) | Commit::Committing(in_flight) | Commit::Signing(in_flight, _) => {
-                refuse_all(in_flight.tickets, &Refusal::Unknown(halt.clone()), effects);
-            }
-            Commit::Idle | Commit::SigningRecovered(_) => {}
+        let committing = match core::mem::replace(&mut self.commit, Commit::Idle) {
+            Commit::Staging(in_flight) | Commit::Committing(in_flight) => Some(in_flight),
+            Commit::Idle => None,
+        };
+        let signing = core::mem::take(&mut self.signing).into_iter().filter_map(|signing| signing.in_flight);
+        for in_flight in signing.chain(committing) {
+            refuse_all(in_flight.tickets, &Refusal::Unknown(halt.clone()), effects);
         }
         self.refuse_waiting(&Refusal::Halted(halt.clone()), effects);
         effects.push(Effect::Halt(halt.clone()));
@@ -435,8 +443,16 @@ impl<T> Sequencer<T> {
     fn check_bounds(&self) {
         assert!(self.waiting.len() <= self.bounds.pending_entries_max, "INV-7: pending work is bounded");
         assert!(self.waiting_bytes <= self.bounds.pending_bytes_max, "INV-7: pending work is bounded");
+        assert!(self.signing.len() <= limits::SIGNING_BATCHES_MAX, "INV-7: pending work is bounded");
         let unapplied_max = self.bounds.unapplied_bytes_max.saturating_add(self.bounds.batch_bytes_max);
-        assert!(self.applying.unapplied_bytes() <= unapplied_max, "INV-7: pending work is bounded");
+        assert!(self.unapplied_bytes() <= unapplied_max, "INV-7: pending work is bounded");
+    }
+
+    /// Bytes of batches that are committed and not applied, whether signed or not.
+    fn unapplied_bytes(&self) -> usize {
+        let signing = self.signing.iter().filter_map(|signing| signing.in_flight.as_ref());
+        let unsigned: usize = signing.map(|in_flight| in_flight.batch.byte_count()).sum();
+        self.applying.unapplied_bytes() + unsigned
     }
 }
 

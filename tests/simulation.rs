@@ -119,7 +119,8 @@ fn step(world: &mut World, random: &mut Random, trouble: u64) {
     match random.below(100) {
         0..=29 => append_some(world, random),
         30..=44 => world.event(Event::Cut),
-        45..=69 => _ = world.step_commit(),
+        45..=60 => _ = world.step_commit(),
+        61..=69 => _ = world.step_sign(),
         70..=86 => _ = world.step_apply(),
         87..=95 => pass_time(world, random),
         96 => world.event(Event::Stop),

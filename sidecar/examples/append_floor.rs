@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use ledgerstone::checkpoint::LogKeys;
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode, SealedRef, SessionId, WriterName};
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode, SessionId, WriterName};
 use ledgerstone::hash::Hash;
 use ledgerstone::note::KeyName;
 use ledgerstone::record::Commitment;
@@ -75,7 +75,9 @@ fn start(store: &Path, batches: &Batches) -> anyhow::Result<(tokio::runtime::Run
             batches.push((entries, sync));
         }
     };
-    let options = Options { on_batch: Some(Arc::new(on_batch)), ..Options::default() };
+    let told_in = runtime.handle().clone();
+    let options =
+        Options { on_batch: Some(Arc::new(on_batch)), runtime: Some(told_in), ..Options::default() };
     let (log, _) = driver::open(store, keys, options)?;
     Ok((runtime, log))
 }
@@ -128,7 +130,6 @@ fn draft(writer: u64, number: u64) -> Option<Draft> {
     entry.model = Some(commitment.root);
     entry.policy = Some(commitment.root);
     entry.mode = Some(Mode::Strict);
-    entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: sealed.len() as u64 });
     Some(Draft { entry, sealed: Some(Bytes::from(sealed)) })
 }
 

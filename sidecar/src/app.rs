@@ -292,6 +292,7 @@ fn driver_options(config: &Config, metrics: &Metrics) -> driver::Options {
         segment_bytes_max: config.log.segment_bytes,
         bounds: Bounds { publish_interval_ms: interval, ..Bounds::default() },
         on_batch: Some(Arc::new(move |entries, sync| metrics.batch(entries, sync))),
+        runtime: Some(tokio::runtime::Handle::current()),
         ..driver::Options::default()
     }
 }

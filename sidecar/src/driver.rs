@@ -5,12 +5,15 @@
 //! bounded (INV-7). Does not do: deciding the order of things (`ledgerstone::log`) or the bytes on disk
 //! (`ledgerstone::store`).
 //!
-//! One thread commits, signs and answers; one applies, publishes and recycles; callers wait on the async side.
+//! Three threads: one commits, one signs while the next batch is committed, one applies, publishes and recycles. Callers
+//! wait on the async side.
 
 mod answer;
 mod apply;
 mod commit;
+mod engine;
 mod intake;
+mod pace;
 
 use std::fmt;
 use std::path::Path;
@@ -24,15 +27,16 @@ use ledgerstone::entry::Entry;
 use ledgerstone::hash::Hash;
 use ledgerstone::limits;
 use ledgerstone::log::{self, Bounds, DraftError, Halt, Refusal};
-use ledgerstone::merkle::{LeafIndex, TreeSize};
+use ledgerstone::merkle::{LeafIndex, ProveError, TreeSize};
 use ledgerstone::policy::PolicyError;
+use ledgerstone::store::batch::{Batch, NotInBatch};
 use ledgerstone::store::fs::{self, Identity, StdDisk};
 use ledgerstone::time::UnixMillis;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 pub use ledgerstone::store::fs::RecoveryReport;
 
-use answer::Placed;
 use intake::Intake;
 
 /// An entry to append, and the sealed record it names.
@@ -44,19 +48,46 @@ pub struct Draft {
     pub sealed: Option<Bytes>,
 }
 
-/// Where an entry is in the log, for good.
+/// Where an entry is in the log, for good, and what proves it. Keeps the entry's batch in memory until dropped.
 #[derive(Clone, Debug)]
 pub struct Appended {
-    /// Its index.
-    pub index: LeafIndex,
+    index: LeafIndex,
+    batch: Arc<Batch>,
+    checkpoint: Arc<str>,
+}
+
+impl Appended {
+    /// The entry's index.
+    #[must_use]
+    pub const fn index(&self) -> LeafIndex {
+        self.index
+    }
+
     /// The size of the tree after its batch.
-    pub size: TreeSize,
+    #[must_use]
+    pub fn size(&self) -> TreeSize {
+        self.batch.size()
+    }
+
     /// The root of that tree.
-    pub root: Hash,
-    /// The proof that the entry is in it.
-    pub proof: Vec<Hash>,
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.batch.root()
+    }
+
     /// The signed checkpoint of that tree.
-    pub checkpoint: Arc<str>,
+    #[must_use]
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
+    /// The proof that the entry is in that tree (RFC 6962, section 2.1.1). Built when asked for, since many never ask.
+    ///
+    /// # Errors
+    /// Never, unless the log has a defect: a batch proves each of its entries.
+    pub fn proof(&self) -> Result<Vec<Hash>, ProveError<NotInBatch>> {
+        self.batch.prove(self.index)
+    }
 }
 
 /// The tree that is public.
@@ -79,6 +110,8 @@ pub struct Options {
     pub clock: Clock,
     /// Is told of each committed batch: how many entries it had and how long its `fdatasync` took.
     pub on_batch: Option<BatchObserver>,
+    /// Where callers are told: best the runtime they wait in. Without one the log's own threads tell them.
+    pub runtime: Option<Handle>,
 }
 
 /// Reads a clock.
@@ -94,6 +127,7 @@ impl Default for Options {
             bounds: Bounds::default(),
             clock: Arc::new(system_clock),
             on_batch: None,
+            runtime: None,
         }
     }
 }
@@ -150,7 +184,7 @@ pub struct LogHandle {
 struct Shared {
     intake: Arc<Intake>,
     published: watch::Receiver<Published>,
-    /// How the log ended, once both threads have let go of the store.
+    /// How the log ended, once its threads have let go of the store.
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -176,12 +210,11 @@ impl LogHandle {
         let draft = log::Draft::new(draft.entry, draft.sealed.map(Vec::from))?;
         let (ticket, answer) = oneshot::channel();
         self.shared.intake.push(ticket, draft)?;
-        let placed: Placed = match answer.await {
-            Ok(answer) => answer?,
+        match answer.await {
+            Ok(answer) => Ok(answer?),
             // Only a thread that ended in the middle of its work drops a ticket.
-            Err(_) => return Err(AppendError::Refused(Refusal::Unknown(Halt::Driver))),
-        };
-        placed.appended()
+            Err(_) => Err(AppendError::Refused(Refusal::Unknown(Halt::Driver))),
+        }
     }
 
     /// The newest public checkpoint, and word of each later one.

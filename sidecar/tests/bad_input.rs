@@ -366,7 +366,7 @@ async fn a_clock_that_is_set_back_stops_appends_until_it_has_caught_up() {
 
     clock.fetch_add(3_600_001, Ordering::SeqCst);
     let appended = log.append(heartbeat(3)).await.unwrap();
-    assert_eq!(appended.index, LeafIndex::new(1), "the refused entry is not in the log");
+    assert_eq!(appended.index(), LeafIndex::new(1), "the refused entry is not in the log");
     log.stop().await.unwrap();
     let times: Vec<u64> = entries(&sidecar).iter().map(|entry| entry.recorded_at.get()).collect();
     assert_eq!(times, [1_800_000_000_000, 1_800_000_000_001], "INV-2");

@@ -1,11 +1,10 @@
 //! An entry that waits for its place and time.
 //!
-//! Guarantees: the sealed record that travels with a draft is the one that its entry names, and both fit their limits;
-//! so nothing that made it into a batch has to be refused later. Does not do: choosing index or time.
+//! Guarantees: the entry of a draft names the sealed record that travels with it, because the draft writes the name; both
+//! fit their limits, so nothing that made it into a batch has to be refused later. Does not do: choosing index or time.
 
 use crate::code::Code;
-use crate::entry::{Entry, EntryError};
-use crate::hash::Hash;
+use crate::entry::{Entry, EntryError, SealedRef};
 use crate::limits::SEALED_BYTES_MAX;
 use crate::store::batch::BatchEntry;
 use crate::time::UnixMillis;
@@ -21,30 +20,21 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Takes an entry, whose `recorded_at` does not matter, and the sealed record it names, if it names one.
+    /// Takes an entry, whose `recorded_at` and `sealed` do not matter, and the sealed record that it is to name, if any.
     ///
     /// # Errors
-    /// When the two do not belong together, or one passes its limit.
+    /// When one of them passes its limit, or an entry of this kind has no sealed record.
     pub fn new(mut entry: Entry, sealed: Option<Vec<u8>>) -> Result<Self, DraftError> {
+        if let Some(sealed) = &sealed
+            && (sealed.is_empty() || sealed.len() > SEALED_BYTES_MAX)
+        {
+            return Err(DraftError::SealedLength { length: sealed.len() as u64 });
+        }
+        entry.sealed = sealed.as_deref().map(SealedRef::of);
         // The latest time takes the most bytes, so what encodes with it encodes with any.
         entry.recorded_at = UnixMillis::new(u64::MAX);
         let entry_bytes_max = entry.encode()?.len();
-        let sealed = match (&entry.sealed, sealed) {
-            (None, None) => Vec::new(),
-            (Some(_), None) => return Err(DraftError::SealedMissing),
-            (None, Some(_)) => return Err(DraftError::SealedUnnamed),
-            (Some(named), Some(sealed)) => {
-                let length = sealed.len() as u64;
-                if sealed.is_empty() || sealed.len() > SEALED_BYTES_MAX {
-                    return Err(DraftError::SealedLength { length });
-                }
-                if named.length != length || named.digest != Hash::of(&sealed) {
-                    return Err(DraftError::SealedOther);
-                }
-                sealed
-            }
-        };
-        Ok(Self { entry, entry_bytes_max, sealed })
+        Ok(Self { entry, entry_bytes_max, sealed: sealed.unwrap_or_default() })
     }
 
     /// Bytes that the draft takes at most in a batch.
@@ -67,15 +57,6 @@ pub enum DraftError {
     /// The entry breaks a rule of its format.
     #[error(transparent)]
     Entry(#[from] EntryError),
-    /// The entry names a sealed record that did not come with it.
-    #[error("the entry names a sealed record: hand it over with the entry")]
-    SealedMissing,
-    /// A sealed record came with an entry that names none.
-    #[error("the entry names no sealed record: put its digest and length into the entry")]
-    SealedUnnamed,
-    /// Another sealed record came than the one named.
-    #[error("the sealed record is not the one that the entry names: compute its digest and length again")]
-    SealedOther,
     /// The sealed record is empty or too long.
     #[error("a sealed record has 1 to {SEALED_BYTES_MAX} bytes, not {length}: record less of the request")]
     SealedLength {
@@ -90,7 +71,6 @@ impl DraftError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Entry(error) => error.code(),
-            Self::SealedMissing | Self::SealedUnnamed | Self::SealedOther => Code::Misuse,
             Self::SealedLength { .. } => Code::Limit,
         }
     }

@@ -16,13 +16,13 @@ pub enum Event<T> {
         /// What to append.
         draft: Draft,
     },
-    /// Enough was gathered: what waits becomes a batch, unless one is in flight.
+    /// Enough was gathered: what waits becomes a batch, unless one is being committed.
     Cut,
     /// What became of [`Effect::Stage`](super::Effect::Stage).
     Staged(Outcome),
     /// What became of [`Effect::Commit`](super::Effect::Commit).
     Committed(Outcome),
-    /// The note that [`Effect::Sign`](super::Effect::Sign) made.
+    /// The note that the oldest [`Effect::Sign`](super::Effect::Sign) without one made.
     Signed(Arc<str>),
     /// [`Effect::Sign`](super::Effect::Sign) made none.
     SigningFailed,

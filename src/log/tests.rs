@@ -91,6 +91,41 @@ fn keeps_one_batch_in_flight_and_gathers_the_next_meanwhile() {
     assert_eq!(commit(&mut log), ["stage 1", "commit", "sign 2", "answer [2]"]);
 }
 
+/// A batch of one entry, up to where its checkpoint is out to be signed.
+fn commit_unsigned(log: &mut Sequencer<u32>, ticket: u32) {
+    append(log, ticket);
+    handle(log, Event::Cut);
+    handle(log, Event::Staged(Outcome::Stored));
+    handle(log, Event::Committed(Outcome::Stored));
+}
+
+#[test]
+fn commits_the_next_batch_while_the_one_before_is_signed_and_answers_in_order() {
+    let mut log = sequencer(Bounds::default());
+    commit_unsigned(&mut log, 1);
+    commit_unsigned(&mut log, 2);
+    assert_eq!((log.signing(), log.head().size()), (2, TreeSize::new(2)));
+    append(&mut log, 3);
+    assert!(handle(&mut log, Event::Cut).is_empty(), "INV-7: what waits to be signed is bounded");
+    assert_eq!(handle(&mut log, Event::Signed("first".into())), ["answer [1]", "apply 1"]);
+    assert_eq!(handle(&mut log, Event::Cut), ["stage 1"]);
+    assert_eq!(handle(&mut log, Event::Signed("second".into())), ["answer [2]"]);
+}
+
+#[test]
+fn says_unknown_to_everybody_whose_batch_was_not_answered_when_it_halts() {
+    let mut log = sequencer(Bounds::default());
+    commit_unsigned(&mut log, 1);
+    append(&mut log, 2);
+    handle(&mut log, Event::Cut);
+    let effects = log.handle(START, Event::Staged(Outcome::Unknown(fault())));
+    for ticket in [1, 2] {
+        let is_unknown = |effect: &Effect<u32>| matches!(effect, Effect::Refuse { ticket: of, refusal: Refusal::Unknown(_) } if *of == ticket);
+        assert!(effects.iter().any(is_unknown), "{ticket} is not told");
+    }
+    assert!(handle(&mut log, Event::Signed("late".into())).is_empty(), "nothing is answered after a halt");
+}
+
 #[test]
 fn refuses_a_batch_that_was_not_stored_and_goes_on() {
     for is_staged in [false, true] {
@@ -289,30 +324,25 @@ fn panics_rather_than_answer_with_a_signature_nobody_asked_for() {
 }
 
 #[test]
-fn takes_a_sealed_record_only_with_the_entry_that_names_it() {
+fn a_draft_names_the_sealed_record_that_comes_with_it() {
     let sealed = b"sealed".to_vec();
-    let named = SealedRef { digest: Hash::of(&sealed), length: 6 };
-    let commitment = crate::record::Commitment { root: Hash::of(b"root"), count: 1 };
-    let decision = |named| Entry {
-        sealed: named,
+    let decision = Entry {
+        sealed: Some(SealedRef::of(b"another")),
         ..Entry::decision(
             WriterName::parse("test").unwrap(),
             SessionId::from_bytes([1; 16]),
             1,
             crate::entry::DecisionId::from_bytes([3; 16]),
-            commitment,
+            crate::record::Commitment { root: Hash::of(b"root"), count: 1 },
             crate::entry::DecisionDetails { status: 0 },
         )
     };
-    assert!(Draft::new(decision(Some(named)), Some(sealed.clone())).is_ok());
-    let other = Some(SealedRef { digest: Hash::of(b"other"), length: 6 });
-    let empty = Some(SealedRef { digest: Hash::of(b""), length: 0 });
-    for (named, sealed, expected) in [
-        (Some(named), None, DraftError::SealedMissing),
-        (None, Some(sealed.clone()), DraftError::SealedUnnamed),
-        (other, Some(sealed), DraftError::SealedOther),
-        (empty, Some(Vec::new()), DraftError::SealedLength { length: 0 }),
-    ] {
-        assert_eq!(Draft::new(decision(named), sealed).unwrap_err(), expected);
-    }
+    let stamp = |sealed| Draft::new(decision.clone(), sealed).unwrap().stamp(START).unwrap();
+    let named = |bytes: &[u8]| Entry::decode(bytes).unwrap().sealed;
+    assert_eq!(named(&stamp(Some(sealed.clone())).bytes), Some(SealedRef::of(&sealed)));
+    assert_eq!(named(&stamp(None).bytes), None);
+    let empty = Draft::new(decision.clone(), Some(Vec::new())).unwrap_err();
+    assert_eq!(empty, DraftError::SealedLength { length: 0 });
+    let heartbeat = Draft::new(entry(1), Some(sealed)).unwrap_err();
+    assert!(matches!(heartbeat, DraftError::Entry(_)), "a heartbeat has no sealed record");
 }

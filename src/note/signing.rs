@@ -6,7 +6,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use ml_dsa::{MlDsa44, Signer as _};
+use libcrux_ml_dsa::ml_dsa_44::{self, MLDSA44SigningKey};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{KeyId, KeyName, KeyNameError, SignatureType, VerifierKey, VerifierKeyError};
@@ -18,6 +18,9 @@ const TEXT_START: &str = "PRIVATE+KEY+";
 
 /// Bytes of the seed of either algorithm.
 const SEED_BYTES: usize = 32;
+
+/// Bytes of the randomness of a signature, all zero in the deterministic variant (FIPS 204, section 3.4).
+const SIGNING_RANDOMNESS_BYTES: usize = 32;
 
 /// Makes signatures over messages; the key may live elsewhere, in an HSM for example.
 pub trait Signer {
@@ -52,10 +55,22 @@ pub struct SigningKey {
     secret: Secret,
 }
 
-/// Both crates wipe their key on drop (feature `zeroize`).
+/// `ed25519-dalek` wipes its key on drop (feature `zeroize`).
 enum Secret {
     Ed25519(ed25519_dalek::SigningKey),
-    MlDsa44(Box<ml_dsa::SigningKey<MlDsa44>>),
+    MlDsa44(Box<MlDsaSecret>),
+}
+
+/// An ML-DSA-44 key: the seed, and the private key of FIPS 204, section 5.1, that it derives.
+struct MlDsaSecret {
+    seed: Zeroizing<[u8; SEED_BYTES]>,
+    key: MLDSA44SigningKey,
+}
+
+impl Drop for MlDsaSecret {
+    fn drop(&mut self) {
+        self.key.as_mut_slice().zeroize();
+    }
 }
 
 impl SigningKey {
@@ -75,9 +90,10 @@ impl SigningKey {
                 (Secret::Ed25519(key), public)
             }
             SignatureType::MlDsa44Cosignature => {
-                let key = Box::new(ml_dsa::SigningKey::<MlDsa44>::from_seed(&(*seed).into()));
-                let public = key.expanded_key().verifying_key().encode().to_vec();
-                (Secret::MlDsa44(key), public)
+                let pair = ml_dsa_44::generate_key_pair(*seed);
+                let public = pair.verification_key.as_slice().to_vec();
+                let secret = MlDsaSecret { seed: Zeroizing::new(*seed), key: pair.signing_key };
+                (Secret::MlDsa44(Box::new(secret)), public)
             }
         };
         let public = VerifierKey::new(name, signature_type, &public).map_err(SigningKeyError::Public)?;
@@ -113,7 +129,7 @@ impl SigningKey {
         material.push(self.public.signature_type().byte());
         match &self.secret {
             Secret::Ed25519(key) => material.extend_from_slice(key.as_bytes()),
-            Secret::MlDsa44(key) => material.extend_from_slice(key.as_seed()),
+            Secret::MlDsa44(key) => material.extend_from_slice(key.seed.as_slice()),
         }
         let encoded = Zeroizing::new(base64_encode(&material));
         let (name, id) = (self.public.name(), self.public.id());
@@ -125,10 +141,19 @@ impl SigningKey {
     pub fn sign_message(&self, message: &[u8]) -> Vec<u8> {
         match &self.secret {
             Secret::Ed25519(key) => ed25519_dalek::Signer::sign(key, message).to_bytes().to_vec(),
-            // FIPS 204's deterministic variant with an empty context; it fails only for a context over 255 bytes.
-            Secret::MlDsa44(key) => key.sign(message).encode().to_vec(),
+            Secret::MlDsa44(secret) => sign_ml_dsa(&secret.key, message),
         }
     }
+}
+
+/// FIPS 204, algorithm 2, in its deterministic variant with an empty context.
+#[expect(
+    clippy::expect_used,
+    reason = "the context is short, and 814 rejections in a row happen once in 2^322 signatures"
+)]
+fn sign_ml_dsa(key: &MLDSA44SigningKey, message: &[u8]) -> Vec<u8> {
+    let signature = ml_dsa_44::sign(key, message, &[], [0; SIGNING_RANDOMNESS_BYTES]);
+    signature.expect("a signature is found").as_slice().to_vec()
 }
 
 impl Signer for SigningKey {

@@ -45,6 +45,7 @@ pub(crate) struct Running {
     tiles: FsTiles<MemoryDisk>,
     /// What the commit thread would do next.
     committing: VecDeque<Effect<u64>>,
+    signing: VecDeque<Checkpoint>,
     /// What the apply thread would do next.
     applying: VecDeque<Effect<u64>>,
     pub(crate) halted: bool,
@@ -153,6 +154,7 @@ impl World {
             journal,
             tiles,
             committing: VecDeque::new(),
+            signing: VecDeque::new(),
             applying: VecDeque::new(),
             halted: false,
             stopped: false,
@@ -199,13 +201,18 @@ impl World {
                 let outcome = log.journal.commit();
                 self.report(Event::Committed(outcome));
             }
-            Effect::Sign(checkpoint) => {
-                self.check_signing(&checkpoint);
-                let note = sign(&checkpoint);
-                self.report(Event::Signed(note.into()));
-            }
             other => unreachable!("{other:?} is not for the commit thread"),
         }
+        true
+    }
+
+    /// Signs the next checkpoint; `false` if there is none.
+    pub(crate) fn step_sign(&mut self) -> bool {
+        let Some(checkpoint) = self.log.as_mut().and_then(|log| log.signing.pop_front()) else {
+            return false;
+        };
+        self.check_signing(&checkpoint);
+        self.report(Event::Signed(sign(&checkpoint).into()));
         true
     }
 
@@ -236,7 +243,7 @@ impl World {
 
     /// Does everything there is to do, commit thread first.
     pub(crate) fn run_dry(&mut self) {
-        while self.step_commit() || self.step_apply() {}
+        while self.step_commit() || self.step_sign() || self.step_apply() {}
     }
 
     /// Ends the process without notice; the power stays.
@@ -262,9 +269,8 @@ impl World {
     fn sort(&mut self, effects: Vec<Effect<u64>>) {
         for effect in effects {
             match effect {
-                Effect::Stage(_) | Effect::Commit | Effect::Sign(_) => {
-                    self.log.as_mut().unwrap().committing.push_back(effect);
-                }
+                Effect::Stage(_) | Effect::Commit => self.log.as_mut().unwrap().committing.push_back(effect),
+                Effect::Sign(checkpoint) => self.log.as_mut().unwrap().signing.push_back(checkpoint),
                 Effect::Apply(_) | Effect::Publish { .. } | Effect::Recycle | Effect::Settle => {
                     self.log.as_mut().unwrap().applying.push_back(effect);
                 }
@@ -462,7 +468,7 @@ fn entry(ticket: u64, sealed: &[u8]) -> Entry {
     let mut entry = Entry::decision(writer, session, ticket, DecisionId::from_bytes(id), commitment, details);
     entry.model = Some(Hash::of(b"model"));
     entry.mode = Some(ledgerstone::entry::Mode::Strict);
-    entry.sealed = Some(SealedRef { digest: Hash::of(sealed), length: sealed.len() as u64 });
+    entry.sealed = Some(SealedRef::of(sealed));
     entry
 }
 

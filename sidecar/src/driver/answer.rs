@@ -2,47 +2,44 @@
 
 use std::sync::Arc;
 
-use ledgerstone::log::{Answered, Halt, Refusal};
+use ledgerstone::log::{Answered, Refusal};
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::store::batch::Batch;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::{AppendError, Appended};
+use super::Appended;
 
 /// What an append is answered through.
-pub(super) type Ticket = oneshot::Sender<Result<Placed, Refusal>>;
+pub(super) type Ticket = oneshot::Sender<Result<Appended, Refusal>>;
 
-/// An entry's place in a committed and signed batch.
-#[derive(Debug)]
-pub(super) struct Placed {
-    index: LeafIndex,
-    batch: Arc<Batch>,
-    checkpoint: Arc<str>,
-}
+/// So many callers are told by one task.
+const TOLD_BY_ONE: usize = 64;
 
-impl Placed {
-    /// The answer with its proof. The caller computes it, so that a thousand callers do so side by side.
-    pub(super) fn appended(self) -> Result<Appended, AppendError> {
-        let proof = self.batch.prove(self.index);
-        // A batch has the proof of each of its entries; were it otherwise, the log would be defective.
-        let proof = proof.map_err(|_| Refusal::Unknown(Halt::Driver))?;
-        Ok(Appended {
-            index: self.index,
-            size: self.batch.size(),
-            root: self.batch.root(),
-            proof,
-            checkpoint: self.checkpoint,
-        })
+/// Tells everybody in a batch.
+///
+/// Waking a task costs little on a thread of its own runtime and much from outside, where each one is handed over under
+/// a lock; so tasks of `runtime` do it. Without one, this thread does.
+pub(super) fn answer_all(answered: Answered<Ticket>, runtime: Option<&Handle>) {
+    let Answered { mut tickets, batch, checkpoint } = answered;
+    let mut first = batch.first();
+    while !tickets.is_empty() {
+        let rest = tickets.split_off(tickets.len().min(TOLD_BY_ONE));
+        let some = std::mem::replace(&mut tickets, rest);
+        let count = some.len() as u64;
+        let (batch, checkpoint) = (Arc::clone(&batch), Arc::clone(&checkpoint));
+        match runtime {
+            Some(runtime) => _ = runtime.spawn(async move { tell(first, some, &batch, &checkpoint) }),
+            None => tell(first, some, &batch, &checkpoint),
+        }
+        first = LeafIndex::new(first.get() + count);
     }
 }
 
-/// Tells everybody in a batch. A caller that went away misses its answer; its entry is in the log all the same.
-pub(super) fn answer_all(answered: Answered<Ticket>) -> usize {
-    let Answered { tickets, batch, checkpoint } = answered;
-    let count = tickets.len();
-    for (index, ticket) in (batch.first().get()..).map(LeafIndex::new).zip(tickets) {
-        let placed = Placed { index, batch: Arc::clone(&batch), checkpoint: Arc::clone(&checkpoint) };
-        _ = ticket.send(Ok(placed));
+/// Tells the callers of consecutive entries. One that went away misses its answer; its entry is in the log all the same.
+fn tell(first: LeafIndex, tickets: Vec<Ticket>, batch: &Arc<Batch>, checkpoint: &Arc<str>) {
+    for (index, ticket) in (first.get()..).map(LeafIndex::new).zip(tickets) {
+        let (batch, checkpoint) = (Arc::clone(batch), Arc::clone(checkpoint));
+        _ = ticket.send(Ok(Appended { index, batch, checkpoint }));
     }
-    count
 }

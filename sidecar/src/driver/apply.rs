@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use ledgerstone::checkpoint::Checkpoint;
+use ledgerstone::log::Event;
 use ledgerstone::store::batch::Batch;
 use ledgerstone::store::{ApplyStore, Outcome};
 use tokio::sync::watch;
 
 use super::Published;
-use super::intake::Intake;
+use super::engine::Engine;
 
 /// Something for the apply thread to do. One of them at a time is under way.
 #[derive(Debug)]
@@ -40,14 +41,15 @@ pub(super) fn perform<S: ApplyStore>(
     }
 }
 
-/// Works until the commit thread has nothing more to give.
+/// Works until the engine has nothing more to give.
 pub(super) fn run<S: ApplyStore>(
     mut files: S,
     work: &Receiver<Work>,
-    intake: &Intake,
+    engine: &Engine,
     published: &watch::Sender<Published>,
 ) {
     while let Ok(work) = work.recv() {
-        intake.report(perform(&mut files, work, published));
+        let outcome = perform(&mut files, work, published);
+        engine.handle(Event::Applied(outcome));
     }
 }

@@ -3,12 +3,10 @@
 //! Guarantees: what waits here and in the sequencer together stays within its bounds (INV-7); the commit thread is woken
 //! when there is enough for it, not for every append. Does not do: deciding how long to wait.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ledgerstone::log::{Bounds, Draft, Halt, Refusal};
-use ledgerstone::store::Outcome;
 
 use super::answer::Ticket;
 
@@ -29,14 +27,18 @@ struct State {
     bytes: usize,
     /// What waits in the sequencer, as the commit thread last said.
     beyond: Waiting,
-    /// What became of what the apply thread was told to do.
-    outcomes: VecDeque<Outcome>,
+    /// Whether the commit thread waits for something else than appends.
+    is_blocked: bool,
+    /// Whether that may have come.
+    nudged: bool,
     /// So many appends wake the commit thread.
     wake_at: usize,
     stop_asked: bool,
     /// Whether the commit thread knows of it.
     stop_told: bool,
     halted: Option<Halt>,
+    /// Whether the log has ended, so that the commit thread has nothing more to wait for.
+    is_over: bool,
     /// Whether nobody takes anything any more.
     ended: bool,
 }
@@ -67,7 +69,6 @@ pub(super) struct Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) appends: Vec<(Ticket, Draft)>,
-    pub(super) outcomes: VecDeque<Outcome>,
     pub(super) stop: bool,
     pub(super) cut: bool,
 }
@@ -114,9 +115,19 @@ impl Intake {
         self.state().appends.len()
     }
 
-    /// Reports an outcome of the apply thread.
-    pub(super) fn report(&self, outcome: Outcome) {
-        self.state().outcomes.push_back(outcome);
+    /// Something happened that the commit thread may be waiting for, if it waits for something else than appends.
+    pub(super) fn nudge(&self) {
+        let mut state = self.state();
+        state.nudged = true;
+        if state.is_blocked {
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// The log has ended.
+    pub(super) fn over(&self) {
+        self.state().is_over = true;
         self.wake.notify_one();
     }
 
@@ -146,13 +157,14 @@ impl Intake {
     pub(super) fn take(&self, wanted: &Wanted) -> Taken {
         let mut state = self.state();
         state.beyond = wanted.waiting;
+        state.is_blocked = !wanted.can_cut;
         let started = Instant::now();
         let mut cut_by = None;
         loop {
             let stop = state.stop_asked && !state.stop_told;
             let now = Instant::now();
             let count = wanted.waiting.entries + state.appends.len();
-            if !state.outcomes.is_empty() || stop {
+            if stop || state.is_over || (state.is_blocked && state.nudged) {
                 return take_all(&mut state, stop, false);
             }
             let until = if count > 0 && wanted.can_cut {
@@ -189,8 +201,10 @@ impl Intake {
 fn take_all(state: &mut State, stop: bool, cut: bool) -> Taken {
     state.stop_told |= stop;
     state.wake_at = usize::MAX;
+    state.is_blocked = false;
+    state.nudged = false;
     let appends = std::mem::take(&mut state.appends);
     state.beyond.entries += appends.len();
     state.beyond.bytes += std::mem::take(&mut state.bytes);
-    Taken { appends, outcomes: std::mem::take(&mut state.outcomes), stop, cut }
+    Taken { appends, stop, cut }
 }

@@ -37,7 +37,7 @@ impl Append for LogHandle {
     fn append(&self, entry: Entry, sealed: Option<Bytes>) -> Appending<'_> {
         Box::pin(async move {
             match Self::append(self, Draft { entry, sealed }).await {
-                Ok(appended) => Ok(appended.index),
+                Ok(appended) => Ok(appended.index()),
                 Err(AppendError::Refused(refusal @ (Refusal::Unknown(_) | Refusal::Halted(_)))) => {
                     Err(AppendFault::Halted(Box::new(refusal)))
                 }

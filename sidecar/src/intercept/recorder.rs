@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode, SealedRef};
-use ledgerstone::hash::Hash;
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode};
 use ledgerstone::limits::SEALED_BYTES_MAX;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::{RecordError, RecordSecret};
@@ -164,7 +163,6 @@ impl Inner {
         let session = &self.session;
         let mut entry =
             Entry::decision(session.writer().clone(), session.id(), sequence, case.id, commitment, details);
-        entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: sealed.len() as u64 });
         entry.model = case.route.model_digest();
         entry.policy = Some(case.route.policy_digest());
         entry.mode = Some(Mode::Strict);

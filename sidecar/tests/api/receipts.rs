@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Kind, SealedRef, SessionId, WriterName};
-use ledgerstone::hash::{Hash, leaf_hash};
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Kind, SessionId, WriterName};
+use ledgerstone::hash::leaf_hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::note::KeyName;
 use ledgerstone::proto::ledgerstone_v1::{GetDecisionRequest, GetReceiptRequest};
@@ -173,8 +173,7 @@ async fn append_foreign_record(stopped: &Stopped) -> String {
     let commitment = record("approve").commit(&secret()).commitment();
     let writer = WriterName::parse("forger").unwrap();
     let session = SessionId::from_bytes([1; 16]);
-    let mut entry = Entry::decision(writer, session, 1, decision, commitment, DecisionDetails { status: 0 });
-    entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: sealed.len() as u64 });
+    let entry = Entry::decision(writer, session, 1, decision, commitment, DecisionDetails { status: 0 });
     let (log, _) = driver::open(&stopped.files.store(), log_keys, driver::Options::default()).unwrap();
     log.append(Draft { entry, sealed: Some(sealed.into()) }).await.unwrap();
     log.stop().await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ledgerstone::checkpoint::LogKeys;
-use ledgerstone::entry::{Entry, GapDetails, Kind, KindDetails, SessionId, WriterName};
+use ledgerstone::entry::{Entry, GapDetails, Kind, KindDetails, SealedRef, SessionId, WriterName};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::note::KeyName;
@@ -85,6 +85,7 @@ impl Append for Tap {
             match mood {
                 Mood::Passes => {
                     let index = Append::append(&self.log, entry.clone(), sealed.clone()).await?;
+                    let entry = Entry { sealed: sealed.as_deref().map(SealedRef::of), ..entry };
                     self.taken.lock().unwrap().push(Taken { index, entry, sealed });
                     Ok(index)
                 }

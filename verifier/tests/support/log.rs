@@ -171,7 +171,7 @@ impl Recorder {
         entry.model = Some(Hash::of(b"model"));
         entry.mode = Some(ledgerstone::entry::Mode::Strict);
         if !sealed.is_empty() {
-            entry.sealed = Some(SealedRef { digest: Hash::of(&sealed), length: sealed.len() as u64 });
+            entry.sealed = Some(SealedRef::of(&sealed));
         }
         Drafted { entry, sealed }
     }
