@@ -174,7 +174,10 @@ async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
         "{text}"
     );
     assert!(admin(&world, "/metrics").await.1.contains("ledgerstone_halted 1\n"));
-    assert_eq!(admin(&world, "/live").await.0, 200);
+    let (status, text) = admin(&world, "/live").await;
+    assert_eq!(status, 503, "a restart is the remedy, and a failed probe is how one is asked for");
+    assert!(text.starts_with("not live: the log has halted: the log's files"), "{text}");
+    assert!(text.contains("restart"), "{text}");
     let World { folder, files, app } = world;
     app.drain(DRAIN).await.expect_err("a halted log does not stop in order");
 
@@ -183,6 +186,7 @@ async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
     let world = Stopped { folder, files }.start().await;
     let request = GetReceiptRequest { decision_id: told[1].decision.clone(), fields: Vec::new() };
     world.receipts().await.get_receipt(request).await.expect("what was answered is there");
+    assert_eq!(admin(&world, "/live").await, (200, "live\n".to_owned()));
     world.stop().await;
 }
 
