@@ -14,6 +14,18 @@ fn path(text: &str) -> FieldPath {
 
 const SECRET: RecordSecret = RecordSecret::from_bytes([1; RecordSecret::LEN]);
 
+/// Compiles for a type that wipes itself when it is dropped, and for no other.
+const fn wipes_itself<T: zeroize::ZeroizeOnDrop>() {}
+
+#[test]
+fn a_secret_wipes_itself_when_it_is_dropped() {
+    wipes_itself::<RecordSecret>();
+    let mut secret = SECRET.clone();
+    zeroize::Zeroize::zeroize(&mut secret);
+    assert_eq!(secret.as_bytes(), &[0; RecordSecret::LEN], "all of it");
+    assert_eq!(SECRET.as_bytes(), &[1; RecordSecret::LEN]);
+}
+
 #[test]
 fn parses_paths_in_their_one_spelling() {
     for text in [
