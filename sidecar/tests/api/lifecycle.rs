@@ -190,18 +190,18 @@ async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
     world.stop().await;
 }
 
-/// Makes the index say that `decision` stands somewhere else: an index of the same log whose entries are shifted.
-fn shift_index(stopped: &Stopped) {
+/// Replaces the index by one of the same log that was given its entries as `change` leaves them.
+fn falsify_index(stopped: &Stopped, change: impl FnOnce(&mut Vec<Entry>)) {
     let store = stopped.files.store();
     std::fs::remove_dir_all(store.join("index")).unwrap();
     let keys = std::sync::Arc::new(FileKeyProvider::load(&stopped.folder.path().join("kek.key")).unwrap());
     let origin = ledgerstone::hash::Hash::of(b"example.com/tests");
     let size = FsReader::open(&store).size().unwrap();
     let index = Index::open(&store.join("index"), origin, size, keys).unwrap();
-    let mut shifted = entries(&store);
-    shifted.rotate_left(1);
+    let mut falsified = entries(&store);
+    change(&mut falsified);
     let indexed: Vec<_> = (0..)
-        .zip(shifted)
+        .zip(falsified)
         .map(|(index, entry)| ledgerstone_sidecar::index::Indexed {
             index: LeafIndex::new(index),
             entry,
@@ -211,22 +211,47 @@ fn shift_index(stopped: &Stopped) {
     index.add(&indexed).unwrap();
 }
 
-#[tokio::test]
-async fn an_index_that_points_to_another_entry_is_found_out_and_built_again() {
+/// What a caller is told about a decision: first that the index was wrong, then the receipt.
+async fn is_found_out_and_built_again(change: impl FnOnce(&mut Vec<Entry>)) {
     let world = World::new().await;
     let told = world.decide(3).await;
     let stopped = world.stop().await;
-    shift_index(&stopped);
+    falsify_index(&stopped, change);
     let world = stopped.start().await;
-    let ask = || async {
-        let request = GetReceiptRequest { decision_id: told[1].decision.clone(), fields: Vec::new() };
-        world.receipts().await.get_receipt(request).await
+    let ask = |decision: String| {
+        let world = &world;
+        async move {
+            let request = GetReceiptRequest { decision_id: decision, fields: Vec::new() };
+            world.receipts().await.get_receipt(request).await
+        }
     };
-    let refused = ask().await.unwrap_err();
+    let refused = ask(told[1].decision.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert_eq!(refused.message(), "the lookup index was wrong and is being built again; try again");
-    ask().await.expect("the index is right again");
-    world.stop().await;
+    ask(told[1].decision.clone()).await.expect("the index is right again");
+    // An id of the same time that nobody was told is in no log, and the index is not suspected for it.
+    let last = if told[1].decision.ends_with('0') { '1' } else { '0' };
+    let mut unknown = told[1].decision.clone();
+    unknown.pop();
+    unknown.push(last);
+    assert_eq!(ask(unknown).await.unwrap_err().code(), Code::NotFound);
+    ask(told[1].decision.clone()).await.expect("the index is still right");
+    let stopped = world.stop().await;
+    let generations: Vec<_> = std::fs::read_dir(stopped.files.store().join("index")).unwrap().collect();
+    assert_eq!(generations.len(), 1);
+    let name = generations[0].as_ref().unwrap().file_name();
+    assert_eq!(name, "0000000000000001", "it was built again once");
+}
+
+#[tokio::test]
+async fn an_index_that_points_to_another_entry_is_found_out_and_built_again() {
+    is_found_out_and_built_again(|entries| entries.rotate_left(1)).await;
+}
+
+#[tokio::test]
+async fn an_index_that_lost_a_decision_is_found_out_and_built_again() {
+    // Entry 0 is the start; told[1] is the second of the decisions after it.
+    is_found_out_and_built_again(|entries| entries[2].decision = None).await;
 }
 
 /// A certificate for localhost, from the program that every machine has.
