@@ -1,19 +1,14 @@
 //! Starting, being asked how it is, stopping, starting again.
 
 use std::path::Path;
-use std::process::Command;
 
 use ledgerstone::entry::{Entry, Kind, KindDetails};
 use ledgerstone::merkle::LeafIndex;
-use ledgerstone::proto::inference::ServerLiveRequest;
-use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use ledgerstone::proto::ledgerstone_v1::GetReceiptRequest;
 use ledgerstone::store::fs::FsReader;
 use ledgerstone_sidecar::index::Index;
 use ledgerstone_sidecar::keyring::FileKeyProvider;
-use ledgerstone_sidecar::tls::install_crypto_provider;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request};
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -23,7 +18,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 use crate::support::{http_get, request};
-use crate::world::{DRAIN, Stopped, World, build, init};
+use crate::world::{DRAIN, Stopped, World, init};
 
 async fn admin(world: &World, path: &str) -> (u16, String) {
     let (status, body) = http_get(world.app.admin_addr, path).await.unwrap();
@@ -252,48 +247,4 @@ async fn an_index_that_points_to_another_entry_is_found_out_and_built_again() {
 async fn an_index_that_lost_a_decision_is_found_out_and_built_again() {
     // Entry 0 is the start; told[1] is the second of the decisions after it.
     is_found_out_and_built_again(|entries| entries[2].decision = None).await;
-}
-
-/// A certificate for localhost, from the program that every machine has.
-fn certificate(folder: &Path) -> bool {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "tls.key", "-out", "tls.pem"])
-        .current_dir(folder)
-        .output();
-    let made = made.is_ok_and(|output| output.status.success());
-    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(made || !ci, "openssl is needed under CI=true");
-    made
-}
-
-#[tokio::test]
-async fn speaks_tls_with_its_certificate() {
-    let (folder, files) = init().await;
-    if !certificate(folder.path()) {
-        println!("skipped: openssl is not installed, 1 case");
-        return;
-    }
-    install_crypto_provider();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let flags =
-        [format!("server.tls.cert={}", path("tls.pem")), format!("server.tls.key={}", path("tls.key"))];
-    let running = build(&files, &flags).await.spawn().await.unwrap();
-    let ca = Certificate::from_pem(std::fs::read(folder.path().join("tls.pem")).unwrap());
-    let tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");
-    let endpoint = Endpoint::from_shared(format!("https://{}", running.grpc_addr)).unwrap();
-    let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
-    let mut model = GrpcInferenceServiceClient::new(channel);
-    let answer = model.server_live(Request::new(ServerLiveRequest {})).await.unwrap();
-    assert!(answer.into_inner().live);
-    let plain = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).unwrap();
-    let plain = GrpcInferenceServiceClient::new(plain.connect_lazy());
-    let mut plain = plain;
-    assert!(
-        plain.server_live(Request::new(ServerLiveRequest {})).await.is_err(),
-        "plain HTTP/2 gets nothing"
-    );
-    drop((model, plain));
-    running.drain(DRAIN).await.unwrap();
 }
