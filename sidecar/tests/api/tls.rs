@@ -108,6 +108,11 @@ async fn the_verifier_fetches_a_receipt_from_the_authority_it_was_told_to_trust_
         let message = refusal.message.clone();
         assert_eq!(refusal.exit(), Exit::Undecided, "{why}: {message}");
         assert!(
+            refusal.next.contains(if *server == plain { "write grpcs://" } else { "--ca" }),
+            "{}",
+            refusal.next
+        );
+        assert!(
             message.contains(&format!("localhost:{port} ")) || message.contains("127.0.0.1"),
             "{why}: {message}"
         );
