@@ -98,7 +98,7 @@ pub enum CheckName {
     LogDecisions,
     /// No sequence number of a session is missing or used twice.
     LogSessions,
-    /// Every session ended with a stop entry.
+    /// Every session that another followed has a stop entry, or a start entry says that it ended without one.
     LogStops,
     /// Signed statements from elsewhere tell the same history.
     CheckpointConsistency,
@@ -201,7 +201,8 @@ impl CheckName {
                  without a signed gap entry that says so."
             }
             Self::LogStops => {
-                "Every run of a recorder that another run followed had ended in order, so nothing was lost at its end."
+                "For every run of a recorder that another run followed, the log itself says how it ended: in order, or \
+                 without a stop. What a run without a stop still had in its hands is not known."
             }
             Self::CheckpointConsistency => {
                 "What the log signed at other times, or showed to others, is the beginning of this same log."

@@ -5,9 +5,11 @@
 //! past [`FIELD_VALUE_BYTES_MAX`] is held as its digest and size, a field that configuration removes is held as masked:
 //! nothing is left out without a trace.
 //! Does not do: deciding which fields a decision needs (that is [`schema`] and the packs that name its paths), sealing,
-//! or wiping memory. Specification: `docs/spec/field-tree.md`. Carries INV-8 (what prints a value prints its length).
+//! or wiping the memory of fields; only a record's secret is wiped. Specification: `docs/spec/field-tree.md`. Carries INV-8 (what prints a value prints its length).
 
 use core::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::code::Code;
 use crate::encoding::cbor::Writer;
@@ -70,8 +72,8 @@ impl Record {
 }
 
 /// 32 random bytes from which every salt of one record is derived. Whoever holds them can test guesses against the
-/// public commitment, so they are kept in the sealed record only.
-#[derive(Clone)]
+/// public commitment, so they are kept in the sealed record only, and wiped from memory when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct RecordSecret([u8; Self::LEN]);
 
 impl RecordSecret {

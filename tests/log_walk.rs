@@ -1,9 +1,8 @@
 //! Walking a whole log.
 //!
-//! Danger: an operator changes, drops, repeats or moves entries, rewrites the hash files to match, or lets records of a
-//! session disappear, and the verifier does not say so. Expected: every change of any byte of any file fails a check at
-//! its place (INV-5), checkpoints of two histories do not both pass (INV-1), times that go back are found (INV-2), and
-//! every hole in a session is named unless a signed gap entry covers it (INV-10).
+//! Danger: an operator changes, drops, repeats or moves entries, or rewrites the hash files to match, and the verifier does
+//! not say so. Expected: every change of any byte of any file fails a check at its place (INV-5), checkpoints of two
+//! histories do not both pass (INV-1), and times that go back are found (INV-2). Sessions are in `log_sessions.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +17,7 @@ mod world;
 
 use ledgerstone::checkpoint::Checkpoint;
 use ledgerstone::code::{CheckName, Code};
-use ledgerstone::entry::{Entry, SessionId};
+use ledgerstone::entry::Entry;
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::tile::EntryBundle;
@@ -317,196 +316,6 @@ fn a_link_to_a_later_entry_is_found() {
 }
 
 #[test]
-fn a_session_s_entries_may_stand_in_any_order() {
-    let mut entries = whole_session(1, 40);
-    entries[1..].reverse();
-    assert_eq!(Verdict::of(&Log::of(&entries).walk()), Verdict::Verified);
-}
-
-#[test]
-fn a_hole_in_the_sequence_is_named() {
-    for (dropped, words) in [(1, "number 1 is"), (20, "number 20 is"), (40, "number 40 is")] {
-        let mut entries = whole_session(1, 40);
-        entries.remove(dropped);
-        let checks = Log::of(&entries).walk();
-        let failure = only_failure(&checks);
-        assert_eq!((failure.name, failure.code), (CheckName::LogSessions, Some(Code::Inconsistent)));
-        assert!(failure.detail.contains(words), "{}", failure.detail);
-    }
-    let mut entries = whole_session(1, 40);
-    entries.drain(5..9);
-    let checks = Log::of(&entries).walk();
-    assert!(only_failure(&checks).detail.contains("numbers 5 to 8 are missing"), "{checks:#?}");
-}
-
-#[test]
-fn a_session_without_its_start_misses_number_zero() {
-    let mut entries = whole_session(1, 5);
-    entries.remove(0);
-    let checks = Log::of(&entries).walk();
-    assert!(only_failure(&checks).detail.contains("sequence number 0 is missing"));
-}
-
-#[test]
-fn a_gap_entry_covers_the_hole_it_names_and_no_other() {
-    let with_gap = |first, last| {
-        let mut session = Session::new("lending-1", 1);
-        let mut entries = vec![session.start(None)];
-        entries.extend((0..9).map(|_| session.decision()));
-        entries.drain(4..7);
-        entries.push(session.gap(first, last));
-        entries.push(session.stop());
-        Log::of(&entries).walk()
-    };
-    let checks = with_gap(4, 6);
-    assert_eq!(Verdict::of(&checks), Verdict::Verified);
-    assert!(
-        check(&checks, CheckName::LogSessions).detail.contains("3 more are declared as gaps"),
-        "{checks:#?}"
-    );
-    for (first, last, words) in [(4, 5, "number 6 is"), (5, 6, "number 4 is"), (7, 8, "numbers 4 to 6 are")] {
-        let checks = with_gap(first, last);
-        assert!(only_failure(&checks).detail.contains(words), "{first} to {last}: {checks:#?}");
-    }
-}
-
-#[test]
-fn a_gap_excuses_nothing_in_advance() {
-    let mut session = Session::new("lending-1", 1);
-    let mut entries = vec![session.start(None), session.decision(), session.gap(2, 5)];
-    session.sequence = 6;
-    entries.push(session.stop());
-    let checks = Log::of(&entries).walk();
-    assert!(failed(&checks)[0].detail.contains("covers numbers from its own 2 on"), "{checks:#?}");
-}
-
-#[test]
-fn a_sequence_number_used_twice_is_found() {
-    let mut entries = whole_session(1, 5);
-    entries[3].sequence = 2;
-    let checks = Log::of(&entries).walk();
-    let failure = only_failure(&checks);
-    assert!(failure.detail.contains("sequence number 2 is used a second time"), "{}", failure.detail);
-    assert_eq!(failure.places.len(), 2, "and number 3 is missing");
-}
-
-#[test]
-fn entries_after_the_stop_and_second_stops_are_found() {
-    let mut session = Session::new("lending-1", 1);
-    let mut entries = vec![session.start(None), session.decision(), session.stop(), session.decision()];
-    assert!(only_failure(&Log::of(&entries).walk()).detail.contains("3 comes after the stop at 2"));
-    entries.swap(2, 3);
-    assert!(only_failure(&Log::of(&entries).walk()).detail.contains("sequence number 3 is recorded"));
-    entries.swap(2, 3);
-    entries[3] = session.stop();
-    entries[3].sequence = 3;
-    assert!(only_failure(&Log::of(&entries).walk()).detail.contains("stopped the session already"));
-}
-
-#[test]
-fn number_zero_belongs_to_the_start_and_a_session_to_one_writer() {
-    let mut entries = whole_session(1, 3);
-    let mut impostor = Session::new("lending-1", 1).decision();
-    impostor.sequence = 0;
-    entries[0] = impostor;
-    assert!(only_failure(&Log::of(&entries).walk()).detail.contains("belongs to the start entry"));
-
-    let mut entries = whole_session(1, 3);
-    entries[2].writer = "lending-2".parse().unwrap();
-    assert!(only_failure(&Log::of(&entries).walk()).detail.contains("the session is that of lending-1"));
-}
-
-#[test]
-fn a_session_before_that_is_not_in_the_log_is_found() {
-    let mut later = Session::new("lending-1", 2);
-    let mut entries = whole_session(1, 3);
-    entries.extend([later.start(Some(1)), later.decision(), later.stop()]);
-    assert_eq!(Verdict::of(&Log::of(&entries).walk()), Verdict::Verified);
-    let only_later = &entries[5..];
-    let checks = Log::of(only_later).walk();
-    let failure = only_failure(&checks);
-    let earlier = SessionId::from_bytes([1; 16]).to_string();
-    assert!(
-        failure.detail.contains(&earlier) && failure.name == CheckName::LogSessions,
-        "{}",
-        failure.detail
-    );
-}
-
-#[test]
-fn a_session_that_is_still_open_passes_and_is_said_to_be() {
-    let mut entries = whole_session(1, 5);
-    entries.pop();
-    let checks = Log::of(&entries).walk();
-    assert_eq!(Verdict::of(&checks), Verdict::Verified);
-    assert!(check(&checks, CheckName::LogStops).detail.contains("1 session was still open"), "{checks:#?}");
-}
-
-/// A session that died with numbers 3 and 5 of 0 to 6 in its hands, then another of the same writer.
-fn crashed(heartbeat: Option<u64>) -> Vec<Check> {
-    let mut session = Session::new("lending-1", 1);
-    let mut entries = vec![session.start(None)];
-    entries.extend((0..6).map(|_| session.decision()));
-    entries.remove(5);
-    entries.remove(3);
-    entries.extend(heartbeat.map(|lowest| session.heartbeat(lowest)));
-    let mut next = Session::new("lending-1", 2);
-    entries.extend([next.start(Some(1)), next.stop()]);
-    Log::of(&entries).walk()
-}
-
-#[test]
-fn a_session_that_died_leaves_the_verdict_open_and_says_what_it_had_in_hand() {
-    let checks = crashed(None);
-    assert_eq!(Verdict::of(&checks), Verdict::Undecided, "{checks:#?}");
-    let stops = check(&checks, CheckName::LogStops);
-    assert_eq!(stops.status, Status::NotChecked);
-    for words in
-        ["1 of 2 sessions", "number is 6", "nobody can know", "sequence number 3 is not recorded", "2 such"]
-    {
-        assert!(stops.detail.contains(words), "{words}: {}", stops.detail);
-    }
-    assert_eq!(check(&checks, CheckName::LogSessions).status, Status::Passed);
-}
-
-#[test]
-fn what_a_heartbeat_called_settled_cannot_have_been_in_flight() {
-    assert_eq!(
-        Verdict::of(&crashed(Some(3))),
-        Verdict::Undecided,
-        "3 was in flight when the heartbeat was made"
-    );
-    let checks = crashed(Some(5));
-    assert!(only_failure(&checks).detail.contains("sequence number 3 is missing"), "{checks:#?}");
-    let checks = crashed(Some(7));
-    assert_eq!(only_failure(&checks).places.len(), 2, "{checks:#?}");
-}
-
-#[test]
-fn an_open_session_s_heartbeats_count_too() {
-    let mut session = Session::new("lending-1", 1);
-    let mut entries = vec![session.start(None), session.decision(), session.decision()];
-    entries.remove(1);
-    entries.push(session.heartbeat(1));
-    assert_eq!(Verdict::of(&Log::of(&entries).walk()), Verdict::Verified, "1 is in flight");
-    entries.push(session.heartbeat(4));
-    assert!(only_failure(&Log::of(&entries).walk()).detail.contains("sequence number 1 is missing"));
-}
-
-#[test]
-fn writers_do_not_mix() {
-    let (mut a, mut b) = (Session::new("lending-1", 1), Session::new("lending-2", 2));
-    let mut entries = vec![a.start(None), b.start(None)];
-    for _ in 0..50 {
-        entries.extend([a.decision(), b.decision(), b.decision()]);
-    }
-    entries.extend([b.stop(), a.decision(), a.stop()]);
-    let checks = Log::of(&entries).walk();
-    assert_eq!(Verdict::of(&checks), Verdict::Verified, "{checks:#?}");
-    assert!(check(&checks, CheckName::LogSessions).detail.contains("2 sessions with 155 sequence numbers"));
-}
-
-#[test]
 fn many_failures_are_counted_and_the_first_are_placed() {
     let mut entries = whole_session(1, 60);
     for entry in &mut entries[1..=40] {
@@ -534,20 +343,6 @@ proptest! {
             }
         }
         prop_assert_ne!(Verdict::of(&walk.finish()), Verdict::Verified);
-    }
-
-    #[test]
-    fn any_subset_of_a_session_is_complete_only_if_it_is_whole(kept in proptest::collection::vec(any::<bool>(), 20)) {
-        let entries: Vec<Entry> = whole_session(1, 18)
-            .into_iter()
-            .zip(&kept)
-            .enumerate()
-            .filter(|(at, (_, kept))| **kept || *at == 19)
-            .map(|(_, (entry, _))| entry)
-            .collect();
-        let whole = entries.len() == 20;
-        let checks = Log::of(&entries).walk();
-        prop_assert_eq!(check(&checks, CheckName::LogSessions).status == Status::Passed, whole);
     }
 
     #[test]

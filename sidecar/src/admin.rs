@@ -1,6 +1,7 @@
 //! The admin port: `/live`, `/ready`, `/metrics`.
 //!
-//! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready.
+//! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready;
+//! `/live` fails only where a restart is the remedy.
 //! Does not do: anything that changes the sidecar, or that says a word about a decision.
 
 use std::sync::Arc;
@@ -27,8 +28,15 @@ struct Admin {
 /// The routes of the admin port.
 pub(crate) fn router(status: Arc<Status>, metrics: Metrics) -> Router {
     let admin = Admin { status, metrics };
-    let routes = Router::new().route("/live", get(|| async { "live\n" })).route("/ready", get(ready));
+    let routes = Router::new().route("/live", get(live)).route("/ready", get(ready));
     routes.route("/metrics", get(render)).with_state(admin)
+}
+
+async fn live(State(admin): State<Admin>) -> (StatusCode, String) {
+    match admin.status.live() {
+        Ok(()) => (StatusCode::OK, "live\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not live: {reason}\n")),
+    }
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {

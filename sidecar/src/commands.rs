@@ -8,10 +8,12 @@ use crate::config::{Config, Inputs};
 
 mod init;
 mod open;
+mod output;
 mod rebuild;
 
 pub use self::init::init;
 pub use self::open::open;
+pub use self::output::Output;
 pub use self::rebuild::rebuild;
 
 /// Prints each key of the configuration with its value and who said so.

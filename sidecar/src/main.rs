@@ -36,7 +36,7 @@ fn run(cli: Cli) -> Result<()> {
     telemetry::init(cli.log_format, &cli.log_filter)?;
     tls::install_crypto_provider();
     let inputs = cli.settings.inputs();
-    let mut out = io::stdout().lock();
+    let mut out = commands::Output::new(io::stdout().lock());
     match cli.command {
         Command::Run => serve(&inputs),
         Command::Init => commands::init(&load(&inputs)?, &mut out),

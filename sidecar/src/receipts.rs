@@ -2,7 +2,8 @@
 //!
 //! Guarantees: a leaf index from the lookup index is believed only after the entry there turned out to be the decision's
 //! own; the field tree built again from the sealed record must equal the entry's commitment; a receipt leaves only after
-//! it verified against the log's own policy. It shows fields that the route allows, and none else.
+//! it verified against the log's own policy. It shows fields that the route allows, and none else. Where the index has
+//! nothing, the log is searched at the time in the id before the answer is that there is no such decision.
 //! Does not do: asking who asks. A decision id has 74 random bits, and whoever knows it was told it.
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use ledgerstone::receipt::{Receipt, ReceiptError};
 use ledgerstone::record::schema::DECISION_ROUTE;
 use ledgerstone::record::{DiscloseError, FieldPath, PathPattern, Record, Value};
 use ledgerstone::verify::{self, Status as CheckStatus, Verdict};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,6 +29,8 @@ use crate::reader::{LogReadError, LogReader};
 use crate::seal::{self, OpenError};
 use crate::status::Status;
 
+mod search;
+
 /// Builds receipts; clones stand for the same one.
 #[derive(Clone)]
 pub struct ReceiptService {
@@ -36,6 +40,8 @@ pub struct ReceiptService {
     routes: Routes,
     status: Arc<Status>,
     wait: Duration,
+    /// One search of the log at a time: whoever asks for ids at random must not get much work for it.
+    searching: Arc<Semaphore>,
 }
 
 /// Where the entries about one decision stand.
@@ -59,7 +65,7 @@ impl ReceiptService {
         status: Arc<Status>,
         wait: Duration,
     ) -> Self {
-        Self { log, index, keys, routes, status, wait }
+        Self { log, index, keys, routes, status, wait, searching: Arc::new(Semaphore::new(1)) }
     }
 
     /// The receipt file of a decision. It shows the fields that `fields` select, or all that the route allows.
@@ -100,12 +106,33 @@ impl ReceiptService {
                 Ok(found) if !found.is_empty() => {
                     return Ok(found.into_iter().map(|(index, _)| index).collect());
                 }
-                Ok(_) if reached >= answered => return Err(ServeError::Unknown),
+                // An index that began again meanwhile has nothing yet, whatever it covered before.
+                Ok(_) if reached >= answered && !covered.has_changed().unwrap_or(true) => {
+                    return Err(self.missed(decision, reached).await);
+                }
                 Ok(_) | Err(IndexError::Unusable) => {}
                 Err(error) => tracing::warn!(%error, "the lookup index failed"),
             }
             let changed = timeout_at(deadline, covered.changed()).await;
             changed.map_err(|_| ServeError::NotPublished)?.map_err(|_| ServeError::NotPublished)?;
+        }
+    }
+
+    /// What to answer for a decision that the index does not have among the first `reached` entries. An index that lost
+    /// one is built again.
+    async fn missed(&self, decision: DecisionId, reached: TreeSize) -> ServeError {
+        let Ok(_turn) = self.searching.acquire().await else { return ServeError::Defect };
+        let log = self.log.clone();
+        let searched = spawn_blocking(move || search::decision(&log, decision, reached)).await;
+        match searched {
+            Ok(Ok(None)) => ServeError::Unknown,
+            Ok(Ok(Some(index))) => {
+                tracing::warn!(%decision, %index, "the lookup index lost a decision");
+                self.index.distrust();
+                ServeError::IndexWrong
+            }
+            Ok(Err(error)) => error.into(),
+            Err(_) => ServeError::Defect,
         }
     }
 

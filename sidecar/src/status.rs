@@ -1,7 +1,7 @@
-//! What the sidecar is doing, for whoever asks: readiness and the gauges.
+//! What the sidecar is doing, for whoever asks: liveness, readiness and the gauges.
 //!
-//! Guarantees: readiness is false until the log is recovered and the session's start entry is in it, and false for good
-//! once the log halted. Does not do: stopping anything.
+//! Guarantees: readiness is false until the log is recovered and the session's start entry is in it; both are false for
+//! good once the log halted or the session broke, because only a restart helps then. Does not do: stopping anything.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -43,6 +43,21 @@ struct Running {
     log: LogHandle,
     session: Arc<Session>,
     index: Arc<Index>,
+}
+
+/// Why the sidecar has to be restarted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotLive {
+    /// Its log stopped for good.
+    #[error("the log has halted: {reason}")]
+    Halted {
+        /// What to do about it.
+        reason: String,
+    },
+    /// Its session cannot account for a request and takes no more.
+    #[error("the session lost track of a request and takes no more: restart to begin another")]
+    Broken,
 }
 
 /// Why the sidecar is not ready.
@@ -87,6 +102,18 @@ impl Status {
     #[must_use]
     pub fn committed(&self) -> TreeSize {
         self.committed.size()
+    }
+
+    /// Whether waiting can help: a sidecar that recovers, stops or waits for room on its disk is live.
+    ///
+    /// # Errors
+    /// [`NotLive`] says why nothing but a restart does.
+    pub fn live(&self) -> Result<(), NotLive> {
+        let Some(running) = self.running.get() else { return Ok(()) };
+        if let Some(halt) = running.log.halted() {
+            return Err(NotLive::Halted { reason: halt.to_string() });
+        }
+        if running.session.is_broken() { Err(NotLive::Broken) } else { Ok(()) }
     }
 
     /// Whether requests may be sent here.

@@ -22,5 +22,7 @@ mod log;
 #[path = "api/receipts.rs"]
 mod receipts;
 mod support;
+#[path = "api/tls.rs"]
+mod tls;
 #[path = "api/world.rs"]
 mod world;

@@ -241,6 +241,31 @@ async fn a_torn_tail_of_the_journal_is_dropped_and_said() {
     assert_eq!(decisions, 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_its_output_that_has_had_enough_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let sidecar = Sidecar::init(folder.path(), serve_doubler().await);
+    let mut running = sidecar.start();
+    let answer = sidecar.client().await.model_infer(request("r", 1.0)).await.unwrap();
+    let decision = answer.metadata().get("ledgerstone-decision-id").unwrap().to_str().unwrap().to_owned();
+    assert!(running.stop().success());
+    for verb in [vec!["record", "open", &decision], vec!["config", "explain"], vec!["index", "rebuild"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = sidecar.command(verb[0]).args(&verb[1..]).stdout(writer).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !text.contains("ledgerstone-sidecar:"), "{verb:?}: {text}");
+        let whole = sidecar.command(verb[0]).args(&verb[1..]).output().unwrap();
+        assert!(whole.status.success() && !whole.stdout.is_empty(), "{verb:?}: {whole:?}");
+    }
+    // Nowhere to put what was asked for is an error all the same.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = sidecar.command("record").args(["open", &decision]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("the record cannot be printed") && text.contains("No space left"), "{text}");
+}
+
 /// A file system in memory, unmounted when dropped.
 struct Mount(PathBuf);
 

@@ -278,6 +278,57 @@ fn explains_each_value_with_its_source() {
     );
 }
 
+/// What the routes of `GOOD` with this one say to it.
+fn route_refusal(route: &str) -> String {
+    let written = Written::new(&format!("{GOOD}\n[[route]]\nname = \"loans\"\n{route}\n"));
+    let explained = Config::explain(&written.inputs).unwrap();
+    assert!(explained.rows.iter().any(|row| row.key == "route \"loans\""), "explain shows it all the same");
+    let config = written.load();
+    ledgerstone_sidecar::intercept::Routes::build(&config.routes, &config.base).unwrap_err().to_string()
+}
+
+#[test]
+fn refuses_a_path_that_no_record_has_and_names_the_nearest() {
+    const FEATURES: &str = r#"features = [{ tensor = "x", names = ["income", "loan amount"] }]"#;
+    for (path, nearest) in [
+        ("inptu/feature/income", "input/feature/income"),
+        ("input/features/income", "input/feature/income"),
+        ("input/feature/incme", "input/feature/income"),
+        ("input/feature/loan%20amonut", "input/feature/loan%20amount"),
+        ("input/feature/incme/*", "input/feature/income/*"),
+        ("caller/adress", "caller/address"),
+        ("callers/*", "caller/*"),
+        ("*/adress", "*/address"),
+        ("explanation/reason/[0]/txt", "explanation/reason/[0]/text"),
+        ("explanation/reasons/*/text", "explanation/reason/*/text"),
+    ] {
+        let expected = |key| {
+            format!(
+                "route \"loans\": `{key}` has \"{path}\", which is no field that a record of this route can have; \
+                 did you mean \"{nearest}\"?"
+            )
+        };
+        let mask = format!("{FEATURES}\nmask = [{{ path = \"{path}\", reason = \"r\" }}]");
+        assert_eq!(route_refusal(&mask), expected("mask.path"));
+        let disclose = format!("{FEATURES}\nreceipt = {{ disclose = [\"decision/*\", \"{path}\"] }}");
+        assert_eq!(route_refusal(&disclose), expected("receipt.disclose"));
+        let right = mask.replace(path, nearest);
+        let written = Written::new(&format!("{GOOD}\n[[route]]\nname = \"loans\"\n{right}\n"));
+        let config = written.load();
+        ledgerstone_sidecar::intercept::Routes::build(&config.routes, &config.base).unwrap();
+    }
+}
+
+#[test]
+fn refuses_a_path_that_is_near_nothing_and_says_how_paths_begin() {
+    for path in ["zebra/crossing/stripes", "input/feature/income", "output/score/predict"] {
+        let refusal = route_refusal(&format!("mask = [{{ path = \"{path}\", reason = \"r\" }}]"));
+        assert!(refusal.contains(&format!("`mask.path` has \"{path}\", which is no field")), "{refusal}");
+        assert!(refusal.contains("A path begins with one of decision, time, caller, model,"), "{refusal}");
+        assert!(refusal.contains("have the names that the route gives them"), "{refusal}");
+    }
+}
+
 /// The annotated sample, with every key behind a comment mark brought out.
 fn sample(all: bool) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sidecar.example.toml");

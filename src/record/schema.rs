@@ -5,7 +5,7 @@
 //! [`find`] answers whether a path is known at all.
 
 use super::path::is_place;
-use super::{FieldPath, FieldPathError, Value};
+use super::{FieldPath, FieldPathError, PathPattern, Value};
 use crate::encoding::cbor::Writer;
 use crate::hash::{Hash, StreamHasher};
 
@@ -119,6 +119,42 @@ pub fn find(path: &FieldPath) -> Option<PathSpec> {
     };
     let PathSpec { pattern, .. } = lookup(parent)?;
     Some(PathSpec { pattern, shape })
+}
+
+/// Whether `pattern` selects any known path, those of values past the size limit included. One that does not selects
+/// nothing that a record will ever hold.
+#[must_use]
+pub fn can_select(pattern: &PathPattern) -> bool {
+    let suffixes = [None, Some("digest"), Some("size")];
+    PATHS.iter().any(|spec| {
+        suffixes.iter().any(|suffix| {
+            let known = spec.pattern.split('/').chain(*suffix);
+            overlaps(pattern.as_str().split('/'), known)
+        })
+    })
+}
+
+/// Whether some path fits both a pattern and the segments of a known path.
+fn overlaps<'a>(pattern: impl Iterator<Item = &'a str>, mut known: impl Iterator<Item = &'a str>) -> bool {
+    let mut pattern = pattern.peekable();
+    while let Some(wanted) = pattern.next() {
+        let Some(segment) = known.next() else { return false };
+        if wanted == "*" {
+            if pattern.peek().is_none() {
+                return true;
+            }
+            continue;
+        }
+        let fits = match segment {
+            "<name>" => !is_place(wanted),
+            "[n]" => is_place(wanted),
+            literal => literal == wanted,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    known.next().is_none()
 }
 
 fn lookup(path: &str) -> Option<PathSpec> {

@@ -14,6 +14,18 @@ fn path(text: &str) -> FieldPath {
 
 const SECRET: RecordSecret = RecordSecret::from_bytes([1; RecordSecret::LEN]);
 
+/// Compiles for a type that wipes itself when it is dropped, and for no other.
+const fn wipes_itself<T: zeroize::ZeroizeOnDrop>() {}
+
+#[test]
+fn a_secret_wipes_itself_when_it_is_dropped() {
+    wipes_itself::<RecordSecret>();
+    let mut secret = SECRET.clone();
+    zeroize::Zeroize::zeroize(&mut secret);
+    assert_eq!(secret.as_bytes(), &[0; RecordSecret::LEN], "all of it");
+    assert_eq!(SECRET.as_bytes(), &[1; RecordSecret::LEN]);
+}
+
 #[test]
 fn parses_paths_in_their_one_spelling() {
     for text in [
@@ -338,5 +350,57 @@ proptest! {
             prop_assert_eq!(parsed.as_str(), &text);
         }
         let _ = PathPattern::parse(&text);
+    }
+}
+
+#[test]
+fn a_pattern_can_select_what_some_record_may_hold_and_nothing_else() {
+    let can = |text: &str| schema::can_select(&PathPattern::parse(text).unwrap());
+    for text in [
+        "decision/id",
+        "decision/*",
+        "*",
+        "*/*",
+        "*/feature/income",
+        "input/feature/income",
+        "input/feature/loan%20amount/[3]",
+        "input/feature/*/[0]",
+        "input/feature/income/digest",
+        "input/tensor/*/digest",
+        "explanation/reason/[0]/code",
+        "explanation/reason/*/code",
+        "review/*",
+        "output/text/size",
+        "decision/id/*",
+    ] {
+        assert!(can(text), "{text}");
+    }
+    for text in [
+        "decisions/id",
+        "decision",
+        "decision/idd",
+        "decision/id/text",
+        "inptu/*",
+        "input/features/income",
+        "input/feature",
+        "input/feature/income/[0]/[1]",
+        "input/feature/[0]",
+        "explanation/reason/first/code",
+        "output/text/sizes",
+    ] {
+        assert!(!can(text), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_pattern_that_selects_a_known_path_can_select(path in 0..schema::PATHS.len(), stars in any::<u8>()) {
+        let text = schema::PATHS[path].pattern.replace("<name>", "x").replace("[n]", "[7]");
+        let path = FieldPath::parse(&text).unwrap();
+        let star = |(at, segment)| if stars >> at & 1 == 1 { "*" } else { segment };
+        let pattern = text.split('/').enumerate().map(star).collect::<Vec<_>>().join("/");
+        let pattern = PathPattern::parse(&pattern).unwrap();
+        prop_assert!(pattern.matches(&path));
+        prop_assert!(schema::can_select(&pattern));
     }
 }

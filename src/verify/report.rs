@@ -61,7 +61,7 @@ pub struct Check {
     /// For a failed check: what the reader must do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// For a failed check: where, the first [`PLACES_MAX`] places.
+    /// For a failed check: where, the first [`PLACES_MAX`] places. For another: what its detail speaks of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
 }

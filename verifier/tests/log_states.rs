@@ -179,23 +179,42 @@ fn keys_of_the_same_name_that_are_not_trusted_fail() {
     );
 }
 
+fn crashed_log(store: &TempDir, previous: Option<u8>) -> Answer {
+    log::crashed_log(store.path(), log::keys(ORIGIN, 1), previous).stop();
+    verify(store.path())
+}
+
 #[test]
-fn a_session_that_died_leaves_the_verdict_open() {
+fn a_session_that_died_verifies_once_the_next_start_names_it_and_the_report_says_what_is_not_known() {
     let store = store();
-    let mut log = create(&store);
-    let mut first = Recorder::new(1);
-    log.batch(vec![first.start(None), first.decision(1, 30)]);
-    let mut second = Recorder::new(2);
-    log.batch(vec![second.start(Some(1)), second.stop()]);
-    log.stop();
-    let answer = verify(store.path());
+    let answer = crashed_log(&store, Some(1));
+    assert_eq!(answer.report.verdict(), Verdict::Verified, "{:?}", answer.report);
+    let stops = check(&answer, CheckName::LogStops);
+    assert!(stops.detail.contains("1 of 2 sessions ended without one"), "{}", stops.detail);
+    assert!(answer.meaning.contains("says where a recorder was cut off"), "{}", answer.meaning);
+    let open = answer.report.not_proved();
+    assert!(open.iter().any(|open| open.starts_with("What a recorder that was cut off")), "{open:?}");
+    let next = &answer.next;
+    assert!(next.iter().any(|step| step.contains("what interrupted the recorder")), "{next:?}");
+}
+
+#[test]
+fn a_session_that_died_and_that_no_start_names_leaves_the_verdict_open() {
+    let store = store();
+    let answer = crashed_log(&store, None);
     assert_only(&answer, CheckName::LogStops, Status::NotChecked);
     assert_eq!(answer.report.verdict(), Verdict::Undecided);
-    assert!(
-        answer.next.iter().any(|step| step.contains("what interrupted the recorder")),
-        "{:?}",
-        answer.next
-    );
+    let next = &answer.next;
+    assert!(next.iter().any(|step| step.contains("what interrupted the recorder")), "{next:?}");
+}
+
+#[test]
+fn a_log_without_a_crash_says_nothing_of_one() {
+    let store = store();
+    log::small_log(store.path(), log::keys(ORIGIN, 1), SEGMENT_BYTES).stop();
+    let answer = verify(store.path());
+    assert_eq!(answer.meaning, "the log is whole and unchanged since it was signed");
+    assert!(!format!("{:?}", answer.report).contains("cut off"), "{:?}", answer.report);
 }
 
 #[test]

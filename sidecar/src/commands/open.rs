@@ -37,9 +37,8 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
     if Some(content.record.commit(&content.secret).commitment()) != entry.commitment {
         bail!("the record of entry {index} is not the one that the entry commits to: keep both as evidence");
     }
-    serde_json::to_writer_pretty(&mut *out, &printed(index, &entry, &content))?;
-    writeln!(out)?;
-    Ok(())
+    let text = serde_json::to_string_pretty(&printed(index, &entry, &content))?;
+    writeln!(out, "{text}").context("the record cannot be printed")
 }
 
 /// Searches the log from its end: decisions that somebody asks about are mostly recent.

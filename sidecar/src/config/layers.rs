@@ -15,8 +15,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find, nearest};
+use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find};
 use crate::intercept::route::RouteConfig;
+use crate::nearest::nearest;
 
 /// Variables of our prefix that are not keys: the path of the file, and what the command line reads.
 const OTHER_VARIABLES: [&str; 3] = ["LEDGERSTONE_CONFIG", "LEDGERSTONE_LOG_FORMAT", "LEDGERSTONE_LOG_FILTER"];

@@ -1,7 +1,8 @@
 //! What the traffic of one model means: which tensor holds the features, the score, the label, and whose decision it is.
 //!
 //! Guarantees: a [`Route`] that exists is consistent: its labels lead to actions, its adverse labels exist, no earlier
-//! route hides it, and its model file was readable when it was built. Unknown keys are refused.
+//! route hides it, every field that it masks or discloses can occur in its records, and its model file was readable when
+//! it was built. Unknown keys are refused.
 //! Does not do: looking at traffic (`fields` does), serving receipts (it only says which fields one may show).
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use self::glob::Glob;
 mod config;
 mod error;
 mod glob;
+mod paths;
 mod validate;
 
 /// The one method whose decisions are recorded field by field.

@@ -163,6 +163,12 @@ impl Session {
         self.book().is_admitting()
     }
 
+    /// Whether a number cannot be accounted for, so that the session admits nothing more and ends without a stop.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.book().is_broken()
+    }
+
     pub(crate) fn writer(&self) -> &WriterName {
         &self.writer
     }

@@ -1,19 +1,14 @@
 //! Starting, being asked how it is, stopping, starting again.
 
 use std::path::Path;
-use std::process::Command;
 
 use ledgerstone::entry::{Entry, Kind, KindDetails};
 use ledgerstone::merkle::LeafIndex;
-use ledgerstone::proto::inference::ServerLiveRequest;
-use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use ledgerstone::proto::ledgerstone_v1::GetReceiptRequest;
 use ledgerstone::store::fs::FsReader;
 use ledgerstone_sidecar::index::Index;
 use ledgerstone_sidecar::keyring::FileKeyProvider;
-use ledgerstone_sidecar::tls::install_crypto_provider;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request};
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -23,7 +18,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 use crate::support::{http_get, request};
-use crate::world::{DRAIN, Stopped, World, build, init};
+use crate::world::{DRAIN, Stopped, World, init};
 
 async fn admin(world: &World, path: &str) -> (u16, String) {
     let (status, body) = http_get(world.app.admin_addr, path).await.unwrap();
@@ -174,7 +169,10 @@ async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
         "{text}"
     );
     assert!(admin(&world, "/metrics").await.1.contains("ledgerstone_halted 1\n"));
-    assert_eq!(admin(&world, "/live").await.0, 200);
+    let (status, text) = admin(&world, "/live").await;
+    assert_eq!(status, 503, "a restart is the remedy, and a failed probe is how one is asked for");
+    assert!(text.starts_with("not live: the log has halted: the log's files"), "{text}");
+    assert!(text.contains("restart"), "{text}");
     let World { folder, files, app } = world;
     app.drain(DRAIN).await.expect_err("a halted log does not stop in order");
 
@@ -183,21 +181,22 @@ async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
     let world = Stopped { folder, files }.start().await;
     let request = GetReceiptRequest { decision_id: told[1].decision.clone(), fields: Vec::new() };
     world.receipts().await.get_receipt(request).await.expect("what was answered is there");
+    assert_eq!(admin(&world, "/live").await, (200, "live\n".to_owned()));
     world.stop().await;
 }
 
-/// Makes the index say that `decision` stands somewhere else: an index of the same log whose entries are shifted.
-fn shift_index(stopped: &Stopped) {
+/// Replaces the index by one of the same log that was given its entries as `change` leaves them.
+fn falsify_index(stopped: &Stopped, change: impl FnOnce(&mut Vec<Entry>)) {
     let store = stopped.files.store();
     std::fs::remove_dir_all(store.join("index")).unwrap();
     let keys = std::sync::Arc::new(FileKeyProvider::load(&stopped.folder.path().join("kek.key")).unwrap());
     let origin = ledgerstone::hash::Hash::of(b"example.com/tests");
     let size = FsReader::open(&store).size().unwrap();
     let index = Index::open(&store.join("index"), origin, size, keys).unwrap();
-    let mut shifted = entries(&store);
-    shifted.rotate_left(1);
+    let mut falsified = entries(&store);
+    change(&mut falsified);
     let indexed: Vec<_> = (0..)
-        .zip(shifted)
+        .zip(falsified)
         .map(|(index, entry)| ledgerstone_sidecar::index::Indexed {
             index: LeafIndex::new(index),
             entry,
@@ -207,64 +206,45 @@ fn shift_index(stopped: &Stopped) {
     index.add(&indexed).unwrap();
 }
 
-#[tokio::test]
-async fn an_index_that_points_to_another_entry_is_found_out_and_built_again() {
+/// What a caller is told about a decision: first that the index was wrong, then the receipt.
+async fn is_found_out_and_built_again(change: impl FnOnce(&mut Vec<Entry>)) {
     let world = World::new().await;
     let told = world.decide(3).await;
     let stopped = world.stop().await;
-    shift_index(&stopped);
+    falsify_index(&stopped, change);
     let world = stopped.start().await;
-    let ask = || async {
-        let request = GetReceiptRequest { decision_id: told[1].decision.clone(), fields: Vec::new() };
-        world.receipts().await.get_receipt(request).await
+    let ask = |decision: String| {
+        let world = &world;
+        async move {
+            let request = GetReceiptRequest { decision_id: decision, fields: Vec::new() };
+            world.receipts().await.get_receipt(request).await
+        }
     };
-    let refused = ask().await.unwrap_err();
+    let refused = ask(told[1].decision.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert_eq!(refused.message(), "the lookup index was wrong and is being built again; try again");
-    ask().await.expect("the index is right again");
-    world.stop().await;
-}
-
-/// A certificate for localhost, from the program that every machine has.
-fn certificate(folder: &Path) -> bool {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "tls.key", "-out", "tls.pem"])
-        .current_dir(folder)
-        .output();
-    let made = made.is_ok_and(|output| output.status.success());
-    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(made || !ci, "openssl is needed under CI=true");
-    made
+    ask(told[1].decision.clone()).await.expect("the index is right again");
+    // An id of the same time that nobody was told is in no log, and the index is not suspected for it.
+    let last = if told[1].decision.ends_with('0') { '1' } else { '0' };
+    let mut unknown = told[1].decision.clone();
+    unknown.pop();
+    unknown.push(last);
+    assert_eq!(ask(unknown).await.unwrap_err().code(), Code::NotFound);
+    ask(told[1].decision.clone()).await.expect("the index is still right");
+    let stopped = world.stop().await;
+    let generations: Vec<_> = std::fs::read_dir(stopped.files.store().join("index")).unwrap().collect();
+    assert_eq!(generations.len(), 1);
+    let name = generations[0].as_ref().unwrap().file_name();
+    assert_eq!(name, "0000000000000001", "it was built again once");
 }
 
 #[tokio::test]
-async fn speaks_tls_with_its_certificate() {
-    let (folder, files) = init().await;
-    if !certificate(folder.path()) {
-        println!("skipped: openssl is not installed, 1 case");
-        return;
-    }
-    install_crypto_provider();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let flags =
-        [format!("server.tls.cert={}", path("tls.pem")), format!("server.tls.key={}", path("tls.key"))];
-    let running = build(&files, &flags).await.spawn().await.unwrap();
-    let ca = Certificate::from_pem(std::fs::read(folder.path().join("tls.pem")).unwrap());
-    let tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");
-    let endpoint = Endpoint::from_shared(format!("https://{}", running.grpc_addr)).unwrap();
-    let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
-    let mut model = GrpcInferenceServiceClient::new(channel);
-    let answer = model.server_live(Request::new(ServerLiveRequest {})).await.unwrap();
-    assert!(answer.into_inner().live);
-    let plain = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).unwrap();
-    let plain = GrpcInferenceServiceClient::new(plain.connect_lazy());
-    let mut plain = plain;
-    assert!(
-        plain.server_live(Request::new(ServerLiveRequest {})).await.is_err(),
-        "plain HTTP/2 gets nothing"
-    );
-    drop((model, plain));
-    running.drain(DRAIN).await.unwrap();
+async fn an_index_that_points_to_another_entry_is_found_out_and_built_again() {
+    is_found_out_and_built_again(|entries| entries.rotate_left(1)).await;
+}
+
+#[tokio::test]
+async fn an_index_that_lost_a_decision_is_found_out_and_built_again() {
+    // Entry 0 is the start; told[1] is the second of the decisions after it.
+    is_found_out_and_built_again(|entries| entries[2].decision = None).await;
 }

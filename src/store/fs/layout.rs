@@ -27,6 +27,11 @@ pub(super) fn partials_of(path: &TilePath) -> String {
     format!("{}.p", tile(&path.to_full()))
 }
 
+/// Whether the file at `path` is a partial tile or bundle.
+pub(super) fn is_partial(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(folder, _)| folder.ends_with(".p"))
+}
+
 /// Where the sealed records of the entries under a bundle are.
 pub(super) fn sealed(bundle: u64) -> String {
     let path = TilePath::full(TileKind::Entries, bundle).to_string();

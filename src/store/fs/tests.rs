@@ -387,6 +387,64 @@ fn keeps_one_segment_once_all_is_public_and_drops_partial_files_of_full_ones() {
     assert!(files.contains_key("log/tile/entries/001.p/194"));
 }
 
+/// The partial files of the public log.
+fn partials(disk: &MemoryDisk) -> Vec<String> {
+    let files = disk.files().into_keys();
+    files.filter(|path| path.starts_with("log/") && path.contains(".p/")).collect()
+}
+
+/// A running log of 302 entries in segments of one batch each, none of them recycled yet.
+fn running_log(disk: &MemoryDisk) -> Opened<MemoryDisk> {
+    new_log(disk);
+    let options = Options { segment_bytes_max: 1 };
+    let mut opened = open(disk.clone(), &identity(&our_key()), &options).unwrap();
+    append(&mut opened, &[100, 100, 100, 1, 1], true);
+    opened
+}
+
+#[test]
+fn partial_files_that_somebody_deleted_are_written_again() {
+    let keep = |kept: fn(&str) -> bool| move |path: &String| !kept(path);
+    let nobody = keep(|_| false);
+    let newest = keep(|path| path.ends_with("001.p/46") || path.ends_with("1/000.p/1"));
+    let older = keep(|path| path.contains("000.p/") && !path.contains("/1/"));
+    for (number, deletes) in [nobody, newest, older].into_iter().enumerate() {
+        let disk = MemoryDisk::new(1);
+        let mut opened = running_log(&disk);
+        let whole = disk.files();
+        let deleted: Vec<String> = partials(&disk).into_iter().filter(deletes).collect();
+        assert!(deleted.len() > 3, "case {number}: {deleted:?}");
+        deleted.iter().for_each(|path| disk.erase(path));
+        assert_stored(&opened.tiles.recycle());
+        for path in ["log/tile/entries/001.p/46", "log/tile/0/001.p/46", "log/tile/1/000.p/1"] {
+            assert_eq!(disk.files().get(path), whole.get(path), "case {number}: {path}");
+        }
+        append(&mut opened, &[1], true);
+        assert_stored(&opened.tiles.settle());
+        drop(opened);
+        disk.lose_power();
+        disk.restore_power();
+        let opened = open_log(&disk).expect("what the oldest segment builds on is durable");
+        assert_eq!(opened.head.range.size(), TreeSize::new(303), "case {number}");
+    }
+}
+
+#[test]
+fn a_full_file_that_somebody_deleted_is_an_error_and_named() {
+    for path in ["log/tile/0/000", "log/tile/entries/000"] {
+        let disk = MemoryDisk::new(1);
+        let mut opened = running_log(&disk);
+        disk.erase(path);
+        partials(&disk).iter().for_each(|path| disk.erase(path));
+        match opened.tiles.settle() {
+            Outcome::Unknown(fault @ Fault::Io { operation: Operation::Sync, .. }) => {
+                assert!(fault.to_string().starts_with(&format!("syncing {path}: ")), "{fault}");
+            }
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn reads_entries_of_the_public_tree_and_no_others() {
     let disk = log_of(&[2, 3]);

@@ -1,7 +1,9 @@
 //! The files that committed batches turn into, and their way to durability.
 //!
 //! Guarantees: a file that lies wholly within the durable tree is never replaced, only compared; one that lies within it
-//! in part is replaced by a durable one only; a segment is removed only after everything it fed is durable. Does not do: deciding what to write (`edge`).
+//! in part is replaced by a durable one only; a segment is removed only after everything it fed is durable; a partial file
+//! that somebody deleted is written again, and any other that is gone is an error. Does not do: deciding what to write
+//! (`edge`).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -18,6 +20,10 @@ use crate::store::edge::{Edge, FileWrite};
 use crate::store::journal::SegmentHeader;
 use crate::store::{ApplyStore, Fault, Operation, Outcome};
 use crate::tile::TilePath;
+
+/// How often one sync begins again because a partial file was deleted meanwhile. Each time at least one file is gone, so
+/// only somebody who goes on deleting them gets past a few.
+const SYNC_TRIES_MAX: u32 = 8;
 
 /// The tiles, bundles and sealed records of a log in a folder.
 #[derive(Debug)]
@@ -100,10 +106,36 @@ impl<D: Disk> FsTiles<D> {
 
     /// Makes everything written so far durable.
     fn sync(&mut self) -> Result<(), Fault> {
-        let synced = self.disk.sync_files(&self.fed);
-        synced.map_err(|error| Fault::io(Operation::Sync, "the files applied", error))?;
+        let mut tries = SYNC_TRIES_MAX;
+        while let Err(error) = self.disk.sync_files(&self.fed) {
+            tries -= 1;
+            if tries == 0 || error.kind() != io::ErrorKind::NotFound {
+                return Err(sync_fault("the files applied", error));
+            }
+            self.replace_deleted(error)?;
+        }
         self.fed.clear();
         Ok(())
+    }
+
+    /// Makes up for partial files that somebody deleted before they were durable, as tlog-tiles lets anybody do.
+    ///
+    /// What one of an earlier tree held is in the full file of its place, or else in the partial one of the present tree,
+    /// which is written again. Any other file that is gone is an error: nothing here holds its bytes any more.
+    fn replace_deleted(&mut self, error: io::Error) -> Result<(), Fault> {
+        let is_gone = |path: &str| {
+            let read = self.disk.read_range(path, 0, 0);
+            read.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        let gone: Vec<String> = self.fed.iter().filter(|path| is_gone(path)).cloned().collect();
+        if let Some(path) = gone.iter().find(|path| !layout::is_partial(path)) {
+            return Err(sync_fault(path, error));
+        }
+        if gone.is_empty() {
+            return Err(sync_fault("the files applied", error));
+        }
+        gone.iter().for_each(|path| _ = self.fed.remove(path));
+        self.write_partials()
     }
 
     fn write(&mut self, write: FileWrite) -> Result<(), Fault> {
@@ -238,6 +270,10 @@ impl<D: Disk> ApplyStore for FsTiles<D> {
     fn settle(&mut self) -> Outcome {
         Outcome::of_sync(self.sync())
     }
+}
+
+fn sync_fault(path: &str, error: io::Error) -> Fault {
+    Fault::io(Operation::Sync, path, error)
 }
 
 /// The numbers of the segments in a store, in order.

@@ -2,7 +2,8 @@
 //!
 //! A writer gives each request a sequence number when it sees it, so the entries of a session may stand in the log in
 //! another order, but none may be absent without a gap entry that says so. Where a session has no stop entry the writer
-//! died: what was in its hands at that moment nobody can know, and the check says so instead of guessing.
+//! died: what was in its hands at that moment nobody can know, and the check says so instead of guessing. It passes where
+//! the log itself says so too, by the start entry that names the session as the one before: from there on it is closed.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -13,6 +14,7 @@ use crate::code::{CheckName, Code};
 use crate::entry::{Entry, GapDetails, Kind, KindDetails, SessionId, WriterName};
 use crate::limits::{WALK_RANGES_MAX, WALK_SESSIONS_MAX};
 use crate::merkle::LeafIndex;
+use crate::time::UnixMillis;
 use crate::verify::{Check, Place, plural};
 
 /// Every session seen, at most [`WALK_SESSIONS_MAX`], with at most [`WALK_RANGES_MAX`] ranges in all.
@@ -31,7 +33,10 @@ pub(super) struct Sessions {
 struct Session {
     writer: WriterName,
     first_entry: LeafIndex,
-    previous: Option<SessionId>,
+    /// When its latest entry was recorded.
+    latest_at: UnixMillis,
+    /// The start entry that names this session as the writer's one before, and its time.
+    closed: Option<(LeafIndex, UnixMillis)>,
     recorded: Ranges,
     gaps: Ranges,
     /// Sequence and index of the stop entry.
@@ -57,9 +62,36 @@ impl Sessions {
         let before = session.ranges();
         let fault = session.entry(index, entry);
         self.ranges = self.ranges + session.ranges() - before;
-        if let Some(fault) = fault {
+        let named = entry.kind_details().ok().and_then(|details| match details {
+            KindDetails::Start(start) => start.previous_session,
+            _ => None,
+        });
+        let closing = named.and_then(|previous| self.close(previous, index, entry));
+        for fault in fault.into_iter().chain(closing) {
             let what = format!("Entry {index}, session {} of {}: {fault}", entry.session, entry.writer);
             self.found.add(Place { leaf_index: Some(index), what, ..Place::default() });
+        }
+    }
+
+    /// Takes the word of the start entry `entry` that `previous` has ended; what contradicts it is said.
+    fn close(&mut self, previous: SessionId, index: LeafIndex, entry: &Entry) -> Option<String> {
+        if previous == entry.session {
+            return Some("it names itself as the session before it.".to_owned());
+        }
+        match self.by_id.get_mut(&previous) {
+            // A session that was not followed for want of memory may well be there.
+            None if self.cut_short => None,
+            None => Some(format!(
+                "it names session {previous} as the one before it, and the log has no entry of that."
+            )),
+            Some(session) if session.writer != entry.writer => Some(format!(
+                "it names session {previous} as the one before it, and that is one of {}.",
+                session.writer
+            )),
+            Some(session) => {
+                session.closed.get_or_insert((index, entry.recorded_at));
+                None
+            }
         }
     }
 
@@ -72,13 +104,6 @@ impl Sessions {
                 self.latest.get(&session.writer).is_some_and(|latest| *latest > session.first_entry);
             for (first, last) in session.certainly_missing() {
                 self.found.add(session.missing(*id, first, last));
-            }
-            if let Some(previous) = session.previous.filter(|previous| !self.by_id.contains_key(previous)) {
-                let what = format!(
-                    "Session {id} of {} names session {previous} as the one before it, and the log has no entry of that.",
-                    session.writer
-                );
-                self.found.add(Place { leaf_index: Some(session.first_entry), what, ..Place::default() });
             }
             ends.add(*id, session, followed);
         }
@@ -105,7 +130,8 @@ impl Session {
         Self {
             writer,
             first_entry,
-            previous: None,
+            latest_at: UnixMillis::new(0),
+            closed: None,
             recorded: Ranges::default(),
             gaps: Ranges::default(),
             stop: None,
@@ -122,11 +148,14 @@ impl Session {
         if !self.recorded.insert(sequence, sequence) {
             return Some(format!("sequence number {sequence} is used a second time."));
         }
+        self.latest_at = entry.recorded_at;
+        if let Some((start, _)) = self.closed {
+            return Some(format!("it goes on after entry {start} said that it had ended."));
+        }
         if sequence == 0 && entry.kind != Kind::Start {
             return Some("sequence number 0 belongs to the start entry.".to_owned());
         }
         match entry.kind_details() {
-            Ok(KindDetails::Start(start)) => self.previous = start.previous_session,
             Ok(KindDetails::Heartbeat(heartbeat)) => {
                 self.settled_below = self.settled_below.max(heartbeat.lowest_in_flight.min(sequence));
             }
@@ -241,32 +270,45 @@ impl core::fmt::Display for Tally {
 struct Ends {
     stopped: u64,
     open: u64,
+    /// Without a stop, and the next start entry says so.
     died: Findings,
+    /// Without a stop, and nothing says so but a later session of the same writer.
+    unsaid: Findings,
 }
 
 impl Ends {
     fn add(&mut self, id: SessionId, session: &Session, followed: bool) {
         if session.stop.is_some() {
             self.stopped += 1;
-        } else if followed {
+        } else if session.closed.is_some() {
             self.died.add(Self::death(id, session));
+        } else if followed {
+            self.unsaid.add(Self::death(id, session));
         } else {
             self.open += 1;
         }
     }
 
     fn sessions(&self) -> u64 {
-        self.stopped + self.open + self.died.count
+        self.stopped + self.open + self.died.count + self.unsaid.count
     }
 
     fn death(id: SessionId, session: &Session) -> Place {
         let highest = session.recorded.highest().unwrap_or(0);
-        let holes = session.unaccounted_for();
         let mut what = format!(
-            "Session {id} of {} ended without a stop. Its last known sequence number is {highest}; what it saw after \
-             that nobody can know.",
-            session.writer
+            "Session {id} of {} ended without a stop. Its last known sequence number is {highest}, its last entry is of \
+             {}",
+            session.writer, session.latest_at
         );
+        what.push_str(&match session.closed {
+            Some((start, at)) => {
+                format!(
+                    "; entry {start} of {at} says that it had ended. What it saw in between nobody can know."
+                )
+            }
+            None => "; what it saw after that nobody can know.".to_owned(),
+        });
+        let holes = session.unaccounted_for();
         if let Some((first, last)) = holes.first() {
             what.push_str(&format!(" Before that, {} not recorded", numbers(*first, *last)));
             match holes.len() {
@@ -278,27 +320,28 @@ impl Ends {
     }
 
     fn check(self) -> Check {
-        let open = match self.open {
-            0 => String::new(),
-            open => format!(
-                " {} still open when this checkpoint was made; a later one will show the end.",
-                plural(open, "session was", "sessions were")
-            ),
-        };
-        match self.died.places.first() {
-            None => {
-                let stopped = plural(self.stopped, "session", "sessions");
-                let detail = format!("{stopped} ended with a stop entry.{open}");
-                Check::passed(CheckName::LogStops, detail)
-            }
-            Some(first) => {
-                let detail = format!(
-                    "{} of {} ended without a stop, as a crash leaves it. {first}",
-                    self.died.count,
-                    plural(self.sessions(), "session", "sessions")
-                );
-                Check::not_checked(CheckName::LogStops, detail).at(self.died.places)
-            }
+        let all = plural(self.sessions(), "session", "sessions");
+        if let Some(first) = self.unsaid.places.first() {
+            let detail = format!(
+                "{} of {all} ended without a stop, and no later start entry says so. {first}",
+                self.unsaid.count
+            );
+            return Check::not_checked(CheckName::LogStops, detail).at(self.unsaid.places);
         }
+        let mut detail = format!("{} ended with a stop entry.", plural(self.stopped, "session", "sessions"));
+        if let Some(first) = self.died.places.first() {
+            let one_each = if self.died.count == 1 { "it" } else { "each of them" };
+            detail.push_str(&format!(
+                " {} of {all} ended without one, as a crash leaves it, and the start entry after {one_each} says so. {first}",
+                self.died.count
+            ));
+        }
+        if self.open > 0 {
+            detail.push_str(&format!(
+                " {} still open when this checkpoint was made; a later one will show the end.",
+                plural(self.open, "session was", "sessions were")
+            ));
+        }
+        Check::passed(CheckName::LogStops, detail).at(self.died.places)
     }
 }

@@ -31,6 +31,10 @@ use head::Head;
 use sealed::Sealed;
 use stored::Stored;
 
+/// What stays open where a run of a recorder ended without a stop.
+const CUT_OFF: &str = "What a recorder that was cut off had in its hands at that moment: nobody can know. In strict mode no \
+                       caller got an answer to it.";
+
 /// What a log is checked against.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -102,7 +106,11 @@ pub fn run_on(
         checks.extend(journal.map(|journal| journal.check));
         checks.extend(stored.into_check(source, checkpoint.size));
     }
-    let report = Report::new(subject(source, &head), checks, not_proved(options));
+    let mut report = Report::new(subject(source, &head), checks, not_proved(options));
+    if advice::was_cut_off(&report) {
+        let subject = report.subject().to_owned();
+        report = report.about(subject, [CUT_OFF]);
+    }
     let next = advice::next(&report, options.policy.is_some());
     Ok(Answer { meaning: advice::meaning(&report), report, next })
 }

@@ -8,7 +8,7 @@ use crate::log::{self, ORIGIN};
 
 /// A fresh desk: `store/` with twelve entries, `lending.policy` from outside it, `receipt.json` of the decision at entry
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
-/// another log.
+/// another log. `crashed/` is a log whose first session was cut off.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -26,5 +26,7 @@ pub(crate) fn desk() -> TempDir {
     let forked = log::keys(ORIGIN, 1);
     let root = ledgerstone::hash::Hash::of(b"another history");
     write("forked.checkpoint", &forked.sign(&forked.checkpoint(published[2].0.size(), root)));
+    fs::create_dir(at("crashed")).expect("a directory");
+    log::crashed_log(&at("crashed"), log::keys(ORIGIN, 1), Some(1)).stop();
     desk
 }

@@ -263,6 +263,19 @@ pub(crate) fn receipt(number: u64, index: u64, store: &Path) -> Receipt {
     Receipt::new(entry, disclosure, index, proof, note).expect("a receipt")
 }
 
+/// A session that dies with sequence number 2 in its hands, and another, stopped, whose start entry names `previous`.
+pub(crate) fn crashed_log(store: &Path, keys: LogKeys, previous: Option<u8>) -> LogWriter {
+    let mut log = LogWriter::create(store, keys, 64 * 1024 * 1024);
+    let mut first = Recorder::new(1);
+    let mut entries = vec![first.start(None), first.decision(1, 30)];
+    first.skip();
+    entries.push(first.decision(2, 30));
+    log.batch(entries);
+    let mut second = Recorder::new(2);
+    log.batch(vec![second.start(previous), second.stop()]);
+    log
+}
+
 /// A small log as a sidecar leaves it after stopping: twelve entries in three batches, a session with a declared gap.
 pub(crate) fn small_log(store: &Path, keys: LogKeys, segment_bytes_max: u64) -> LogWriter {
     let mut log = LogWriter::create(store, keys, segment_bytes_max);

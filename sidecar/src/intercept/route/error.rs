@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ledgerstone::code::Code;
 use ledgerstone::record::FieldPathError;
+use ledgerstone::record::schema::ROOTS;
 
 /// Why the routes of a configuration were refused; every message names the route and what to change.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,21 @@ pub enum RouteError {
         /// What is wrong with it.
         source: FieldPathError,
     },
+    /// A pattern that selects nothing that a record of this route can hold.
+    #[error(
+        "route {route:?}: `{key}` has {text:?}, which is no field that a record of this route can have{}",
+        advice(.nearest.as_deref())
+    )]
+    UnknownPath {
+        /// The route.
+        route: String,
+        /// The key.
+        key: &'static str,
+        /// The pattern as written.
+        text: String,
+        /// The pattern that was most likely meant.
+        nearest: Option<String>,
+    },
     /// A mask over a field that every record needs.
     #[error(
         "route {route:?}: mask {pattern:?} covers {path}, which every record needs; write a narrower mask"
@@ -146,5 +162,15 @@ impl RouteError {
             Self::ModelFile { .. } => Code::Unavailable,
             _ => Code::Misuse,
         }
+    }
+}
+
+fn advice(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean {nearest:?}?"),
+        None => format!(
+            ". A path begins with one of {}; a feature and a score have the names that the route gives them",
+            ROOTS.join(", ")
+        ),
     }
 }

@@ -7,6 +7,7 @@ use ledgerstone::hash::Hash;
 use ledgerstone::record::schema::feature;
 use ledgerstone::record::{FieldPath, PathPattern};
 
+use super::paths;
 use super::{Action, Glob, MODEL_INFER, RouteConfig, RouteError, SubjectSource, UNROUTED};
 
 /// Features that one route may name: with their scores and labels they must fit a record's fields.
@@ -97,12 +98,15 @@ pub(super) fn masks(config: &RouteConfig) -> Result<Vec<(PathPattern, String)>, 
 }
 
 fn pattern(config: &RouteConfig, key: &'static str, text: &str) -> Result<PathPattern, RouteError> {
-    PathPattern::parse(text).map_err(|source| RouteError::Pattern {
-        route: config.name.clone(),
-        key,
-        text: text.to_owned(),
-        source,
-    })
+    let (route, owned) = (config.name.clone(), text.to_owned());
+    let pattern = match PathPattern::parse(text) {
+        Ok(pattern) => pattern,
+        Err(source) => return Err(RouteError::Pattern { route, key, text: owned, source }),
+    };
+    match paths::unknown(config, &pattern) {
+        None => Ok(pattern),
+        Some(nearest) => Err(RouteError::UnknownPath { route, key, text: owned, nearest }),
+    }
 }
 
 fn broken_rule(config: &RouteConfig) -> Option<&'static str> {

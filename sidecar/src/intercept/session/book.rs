@@ -206,6 +206,10 @@ impl Book {
         self.is_running() && !self.unsettled
     }
 
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     pub(super) fn is_running(&self) -> bool {
         !self.closed && !self.broken
     }

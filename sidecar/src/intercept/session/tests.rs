@@ -327,8 +327,10 @@ async fn cannot_account_for_an_entry_whose_append_was_dropped() {
     while log.tried.load(Ordering::SeqCst) < 2 {
         tokio::task::yield_now().await;
     }
+    assert!(!session.is_broken());
     appending.abort();
     assert!(appending.await.unwrap_err().is_cancelled());
+    assert!(session.is_broken());
     assert_eq!(session.see().unwrap_err(), NotAdmitted::Broken);
 }
 

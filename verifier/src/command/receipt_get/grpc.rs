@@ -26,17 +26,23 @@ pub(super) fn fetch(
     web: &WebOptions,
 ) -> Result<Vec<u8>, Refusal> {
     let endpoint = endpoint(address, tls, web)?;
+    let unreachable = |error: &dyn std::error::Error| unreachable(address, tls, error);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| unreachable(address, &error))?;
+        .map_err(|error| unreachable(&error))?;
     runtime.block_on(async {
-        let channel = endpoint.connect().await.map_err(|error| unreachable(address, &error))?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
         let mut client = ReceiptsClient::new(channel)
             .max_decoding_message_size(RECEIPT_BYTES_MAX + MESSAGE_OVERHEAD_BYTES);
         let request = GetReceiptRequest { decision_id: decision_id.to_owned(), fields: Vec::new() };
         let answer = client.get_receipt(request).await;
-        answer.map(|answer| answer.into_inner().receipt.to_vec()).map_err(|status| refused(address, &status))
+        // A status that comes from an error of the connection was never the server's word.
+        let failed = |status: Status| match std::error::Error::source(&status) {
+            Some(error) => unreachable(error),
+            None => refused(address, &status),
+        };
+        answer.map(|answer| answer.into_inner().receipt.to_vec()).map_err(failed)
     })
 }
 
@@ -64,12 +70,15 @@ fn endpoint(address: &str, tls: bool, web: &WebOptions) -> Result<Endpoint, Refu
     endpoint.tls_config(trust).map_err(|error| not_an_address(&error))
 }
 
-fn unreachable(address: &str, error: &dyn std::error::Error) -> Refusal {
+fn unreachable(address: &str, tls: bool, error: &dyn std::error::Error) -> Refusal {
     let cause = error.source().map_or_else(String::new, |source| format!(": {source}"));
-    Refusal::unavailable(
-        format_args!("{address} cannot be reached: {error}{cause}"),
-        "Check the address and that the sidecar runs, then run the command again.",
-    )
+    let next = if tls {
+        "Check the address, that the sidecar runs and speaks TLS, and that --ca names the authority that signed its \
+         certificate for this host name; then run the command again."
+    } else {
+        "Check the address and that the sidecar runs; if it speaks TLS, write grpcs://. Then run the command again."
+    };
+    Refusal::unavailable(format_args!("{address} cannot be reached: {error}{cause}"), next)
 }
 
 /// What the server said, with what to do about it.

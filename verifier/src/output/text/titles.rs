@@ -20,7 +20,7 @@ pub(super) fn title(name: CheckName) -> String {
         CheckName::LogLinks => "Entries refer to earlier entries only",
         CheckName::LogDecisions => "No decision is recorded twice",
         CheckName::LogSessions => "Nothing is missing inside a run",
-        CheckName::LogStops => "Every run ended in order",
+        CheckName::LogStops => "The log says how every run ended",
         CheckName::CheckpointConsistency => "Statements from elsewhere fit this log",
         CheckName::LogIdentity => "The store is this log's",
         CheckName::LogSealed => "The sealed records are the original ones",
