@@ -43,7 +43,7 @@ async fn log(folder: &Path, ids: &[DecisionId], at_once: usize) -> (LogReader, V
     for batch in ids.chunks(at_once) {
         let appends = batch.iter().map(|id| {
             let (log, entry) = (log.clone(), entry(*id));
-            tokio::spawn(async move { log.append(Draft { entry, sealed: None }).await.unwrap().index })
+            tokio::spawn(async move { log.append(Draft { entry, sealed: None }).await.unwrap().index() })
         });
         for append in appends.collect::<Vec<_>>() {
             places.push(append.await.unwrap());
