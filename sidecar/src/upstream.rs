@@ -205,13 +205,19 @@ pub(crate) enum UpstreamFault {
     #[error("the model server cannot be reached ({0}); nothing was decided, try again")]
     Unreachable(String),
     /// No complete answer in time.
-    #[error("the model server did not answer in time; whether it decided is not known")]
+    #[error(
+        "the model server did not answer in time; whether it decided is not known; try again, or raise upstream.request_timeout"
+    )]
     TimedOut,
     /// The connection or the call broke before the answer was complete.
-    #[error("the model server closed the call before its answer was complete")]
+    #[error(
+        "the model server closed the call before its answer was complete; whether it decided is not known; try again"
+    )]
     Closed,
     /// The answer ended without saying whether it is one.
-    #[error("the model server ended its answer without a gRPC status")]
+    #[error(
+        "the model server ended its answer without a gRPC status; whether it decided is not known; try again"
+    )]
     NoStatus,
     /// The answer is larger than the limit.
     #[error("the model server's answer is larger than {max} bytes; raise limits.message_bytes_max")]

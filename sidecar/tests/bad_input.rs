@@ -310,6 +310,19 @@ fn a_disk_that_is_read_only_is_said_at_start() {
     assert_eq!(status, 1);
     assert!(message.starts_with("log.store: the store could not be opened"), "{message}");
     assert!(message.contains("Read-only file system"), "{message}");
+    assert!(
+        message.contains("give this user write access to it, on a disk that works, and start again"),
+        "{message}"
+    );
+    disk.remount("rw");
+    let mut running = sidecar.start();
+    let started = Instant::now();
+    while !sidecar.log_lines().contains("serving") {
+        assert!(started.elapsed() < PATIENCE, "{}", sidecar.log_lines());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(running.stop().success());
+    assert_eq!(verdict(&sidecar), Verdict::Verified, "nothing was lost by trying");
 }
 
 /// Calls until the answer has this status.
@@ -324,7 +337,12 @@ async fn call_until(sidecar: &Sidecar, wanted: tonic::Code) -> Vec<u64> {
                 answered.push(index.parse().unwrap());
                 tonic::Code::Ok
             }
-            Err(status) => status.code(),
+            Err(status) => {
+                let message = status.message();
+                let says_what_to_do = message.contains("try again") || message.contains("restart");
+                assert!(says_what_to_do, "{message}");
+                status.code()
+            }
         };
         if code == wanted {
             return answered;

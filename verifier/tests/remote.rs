@@ -140,6 +140,54 @@ fn a_checkpoint_without_end_is_refused() {
     assert_eq!(refusal.code, Code::Limit);
 }
 
+/// Runs `verify log` with `more` on a server that takes longer than a second for its second file of entries. On a
+/// terminal everything that it prints comes as standard output.
+fn verify_slow_log(on_a_terminal: bool, more: &str) -> Output {
+    let (store, desk) = (store(), tempfile::tempdir().expect("a directory"));
+    fs::write(desk.path().join("policy"), log::policy(&log::keys(ORIGIN, 1)).to_string()).expect("a file");
+    let late = Fault::Late(std::time::Duration::from_millis(1_200));
+    let url = web::serve(&store.path().join("log"), &[("tile/entries/001.p/46", late)]);
+    let line = format!("'{}' verify log {url} --policy policy {more}", env!("CARGO_BIN_EXE_ledgerstone"));
+    let mut command = if on_a_terminal {
+        // `script` gives its command a terminal and passes on what is written to it.
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command
+    } else {
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]);
+        command
+    };
+    command.current_dir(desk.path()).stdin(std::process::Stdio::null()).env("TERM", "xterm");
+    command.output().expect("the command runs")
+}
+
+#[test]
+fn a_check_of_more_than_a_second_shows_progress_on_a_terminal_and_none_in_a_pipe() {
+    let piped = verify_slow_log(false, "");
+    assert_eq!((piped.status.code(), piped.stderr.as_slice()), (Some(0), &b""[..]), "{piped:?}");
+    let report = String::from_utf8(piped.stdout).expect("text");
+    assert!(report.starts_with("VERIFIED") && !report.contains('\r'), "{report}");
+
+    let asked_for = verify_slow_log(false, "--progress --json");
+    let said = String::from_utf8_lossy(&asked_for.stderr);
+    assert_eq!((asked_for.status.code(), &*said), (Some(0), "checked 302 of 302 entries\n"));
+    assert!(asked_for.stdout.starts_with(b"{") && asked_for.stdout.ends_with(b"}\n"), "{asked_for:?}");
+
+    if !Command::new("script").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "script is needed under CI=true");
+        println!("skipped: script is not installed, 1 case");
+        return;
+    }
+    let shown = verify_slow_log(true, "");
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    let (bar, report) = shown.split_once("VERIFIED").expect("a report after the bar");
+    assert!(bar.contains("of 302 entries"), "{shown:?}");
+    assert!(bar.contains("\u{1b}[2K"), "the bar is cleared before the report: {shown:?}");
+    assert!(report.contains("[log.root]") && !report.contains("of 302 entries"), "{shown:?}");
+}
+
 /// Runs `ledgerstone receipt get` in `directory`.
 fn receipt_get(server: &str, decision: &str, directory: &Path, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ledgerstone"))

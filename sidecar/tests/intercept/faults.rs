@@ -132,6 +132,7 @@ async fn says_that_the_model_server_is_down_and_records_it() {
     let reply = client.infer(&request("m")).await;
     assert_eq!(reply.code(), Code::Unavailable);
     assert!(reply.status().message().contains("refused"), "{}", reply.status().message());
+    assert!(reply.status().message().ends_with("nothing was decided, try again"));
     let decision = sidecar.decision();
     assert_eq!(decision.status(), u32::from(Code::Unavailable as u16));
     assert!(decision.text("output/error").contains("cannot be reached"));
@@ -150,7 +151,9 @@ async fn gives_up_on_a_slow_model_server_and_records_it() {
     .await;
     let reply = Client::new(sidecar.addr).infer(&request("slow")).await;
     assert_eq!(reply.code(), Code::DeadlineExceeded);
-    assert!(reply.status().message().contains("in time"), "{}", reply.status().message());
+    let message = reply.status().message().to_owned();
+    assert!(message.contains("in time"), "{message}");
+    assert!(message.contains("not known; try again, or raise upstream.request_timeout"), "{message}");
     assert_eq!(sidecar.decision().status(), u32::from(Code::DeadlineExceeded as u16));
 }
 
@@ -170,6 +173,7 @@ async fn says_that_the_model_server_closed_mid_answer_and_records_it() {
         let reply = client.infer(&request("m")).await;
         assert_eq!(reply.code(), Code::Unavailable, "{steps:?}");
         assert!(reply.status().message().contains("answer"), "{}", reply.status().message());
+        assert!(reply.status().message().contains("is not known; try again"), "{}", reply.status().message());
         assert!(reply.body.is_empty(), "nothing of the broken answer got out");
         let decision = sidecar.decision();
         assert_eq!(decision.status(), u32::from(Code::Unavailable as u16));

@@ -394,7 +394,9 @@ pub enum OpenError {
     #[error("the store's files do not make the tree that is public")]
     Published(#[from] Box<ProveError<TileError<ReadError>>>),
     /// The storage failed.
-    #[error("the store could not be opened")]
+    #[error(
+        "the store could not be opened: give this user write access to it, on a disk that works, and start again"
+    )]
     Store(#[from] Fault),
 }
 

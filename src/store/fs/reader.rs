@@ -152,7 +152,7 @@ pub enum ReadError {
     #[error("the folder holds no log: name the folder that init created")]
     NotInitialised,
     /// The storage failed.
-    #[error("the log could not be read")]
+    #[error("the log could not be read: check that its files are there and that this user may read them")]
     Store(#[from] Fault),
     /// The public checkpoint is none.
     #[error("the public checkpoint is damaged")]

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 /// What a server does instead of serving the file.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) enum Fault {
     Short(usize),
     /// Redirects to itself.
     Loop,
+    /// Takes this long to answer, and then serves the file.
+    Late(Duration),
 }
 
 /// Starts a server of the files in `root`; `faults` are by path. Returns its URL. It ends with the process.
@@ -42,6 +45,9 @@ fn answer(mut stream: TcpStream, root: &Path, faults: &BTreeMap<String, Fault>) 
     let request = lines.next().unwrap_or_default();
     lines.take_while(|line| !line.is_empty()).for_each(drop);
     let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').to_owned();
+    if let Some(Fault::Late(late)) = faults.get(&path) {
+        thread::sleep(*late);
+    }
     let (status, extra, body, announced) = match faults.get(&path) {
         Some(Fault::Status(status)) => (*status, String::new(), Vec::new(), 0),
         Some(Fault::Bytes(bytes)) => (200, String::new(), bytes.clone(), bytes.len()),
