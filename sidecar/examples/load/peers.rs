@@ -102,10 +102,8 @@ pub(crate) async fn sidecar(folder: &Path, upstream: SocketAddr) -> Sidecar {
     let store = folder.join("store");
     let keys = || LogKeys::generate_from_seeds(&KeyName::new(ORIGIN).unwrap(), [1; 32], [2; 32]).unwrap();
     driver::init(&store, &keys()).unwrap();
-    let told_here = driver::Options {
-        runtime: Some(tokio::runtime::Handle::current()),
-        ..driver::Options::default()
-    };
+    let told_here =
+        driver::Options { runtime: Some(tokio::runtime::Handle::current()), ..driver::Options::default() };
     let (log, _) = driver::open(&store, keys(), told_here).unwrap();
     let options = SessionOptions {
         writer: WriterName::parse("load").unwrap(),
