@@ -1,0 +1,140 @@
+//! A model of any known format: what a command or an audit needs of it, whatever library trained it.
+//!
+//! *Guarantees*: a row is `f64` values, each of which a format that computes in `f32` rounds once, as its library does with such
+//! input; every number of an answer is the library's, widened to `f64` without loss.
+//!
+//! *Does not do*: arithmetic of its own.
+
+use serde::Serialize;
+
+use super::error::{ModelError, RowError};
+use super::xgboost;
+
+/// A model file that was read and checked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Model {
+    /// XGBoost, JSON or UBJSON.
+    XgBoost(xgboost::Model),
+}
+
+/// What a model says of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The numbers before the objective's last step, one an output. Compare these.
+    pub margins: Vec<f64>,
+    /// What the library's `predict` gives.
+    pub answer: Vec<f64>,
+}
+
+/// The type in which a model computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 64 bits.
+    F64,
+}
+
+/// What a model is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// Format and library, such as `XGBoost 3.2, gbtree`.
+    pub kind: String,
+    /// The objective's name in the library.
+    pub objective: String,
+    /// What one number of an answer is.
+    pub answer: &'static str,
+    /// Margins of a row.
+    pub margins: usize,
+    /// Numbers of an answer.
+    pub answers: usize,
+    /// Trees; none in a linear model.
+    pub trees: usize,
+    /// Columns of a row.
+    pub features: usize,
+    /// The columns' names in the order of a row; empty if the file has none.
+    pub feature_names: Vec<String>,
+    /// The type in which the library computes.
+    pub precision: Precision,
+    /// The function of the platform's mathematics library behind the answer, if any. The margins need none.
+    pub libm: Option<&'static str>,
+    /// Whether contributions are recomputed; if not, why.
+    pub contributions: Option<&'static str>,
+}
+
+impl Model {
+    /// Reads a model file of any known format, told by its first bytes.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong and where in the file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
+        let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
+        match bytes.get(start..) {
+            Some([b'{' | b'b', ..]) => xgboost::Model::parse(bytes).map(Self::XgBoost),
+            _ => Err(ModelError::Unrecognised),
+        }
+    }
+
+    /// What the model says of a row. `NAN` stands for a missing value.
+    ///
+    /// # Errors
+    /// [`RowError`] if the row is none of this model's.
+    pub fn score(&self, row: &[f64]) -> Result<Score, RowError> {
+        match self {
+            Self::XgBoost(model) => {
+                let margins = model.margins(&narrow(row))?;
+                Ok(Score { answer: widen(&model.answer(&margins)), margins: widen(&margins) })
+            }
+        }
+    }
+
+    /// For each margin one contribution a feature and then the part that is the same for every row.
+    ///
+    /// # Errors
+    /// [`RowError`] if the row is none of this model's, or the library defines no contributions that are known here.
+    pub fn contributions(&self, row: &[f64]) -> Result<Vec<Vec<f64>>, RowError> {
+        match self {
+            Self::XgBoost(model) => {
+                Ok(model.contributions(&narrow(row))?.iter().map(|output| widen(output)).collect())
+            }
+        }
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Self::XgBoost(model) => about_xgboost(model),
+        }
+    }
+}
+
+fn about_xgboost(model: &xgboost::Model) -> About {
+    let (major, minor) = model.version();
+    let objective = model.objective();
+    let margins = vec![0.0; model.margin_count()];
+    About {
+        kind: format!("XGBoost {major}.{minor}, {}", model.booster_name()),
+        objective: model.objective_name().to_owned(),
+        answer: objective.answer(),
+        margins: margins.len(),
+        answers: model.answer(&margins).len(),
+        trees: model.tree_count(),
+        features: model.feature_count(),
+        feature_names: model.feature_names().to_vec(),
+        precision: Precision::F32,
+        libm: objective.libm(),
+        contributions: model.unexplained(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the library rounds its input to f32, too")]
+fn narrow(row: &[f64]) -> Vec<f32> {
+    row.iter().map(|value| *value as f32).collect()
+}
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
