@@ -8,7 +8,9 @@
 //! a tolerance is refused. `docs/recompute.md` is the page for users: formats, what is exact, what is refused.
 
 pub mod error;
+pub mod lightgbm;
 mod model;
+mod treeshap;
 pub mod xgboost;
 
 pub use error::{ModelError, RowError};

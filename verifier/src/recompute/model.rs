@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::error::{ModelError, RowError};
-use super::xgboost;
+use super::{lightgbm, xgboost};
 
 /// A model file that was read and checked.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ use super::xgboost;
 pub enum Model {
     /// XGBoost, JSON or UBJSON.
     XgBoost(xgboost::Model),
+    /// LightGBM text.
+    LightGbm(lightgbm::Model),
 }
 
 /// What a model says of a row.
@@ -73,6 +75,9 @@ impl Model {
         let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
         match bytes.get(start..) {
             Some([b'{' | b'b', ..]) => xgboost::Model::parse(bytes).map(Self::XgBoost),
+            Some([b't', b'r', b'e', b'e', b'\n' | b'\r', ..]) => {
+                lightgbm::Model::parse(bytes).map(Self::LightGbm)
+            }
             _ => Err(ModelError::Unrecognised),
         }
     }
@@ -87,6 +92,10 @@ impl Model {
                 let margins = model.margins(&narrow(row))?;
                 Ok(Score { answer: widen(&model.answer(&margins)), margins: widen(&margins) })
             }
+            Self::LightGbm(model) => {
+                let margins = model.margins(row)?;
+                Ok(Score { answer: model.answer(&margins), margins })
+            }
         }
     }
 
@@ -99,6 +108,7 @@ impl Model {
             Self::XgBoost(model) => {
                 Ok(model.contributions(&narrow(row))?.iter().map(|output| widen(output)).collect())
             }
+            Self::LightGbm(model) => model.contributions(row),
         }
     }
 
@@ -107,6 +117,7 @@ impl Model {
     pub fn about(&self) -> About {
         match self {
             Self::XgBoost(model) => about_xgboost(model),
+            Self::LightGbm(model) => about_lightgbm(model),
         }
     }
 }
@@ -125,6 +136,23 @@ fn about_xgboost(model: &xgboost::Model) -> About {
         features: model.feature_count(),
         feature_names: model.feature_names().to_vec(),
         precision: Precision::F32,
+        libm: objective.libm(),
+        contributions: model.unexplained(),
+    }
+}
+
+fn about_lightgbm(model: &lightgbm::Model) -> About {
+    let objective = model.objective();
+    About {
+        kind: format!("LightGBM text {}", model.version()),
+        objective: model.objective_name().to_owned(),
+        answer: objective.answer(),
+        margins: model.margin_count(),
+        answers: model.margin_count(),
+        trees: model.tree_count(),
+        features: model.feature_count(),
+        feature_names: model.feature_names().to_vec(),
+        precision: Precision::F64,
         libm: objective.libm(),
         contributions: model.unexplained(),
     }

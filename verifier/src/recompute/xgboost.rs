@@ -27,6 +27,7 @@ pub use objective::Objective;
 
 pub use super::error::{ModelError, RowError};
 
+use super::treeshap;
 use linear::Linear;
 use tree::Tree;
 
@@ -178,7 +179,7 @@ impl Model {
             return Some("XGBoost 3.3 and later compute them by another method than versions up to 3.2");
         }
         let any = |defect: fn(&Tree) -> bool| trees.iter().any(|tree| defect(&tree.tree));
-        if any(|tree| tree.depth() > shap::DEPTH_MAX) {
+        if any(|tree| tree.depth() > treeshap::DEPTH_MAX) {
             return Some("a tree is too deep");
         }
         any(|tree| tree.cover(0).is_none()).then_some("the file lacks the weights of the training rows")
@@ -303,7 +304,7 @@ fn explain(
     features: &[f32],
     contributions: &mut [Vec<f32>],
 ) -> Result<(), RowError> {
-    let mut explainer = shap::Explainer::default();
+    let mut explainer = treeshap::Explainer::default();
     let mut of_tree = vec![0.0; features.len() + 1];
     for (number, GroupTree { tree, output }) in trees.iter().enumerate() {
         of_tree.fill(0.0);
@@ -312,8 +313,8 @@ fn explain(
         } else {
             return Err(RowError::Contributions { problem: "the file lacks the training rows' weights" });
         }
-        explainer.add(tree, features, &mut of_tree).map_err(|shap::Undefined| RowError::Contributions {
-            problem: "a branch that the row needs has no training rows",
+        explainer.add(tree, features, &mut of_tree).map_err(|treeshap::Undefined| {
+            RowError::Contributions { problem: "a branch that the row needs has no training rows" }
         })?;
         let weight = weights.and_then(|weights| weights.get(number)).copied().unwrap_or(1.0);
         if let Some(into) = contributions.get_mut(*output) {

@@ -72,7 +72,7 @@ def cancer():
 def write_bits(path, kind, rows, margins, answers, contributions):
     tables = [numpy.asarray(table, dtype=kind) for table in (rows, margins, answers, contributions)]
     count = len(tables[0])
-    flat = [table.reshape(len(table), -1) for table in tables]
+    flat = [table.reshape(len(table), -1) if len(table) else table for table in tables]
     head = [numpy.dtype(kind).itemsize, count, *(table.shape[1] for table in flat[:3]), len(flat[3]), flat[3].shape[1]]
     assert len(flat[1]) == count and len(flat[2]) == count
     path.write_bytes(struct.pack("<7I", *head) + b"".join(table.tobytes() for table in flat))

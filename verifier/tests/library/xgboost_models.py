@@ -12,14 +12,14 @@ import numpy
 import tables
 import xgboost
 
-COMMON = {"nthread": 2, "verbosity": 0, "seed": 1, "max_depth": 4, "eta": 0.2}
+COMMON = {"nthread": 1, "verbosity": 0, "seed": 1, "max_depth": 4, "eta": 0.2}
 
 
 def write(directory, name, booster, x, explained, **matrix):
     ending = "ubj" if name.endswith("_ubj") else "json"
     path = directory / f"xgboost_{name}.{ending}"
     booster.save_model(path)
-    written = xgboost.Booster({"nthread": 2}, model_file=path)
+    written = xgboost.Booster({"nthread": 1}, model_file=path)
     rows = numpy.asarray(x, numpy.float32)
     all_rows = xgboost.DMatrix(rows, **matrix)
     first = xgboost.DMatrix(rows[:explained], **matrix)

@@ -303,3 +303,6 @@ impl<'de> MapAccess<'de> for Members<'_, '_> {
         seed.deserialize(&mut *self.reader)
     }
 }
+
+#[cfg(test)]
+mod tests;
