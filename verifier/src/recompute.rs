@@ -14,4 +14,4 @@ mod treeshap;
 pub mod xgboost;
 
 pub use error::{ModelError, RowError};
-pub use model::{About, Model, Precision, Score};
+pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score};

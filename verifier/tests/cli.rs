@@ -69,7 +69,7 @@ fn assert_plays(files: Vec<PathBuf>, play: fn(&str, &Path) -> String) {
 #[test]
 fn every_golden_session_plays_as_written() {
     let files = session_files();
-    assert!(files.len() >= 8, "sessions went missing: {files:?}");
+    assert!(files.len() >= 9, "sessions went missing: {files:?}");
     assert_plays(files, |written, desk| Session::parse(written).play(desk));
 }
 

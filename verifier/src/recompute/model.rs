@@ -10,6 +10,12 @@ use serde::Serialize;
 use super::error::{ModelError, RowError};
 use super::{lightgbm, xgboost};
 
+/// Bytes of a model file of any format.
+pub const MODEL_BYTES_MAX: usize = 1 << 30;
+
+const _: () =
+    assert!(MODEL_BYTES_MAX == xgboost::MODEL_BYTES_MAX && MODEL_BYTES_MAX == lightgbm::MODEL_BYTES_MAX);
+
 /// A model file that was read and checked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -151,11 +157,17 @@ fn about_lightgbm(model: &lightgbm::Model) -> About {
         answers: model.margin_count(),
         trees: model.tree_count(),
         features: model.feature_count(),
-        feature_names: model.feature_names().to_vec(),
+        feature_names: given_names(model.feature_names()),
         precision: Precision::F64,
         libm: objective.libm(),
         contributions: model.unexplained(),
     }
+}
+
+/// Names that the user gave; LightGBM writes `Column_0`, `Column_1` and so on where there were none.
+fn given_names(names: &[String]) -> Vec<String> {
+    let automatic = names.iter().enumerate().all(|(place, name)| *name == format!("Column_{place}"));
+    if automatic { Vec::new() } else { names.to_vec() }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the library rounds its input to f32, too")]

@@ -14,6 +14,9 @@ import tables
 import xgboost_models
 
 
+NAMES = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "group"]
+
+
 def table():
     x, _ = tables.cancer()
     x = x[::10, :8].copy()
@@ -27,7 +30,7 @@ def table():
 
 
 def xgboost_files(directory, x, odd, size):
-    names = {"matrix": {"feature_types": ["q"] * 7 + ["c"], "enable_categorical": True}}
+    names = {"matrix": {"feature_types": ["q"] * 7 + ["c"], "enable_categorical": True, "feature_names": NAMES}}
     common = {"rounds": 4, "explained": 57, **names}
     logistic = {"objective": "binary:logistic", "max_depth": 3, "tree_method": "hist", "max_cat_to_onehot": 2}
     xgboost_models.train(directory, "binary", logistic, x, odd, **common)
@@ -42,7 +45,7 @@ def xgboost_files(directory, x, odd, size):
 
 
 def lightgbm_files(directory, x, odd, size):
-    common = {"rounds": 4, "explained": 57, "categorical_feature": [7]}
+    common = {"rounds": 4, "explained": 57, "categorical_feature": [7], "feature_name": NAMES}
     small = {"num_leaves": 6, "min_data_in_leaf": 4, "min_data_per_group": 2, "cat_smooth": 0, "cat_l2": 0, "max_cat_to_onehot": 2}
     lightgbm_models.train(directory, "binary", {**small, "objective": "binary"}, x, odd, **common)
     dart = {**small, "objective": "multiclass", "num_class": 3, "boosting": "dart", "drop_rate": 0.5}
@@ -50,7 +53,7 @@ def lightgbm_files(directory, x, odd, size):
     forest = {**small, "objective": "regression", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
     lightgbm_models.train(directory, "forest", forest, x, size, **common)
     linear = {**small, "objective": "poisson", "linear_tree": True}
-    lightgbm_models.train(directory, "linear", linear, x, size, rounds=4, explained=0)
+    lightgbm_models.train(directory, "linear", linear, x, size, rounds=4, explained=0, feature_name=NAMES)
 
 
 def main():
