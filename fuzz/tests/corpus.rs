@@ -101,6 +101,12 @@ fn models(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
+/// The worked example of the scorecards' page.
+fn scorecard() -> Vec<u8> {
+    let page = include_str!("../../docs/spec/scorecard.md");
+    page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().into()
+}
+
 fn seeds() -> Vec<Seed> {
     let keys = keys();
     let (start, (decision, disclosure)) = (start_entry(), decision());
@@ -139,6 +145,8 @@ fn seeds() -> Vec<Seed> {
         ("xgboost_model", "linear", models("xgboost_linear.json")),
         ("xgboost_ubjson", "classes", models("xgboost_classes_ubj.ubj")),
         ("xgboost_ubjson", "dart", models("xgboost_dart_ubj.ubj")),
+        ("catboost_model", "categories", models("catboost_binary.json")),
+        ("scorecard", "example", scorecard()),
         ("lightgbm_model", "binary", models("lightgbm_binary.txt")),
         ("lightgbm_model", "linear", models("lightgbm_linear.txt")),
     ]

@@ -288,4 +288,7 @@ pub struct ModelPredictArguments {
     /// Say for each row what each feature contributed to the margin
     #[arg(long)]
     pub contributions: bool,
+    /// Say for each row the N features that cost the person most, with the scorecard's reason codes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub reasons: usize,
 }

@@ -7,9 +7,11 @@
 //! *Does not do*: read files, judge what a difference means, or approximate. A model that can only be reproduced within
 //! a tolerance is refused. `docs/recompute.md` is the page for users: formats, what is exact, what is refused.
 
+pub mod catboost;
 pub mod error;
 pub mod lightgbm;
 mod model;
+pub mod scorecard;
 mod treeshap;
 pub mod xgboost;
 

@@ -207,7 +207,7 @@ fn python() -> Result<PathBuf, String> {
 
 #[test]
 fn committed_models_give_the_bits_of_their_libraries() {
-    compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models"), 9);
+    compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models"), 11);
 }
 
 #[test]
@@ -221,4 +221,17 @@ fn xgboost_models_of_every_kind_give_the_bits_of_the_library() {
 fn lightgbm_models_of_every_kind_give_the_bits_of_the_library() {
     let Some(directory) = trained("lightgbm_models") else { return };
     compare_all(&directory, 37);
+}
+
+#[test]
+fn catboost_models_give_the_bits_of_the_library() {
+    let Some(directory) = trained("catboost_models") else { return };
+    compare_all(&directory, 13);
+    assert_refused(&directory.join("refused"), 2);
+}
+
+#[test]
+fn scorecards_give_the_bits_of_a_second_implementation() {
+    let Some(directory) = trained("scorecards") else { return };
+    compare_all(&directory, 2);
 }

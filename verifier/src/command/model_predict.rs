@@ -11,7 +11,8 @@ use super::model_show;
 use crate::cli::ModelPredictArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable};
-use crate::recompute::{About, Model, Precision};
+use crate::recompute::scorecard::Reason;
+use crate::recompute::{About, Model, Precision, RowError};
 use crate::source::read_input;
 use rows::Rows;
 
@@ -43,14 +44,13 @@ pub(super) fn run(arguments: &ModelPredictArguments, output: &mut Output) -> Res
                 "Write a decimal number, or leave the cell empty.",
             )
         })?;
-        let prediction =
-            predict(&model, &about, number + 1, &row, arguments.contributions).map_err(|error| {
-                Refusal::new(
-                    error.code(),
-                    format_args!("{name}, row {}: {error}", number + 1),
-                    "Check that the rows are as the model saw them.",
-                )
-            })?;
+        let prediction = predict(&model, &about, number + 1, &row, arguments).map_err(|error| {
+            Refusal::new(
+                error.code(),
+                format_args!("{name}, row {}: {error}", number + 1),
+                "Check that the rows are as the model saw them.",
+            )
+        })?;
         if output.is_json() {
             output.json_line(&prediction)?;
         } else {
@@ -80,6 +80,9 @@ struct Prediction<'a> {
     answer: Vec<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contributions: Option<Vec<Contributions<'a>>>,
+    /// Worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<Reason>>,
 }
 
 /// What the features contributed to a margin.
@@ -125,8 +128,8 @@ fn predict<'a>(
     about: &'a About,
     number: usize,
     row: &[f64],
-    with_contributions: bool,
-) -> Result<Prediction<'a>, crate::recompute::RowError> {
+    arguments: &ModelPredictArguments,
+) -> Result<Prediction<'a>, RowError> {
     let score = model.score(row)?;
     let own = |value: f64| Number(value, about.precision);
     let named = |output: &Vec<f64>| {
@@ -142,9 +145,13 @@ fn predict<'a>(
             features.map(|(place, value)| Contribution { feature: feature(place), value: own(*value) });
         Contributions { base: own(base), features: features.collect() }
     };
-    let contributions = match with_contributions {
+    let contributions = match arguments.contributions {
         true => Some(model.contributions(row)?.iter().map(named).collect()),
         false => None,
+    };
+    let reasons = match arguments.reasons {
+        0 => None,
+        count => Some(model.reasons(row, count)?),
     };
     Ok(Prediction {
         format: FORMAT,
@@ -152,6 +159,7 @@ fn predict<'a>(
         margins: score.margins.into_iter().map(own).collect(),
         answer: score.answer.into_iter().map(own).collect(),
         contributions,
+        reasons,
     })
 }
 
@@ -174,6 +182,10 @@ impl Prediction<'_> {
                 text += &format!("  {value:>+16}  {}\n", printable(feature));
             }
             text += &format!("  {:>+16}  for every row\n", contributions.base);
+        }
+        for Reason { code, text: reason, feature, points } in self.reasons.iter().flatten() {
+            let said = format!("  reason {code}: {reason} ({feature}, {points} from its best)\n");
+            text += &printable(&said);
         }
         text
     }

@@ -126,6 +126,9 @@ pub enum RowError {
         /// Numbers a row.
         outputs: usize,
     },
+    /// Reasons were asked of a model that has none.
+    #[error("the model gives no reasons: only a scorecard has a table of them")]
+    NoReasons,
     /// The library defines no contributions for this row or model.
     #[error("contributions cannot be recomputed exactly: {problem}")]
     Contributions {
@@ -140,7 +143,7 @@ impl RowError {
     pub fn code(&self) -> Code {
         match self {
             Self::Length { .. } | Self::Infinite { .. } | Self::Value { .. } => Code::Malformed,
-            Self::Several { .. } | Self::Contributions { .. } => Code::Misuse,
+            Self::Several { .. } | Self::NoReasons | Self::Contributions { .. } => Code::Misuse,
         }
     }
 }

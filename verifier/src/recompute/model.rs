@@ -8,13 +8,16 @@
 use serde::Serialize;
 
 use super::error::{ModelError, RowError};
-use super::{lightgbm, xgboost};
+use super::scorecard::{Reason, Scorecard};
+use super::{catboost, lightgbm, xgboost};
 
 /// Bytes of a model file of any format.
 pub const MODEL_BYTES_MAX: usize = 1 << 30;
 
 const _: () =
     assert!(MODEL_BYTES_MAX == xgboost::MODEL_BYTES_MAX && MODEL_BYTES_MAX == lightgbm::MODEL_BYTES_MAX);
+
+const CATBOOST_UNEXPLAINED: &str = "CatBoost's method of computing them is not reproduced";
 
 /// A model file that was read and checked.
 #[derive(Clone, Debug)]
@@ -24,6 +27,10 @@ pub enum Model {
     XgBoost(xgboost::Model),
     /// LightGBM text.
     LightGbm(lightgbm::Model),
+    /// CatBoost JSON.
+    CatBoost(catboost::Model),
+    /// A scorecard or linear model of Ledgerstone's own format.
+    Scorecard(Scorecard),
 }
 
 /// What a model says of a row.
@@ -68,7 +75,7 @@ pub struct About {
     pub precision: Precision,
     /// The function of the platform's mathematics library behind the answer, if any. The margins need none.
     pub libm: Option<&'static str>,
-    /// Whether contributions are recomputed; if not, why.
+    /// Why contributions are not recomputed; none where they are.
     pub contributions: Option<&'static str>,
 }
 
@@ -80,7 +87,20 @@ impl Model {
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
         let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
         match bytes.get(start..) {
-            Some([b'{' | b'b', ..]) => xgboost::Model::parse(bytes).map(Self::XgBoost),
+            Some([b'{', rest @ ..]) => match first_key(rest) {
+                Some(b"format") => Scorecard::parse(bytes).map(Self::Scorecard),
+                Some(b"learner" | b"version") => xgboost::Model::parse(bytes).map(Self::XgBoost),
+                Some(
+                    b"features_info" | b"ctr_data" | b"ctrs" | b"model_info" | b"oblivious_trees"
+                    | b"scale_and_bias" | b"trees",
+                ) => catboost::Model::parse(bytes).map(Self::CatBoost),
+                // UBJSON has a length where JSON has a quote.
+                None if matches!(rest, [b'L' | b'i' | b'U' | b'I' | b'l', ..]) => {
+                    xgboost::Model::parse(bytes).map(Self::XgBoost)
+                }
+                _ => Err(ModelError::Unrecognised),
+            },
+            Some([b'b', b'i', b'n', b'f', ..]) => xgboost::Model::parse(bytes).map(Self::XgBoost),
             Some([b't', b'r', b'e', b'e', b'\n' | b'\r', ..]) => {
                 lightgbm::Model::parse(bytes).map(Self::LightGbm)
             }
@@ -102,6 +122,52 @@ impl Model {
                 let margins = model.margins(row)?;
                 Ok(Score { answer: model.answer(&margins), margins })
             }
+            Self::CatBoost(model) => {
+                let margins = model.margins(row)?;
+                Ok(Score { answer: margins.clone(), margins })
+            }
+            Self::Scorecard(card) => {
+                let score = card.score(row)?;
+                Ok(Score { margins: vec![score], answer: vec![card.answer(score)] })
+            }
+        }
+    }
+
+    /// The margins of many rows, one after the other in `rows` and in the answer, computed by `threads` threads; the same bits
+    /// as [`Model::score`].
+    ///
+    /// # Errors
+    /// As [`Model::score`], for one of the rows that are refused.
+    pub fn margins_of_rows(&self, rows: &[f64], threads: usize) -> Result<Vec<f64>, RowError> {
+        let columns = self.about().features.max(1);
+        if !rows.len().is_multiple_of(columns) {
+            return Err(RowError::Length { expected: columns, found: rows.len() % columns });
+        }
+        let share = (rows.len() / columns).div_ceil(threads.max(1)).max(1) * columns;
+        let parts: Vec<&[f64]> = rows.chunks(share).collect();
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                parts.iter().map(|part| scope.spawn(|| self.margins_of_part(part, columns))).collect();
+            let mut margins = Vec::new();
+            for worker in workers {
+                match worker.join() {
+                    Ok(part) => margins.extend(part?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(margins)
+        })
+    }
+
+    fn margins_of_part(&self, rows: &[f64], columns: usize) -> Result<Vec<f64>, RowError> {
+        match self {
+            Self::XgBoost(model) => Ok(widen(&model.margins_of_rows(&narrow(rows))?)),
+            Self::LightGbm(model) => model.margins_of_rows(rows),
+            _ => {
+                let scores: Result<Vec<Score>, RowError> =
+                    rows.chunks(columns).map(|row| self.score(row)).collect();
+                Ok(scores?.into_iter().flat_map(|score| score.margins).collect())
+            }
         }
     }
 
@@ -115,6 +181,19 @@ impl Model {
                 Ok(model.contributions(&narrow(row))?.iter().map(|output| widen(output)).collect())
             }
             Self::LightGbm(model) => model.contributions(row),
+            Self::CatBoost(_) => Err(RowError::Contributions { problem: CATBOOST_UNEXPLAINED }),
+            Self::Scorecard(card) => Ok(vec![card.contributions(row)?]),
+        }
+    }
+
+    /// Why the answer is not better for the person, worst first, at most `count`: the features of a scorecard that cost most.
+    ///
+    /// # Errors
+    /// [`RowError`] if the row is none of this model's, or the model is no scorecard.
+    pub fn reasons(&self, row: &[f64], count: usize) -> Result<Vec<Reason>, RowError> {
+        match self {
+            Self::Scorecard(card) => card.reasons(row, count),
+            _ => Err(RowError::NoReasons),
         }
     }
 
@@ -124,6 +203,8 @@ impl Model {
         match self {
             Self::XgBoost(model) => about_xgboost(model),
             Self::LightGbm(model) => about_lightgbm(model),
+            Self::CatBoost(model) => about_catboost(model),
+            Self::Scorecard(card) => about_scorecard(card),
         }
     }
 }
@@ -162,6 +243,44 @@ fn about_lightgbm(model: &lightgbm::Model) -> About {
         libm: objective.libm(),
         contributions: model.unexplained(),
     }
+}
+
+fn about_catboost(model: &catboost::Model) -> About {
+    About {
+        kind: "CatBoost JSON".to_owned(),
+        objective: model.loss().to_owned(),
+        answer: "raw value",
+        margins: model.margin_count(),
+        answers: model.margin_count(),
+        trees: model.tree_count(),
+        features: model.feature_count(),
+        feature_names: model.feature_names().to_vec(),
+        precision: Precision::F64,
+        libm: None,
+        contributions: Some(CATBOOST_UNEXPLAINED),
+    }
+}
+
+fn about_scorecard(card: &Scorecard) -> About {
+    About {
+        kind: "Ledgerstone scorecard v1".to_owned(),
+        objective: card.name().to_owned(),
+        answer: if card.libm().is_some() { "probability" } else { "score" },
+        margins: 1,
+        answers: 1,
+        trees: 0,
+        features: card.feature_names().len(),
+        feature_names: card.feature_names().to_vec(),
+        precision: Precision::F64,
+        libm: card.libm(),
+        contributions: None,
+    }
+}
+
+/// The first key of a JSON object whose brace was read, if it has no escapes.
+fn first_key(rest: &[u8]) -> Option<&[u8]> {
+    let mut parts = rest.trim_ascii_start().strip_prefix(b"\"")?.splitn(2, |byte| *byte == b'"');
+    parts.next().filter(|_| parts.next().is_some())
 }
 
 /// Names that the user gave; LightGBM writes `Column_0`, `Column_1` and so on where there were none.

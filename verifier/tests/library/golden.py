@@ -8,6 +8,7 @@
 import pathlib
 import sys
 
+import catboost_models
 import lightgbm_models
 import numpy
 import tables
@@ -56,12 +57,21 @@ def lightgbm_files(directory, x, odd, size):
     lightgbm_models.train(directory, "linear", linear, x, size, rounds=4, explained=0, feature_name=NAMES)
 
 
+def catboost_files(directory, x, odd):
+    categorical = [False] * 7 + [True]
+    small = {"iterations": 5, "depth": 3, "loss_function": "Logloss"}
+    catboost_models.train_categories(directory, "binary", small, x, categorical, odd)
+    catboost_models.train(directory, "regression", {**small, "loss_function": "RMSE", "nan_mode": "Max"}, x[:, :7], x[:, 3])
+
+
 def main():
     directory = pathlib.Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
     x, odd, size = table()
     xgboost_files(directory, x, odd, size)
     lightgbm_files(directory, x, odd, size)
+    x[numpy.isnan(x[:, 3]), 3] = 0
+    catboost_files(directory, x, odd)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ use crate::log::{self, ORIGIN};
 /// A fresh desk: `store/` with twelve entries, `lending.policy` from outside it, `receipt.json` of the decision at entry
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
 /// another log; `model.json`, `classes.ubj`, `linear.txt` and
-/// `rows.csv` for them.
+/// `rows.csv` for them; `card.json` and `person.csv` of the scorecard page's worked example.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -32,10 +32,16 @@ pub(crate) fn desk() -> TempDir {
         ("xgboost_binary.json", "model.json"),
         ("xgboost_classes_ubj.ubj", "classes.ubj"),
         ("lightgbm_linear.txt", "linear.txt"),
+        ("catboost_binary.json", "catboost.json"),
     ] {
         fs::copy(models.join(name), at(here)).expect("a model");
     }
     write("rows.csv", ROWS);
+    let page = include_str!("../../../docs/spec/scorecard.md");
+    let card =
+        page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the worked example");
+    write("card.json", card);
+    write("person.csv", "age,home,debt_ratio\n30,2,0.45\n");
     desk
 }
 
