@@ -111,6 +111,8 @@ fn compare(file: &Path, compared: &mut Compared) -> About {
         assert_bits(name, "margin", number, &ours.margins, &answers.margins[number * margins..][..margins]);
         assert_bits(name, "answer", number, &ours.answer, &answers.answers[number * numbers..][..numbers]);
     }
+    let in_batch = model.margins_of_rows(&answers.rows, 3).unwrap();
+    assert_bits(name, "margin in a batch", 0, &in_batch, &answers.margins);
     let tolerance = if about.precision == Precision::F32 { 1e-4 } else { 1e-9 };
     for (number, (row, theirs)) in
         rows.zip(answers.contributions.chunks_exact(contributions.max(1))).enumerate()

@@ -220,11 +220,12 @@ impl Model {
 
     /// Adds every tree to the margins of rows of the right length.
     fn add(&self, rows: &[f64], margins: &mut [f64]) {
+        let rows: Vec<&[f64]> = rows.chunks_exact(self.feature_count()).collect();
+        let mut values = vec![0.0; rows.len()];
         for (number, tree) in self.trees.iter().enumerate() {
+            tree.values(&rows, &mut values);
             let margins = margins.iter_mut().skip(number % self.margin_count).step_by(self.margin_count);
-            for (margin, row) in margins.zip(rows.chunks_exact(self.feature_count())) {
-                *margin += tree.value(row);
-            }
+            margins.zip(&values).for_each(|(margin, value)| *margin += value);
         }
     }
 

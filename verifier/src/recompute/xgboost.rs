@@ -251,16 +251,14 @@ impl Model {
         let (columns, outputs) = (self.feature_count.max(1), self.base_margins.len());
         match &self.booster {
             Booster::Trees { trees, weights } => {
+                let rows: Vec<&[f32]> = rows_of(rows, columns).collect();
+                let mut leaves = vec![0.0; rows.len()];
                 for (number, GroupTree { tree, output }) in trees.iter().enumerate() {
-                    let weight = weights.as_ref().and_then(|weights| weights.get(number));
-                    let margins = margins.iter_mut().skip(*output).step_by(outputs);
-                    match weight {
-                        None => margins
-                            .zip(rows_of(rows, columns))
-                            .for_each(|(margin, row)| *margin += tree.leaf(row)),
-                        Some(weight) => margins
-                            .zip(rows_of(rows, columns))
-                            .for_each(|(margin, row)| *margin += tree.leaf(row) * weight),
+                    tree.leaves(&rows, &mut leaves);
+                    let added = margins.iter_mut().skip(*output).step_by(outputs).zip(&leaves);
+                    match weights.as_ref().and_then(|weights| weights.get(number)) {
+                        None => added.for_each(|(margin, leaf)| *margin += leaf),
+                        Some(weight) => added.for_each(|(margin, leaf)| *margin += leaf * weight),
                     }
                 }
             }

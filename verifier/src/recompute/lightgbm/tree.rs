@@ -25,6 +25,26 @@ pub(super) struct Tree {
     linear: Option<Vec<LinearLeaf>>,
     categories: Vec<Vec<u32>>,
     depth: usize,
+    /// The splits and then the leaves for walking in step; empty for trees that are walked row by row.
+    steps: Vec<Step>,
+}
+
+/// Rows that are walked side by side.
+const LANES: usize = 8;
+
+/// Walking in step goes to the deepest leaf for every row, so it pays for trees that are not too uneven.
+const DEPTH_IN_STEP_MAX: usize = 24;
+
+/// A split or leaf as walking in step needs it: no kind to branch on, and a leaf leads to itself.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    threshold: f64,
+    feature: u32,
+    left: u32,
+    right: u32,
+    nan_missing: bool,
+    zero_missing: bool,
+    default_left: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +89,11 @@ impl Tree {
         let splits = splits_of(section, leaves.len() - 1, categories.len())?;
         let linear = linear_of(section, leaves.len(), feature_count)?;
         let counts = counts_of(section, splits.len(), leaves.len())?;
-        let mut tree = Self { splits, leaves, counts, linear, categories, depth: 0 };
+        let mut tree = Self { splits, leaves, counts, linear, categories, depth: 0, steps: Vec::new() };
         tree.depth = tree.check_reached(section, feature_count)?;
+        if tree.categories.is_empty() && tree.linear.is_none() && tree.depth <= DEPTH_IN_STEP_MAX {
+            tree.steps = tree.steps();
+        }
         Ok(tree)
     }
 
@@ -88,6 +111,47 @@ impl Tree {
             output += coefficient * input;
         }
         output
+    }
+
+    /// What the tree adds for rows of the model's length, in the order of the rows.
+    pub(super) fn values(&self, rows: &[&[f64]], into: &mut [f64]) {
+        let (groups, rest) = rows.as_chunks::<LANES>();
+        let (into_groups, into_rest) = into.as_chunks_mut::<LANES>();
+        for (group, into) in groups.iter().zip(into_groups.iter_mut()) {
+            if self.steps.is_empty() {
+                group.iter().zip(into).for_each(|(row, into)| *into = self.value(row));
+            } else {
+                self.values_in_step(group, into);
+            }
+        }
+        // Where rows are left over, as many places are: those behind the groups that the rows filled.
+        let behind = into_groups.iter_mut().skip(groups.len()).flatten().chain(into_rest);
+        rest.iter().zip(behind).for_each(|(row, into)| *into = self.value(row));
+    }
+
+    /// Walks some rows side by side, so that the processor waits for several nodes at once. A row that is at its leaf stays
+    /// there.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "steps name splits and leaves that check_reached proved; a leaf reads column 0, which every model has"
+    )]
+    fn values_in_step(&self, rows: &[&[f64]; LANES], into: &mut [f64; LANES]) {
+        let steps = self.steps.as_slice();
+        let mut places = [0_usize; LANES];
+        for _ in 0..self.depth {
+            for (at, row) in places.iter_mut().zip(rows) {
+                let step = &steps[*at];
+                let value = row[step.feature as usize];
+                let is_nan = value.is_nan();
+                let missing = (is_nan & step.nan_missing) | ((value == 0.0) & step.zero_missing);
+                let compared = if is_nan { 0.0 } else { value };
+                let left = if missing { step.default_left } else { compared <= step.threshold };
+                *at = (if left { step.left } else { step.right }) as usize;
+            }
+        }
+        for (into, at) in into.iter_mut().zip(places) {
+            *into = self.leaves[at - self.splits.len()];
+        }
     }
 
     /// The number of the leaf that a row falls into.
@@ -127,6 +191,29 @@ impl Tree {
             Some(category) => list.is_some_and(|list| list.binary_search(&category).is_ok()),
             None => false,
         }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let split = |split: &Split| Step {
+            threshold: split.threshold,
+            feature: split.feature,
+            left: split.left,
+            right: split.right,
+            nan_missing: matches!(split.rule, Rule::NanMissing | Rule::ZeroMissing),
+            zero_missing: split.rule == Rule::ZeroMissing,
+            default_left: split.default_left,
+        };
+        let leaf = |at: u32| Step {
+            threshold: 0.0,
+            feature: 0,
+            left: at,
+            right: at,
+            nan_missing: false,
+            zero_missing: false,
+            default_left: false,
+        };
+        let leaves = (0_u32..).skip(self.splits.len()).take(self.leaves.len()).map(leaf);
+        self.splits.iter().map(split).chain(leaves).collect()
     }
 
     pub(super) fn is_linear(&self) -> bool {

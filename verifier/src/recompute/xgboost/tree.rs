@@ -37,6 +37,12 @@ const FEATURE: u32 = CATEGORICAL - 1;
 
 const _: () = assert!(super::FEATURES_MAX <= FEATURE as usize, "a column's number fits beside the flags");
 
+/// Rows that are walked side by side.
+const LANES: usize = 8;
+
+/// Walking in step goes to the deepest leaf for every row, so it pays for even trees only.
+const DEPTH_IN_STEP_MAX: usize = 12;
+
 /// From here on the library takes a category for unknown.
 const CATEGORY_END: f32 = 16_777_216.0;
 
@@ -67,6 +73,46 @@ impl Tree {
         let mut checked = Self { nodes, covers: tree.sum_hessian.clone(), categories, depth: 0 };
         checked.depth = checked.check_reached(tree, feature_count)?;
         Ok(checked)
+    }
+
+    /// The leaves that rows of the model's length fall into, in the order of the rows.
+    pub(super) fn leaves(&self, rows: &[&[f32]], into: &mut [f32]) {
+        let (groups, rest) = rows.as_chunks::<LANES>();
+        let (into_groups, into_rest) = into.as_chunks_mut::<LANES>();
+        let in_step = self.categories.is_empty() && self.depth <= DEPTH_IN_STEP_MAX;
+        for (group, into) in groups.iter().zip(into_groups.iter_mut()) {
+            if in_step {
+                self.leaves_in_step(group, into);
+            } else {
+                group.iter().zip(into).for_each(|(row, into)| *into = self.leaf(row));
+            }
+        }
+        // Where rows are left over, as many places are: those behind the groups that the rows filled.
+        let behind = into_groups.iter_mut().skip(groups.len()).flatten().chain(into_rest);
+        rest.iter().zip(behind).for_each(|(row, into)| *into = self.leaf(row));
+    }
+
+    /// Walks some rows side by side, so that the processor waits for several nodes at once. A row that is at its leaf stays
+    /// there. The tree has no categorical split.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "as for leaf and next; a leaf reads column 0, which a model with splits has"
+    )]
+    fn leaves_in_step(&self, rows: &[&[f32]; LANES], into: &mut [f32; LANES]) {
+        let nodes = self.nodes.as_slice();
+        let mut places = [0_usize; LANES];
+        for _ in 0..self.depth {
+            for (at, row) in places.iter_mut().zip(rows) {
+                let node = nodes[*at];
+                let value = row[(node.feature & FEATURE) as usize];
+                let goes_left = (value < node.value) | (value.is_nan() & (node.feature & MISSING_LEFT != 0));
+                let child = node.left as usize + usize::from(!goes_left);
+                *at = if node.left == 0 { *at } else { child };
+            }
+        }
+        for (into, at) in into.iter_mut().zip(places) {
+            *into = nodes[at].value;
+        }
     }
 
     /// The leaf that a row of the model's length falls into.
@@ -109,7 +155,7 @@ impl Tree {
         reason = "the library drops the fraction; the range was checked"
     )]
     fn is_listed(&self, split: Node, value: f32) -> bool {
-        if value < 0.0 || value >= CATEGORY_END {
+        if !(0.0..CATEGORY_END).contains(&value) {
             return false;
         }
         let list = self.categories.get(split.value.to_bits() as usize);
