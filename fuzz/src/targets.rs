@@ -13,7 +13,7 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
-use ledgerstone_verifier::recompute::xgboost::Model;
+use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -26,20 +26,24 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
     Target { name: "field_path", run: field_path },
     Target { name: "journal_segment", run: journal_segment },
+    Target { name: "lightgbm_model", run: model },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
+    Target { name: "scorecard", run: model },
     Target { name: "signed_note", run: signed_note },
     Target { name: "signing_key", run: signing_key },
     Target { name: "tile_path", run: tile_path },
     Target { name: "tlog_proof", run: tlog_proof },
     Target { name: "verifier_key", run: verifier_key },
-    Target { name: "xgboost_model", run: xgboost_model },
+    Target { name: "xgboost_model", run: model },
+    Target { name: "xgboost_ubjson", run: model },
 ];
 
 /// The committed inputs of a target, in the order of their names.
@@ -146,11 +150,22 @@ fn verifier_key(bytes: &[u8]) -> bool {
     canonical_text::<VerifierKey>(bytes)
 }
 
-fn xgboost_model(bytes: &[u8]) -> bool {
+/// Whatever format the bytes claim: what was accepted scores a row, and says so of its contributions.
+fn model(bytes: &[u8]) -> bool {
     let Ok(model) = Model::parse(bytes) else { return false };
-    if model.feature_count() < 10_000 {
-        let row = vec![0.5_f32; model.feature_count()];
-        assert!(model.margin(&row).is_ok(), "an accepted model scores a finite row");
+    let about = model.about();
+    if about.features < 10_000 {
+        let row = vec![0.5; about.features];
+        match model.score(&row) {
+            Ok(score) => {
+                assert_eq!((score.margins.len(), score.answer.len()), (about.margins, about.answers));
+                let _ = model.contributions(&row);
+            }
+            Err(error) => assert!(
+                matches!(error, RowError::Value { .. }),
+                "an accepted model scores a finite row that it has rules for: {error}"
+            ),
+        }
     }
     true
 }

@@ -95,6 +95,18 @@ fn values() -> Vec<u8> {
     writer.into_bytes()
 }
 
+/// A small model that its own library wrote; the verifier's tests keep them.
+fn models(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier/tests/vectors/models");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// The worked example of the scorecards' page.
+fn scorecard() -> Vec<u8> {
+    let page = include_str!("../../docs/spec/scorecard.md");
+    page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().into()
+}
+
 fn seeds() -> Vec<Seed> {
     let keys = keys();
     let (start, (decision, disclosure)) = (start_entry(), decision());
@@ -129,6 +141,14 @@ fn seeds() -> Vec<Seed> {
         ("verifier_key", "ed25519", vkeys[0].to_string().into_bytes()),
         ("verifier_key", "ml-dsa-44", vkeys[1].to_string().into_bytes()),
         ("xgboost_model", "one-tree", model.to_vec()),
+        ("xgboost_model", "categorical", models("xgboost_binary.json")),
+        ("xgboost_model", "linear", models("xgboost_linear.json")),
+        ("xgboost_ubjson", "classes", models("xgboost_classes_ubj.ubj")),
+        ("xgboost_ubjson", "dart", models("xgboost_dart_ubj.ubj")),
+        ("catboost_model", "categories", models("catboost_binary.json")),
+        ("scorecard", "example", scorecard()),
+        ("lightgbm_model", "binary", models("lightgbm_binary.txt")),
+        ("lightgbm_model", "linear", models("lightgbm_linear.txt")),
     ]
 }
 

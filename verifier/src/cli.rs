@@ -52,6 +52,9 @@ pub enum Command {
     /// Make or show a log's keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Read a model file, or recompute what it says of rows
+    #[command(subcommand)]
+    Model(ModelCommand),
 }
 
 /// `ledgerstone verify ...`.
@@ -251,4 +254,41 @@ pub struct KeyShowArguments {
     /// The key file
     #[arg(value_name = "FILE")]
     pub key: PathBuf,
+}
+
+/// `ledgerstone model ...`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Print what a model file holds, and which of its numbers recomputation gives exactly
+    #[command(after_help = EXIT_CODES)]
+    Show(ModelShowArguments),
+    /// Recompute what a model says of the rows of a CSV file
+    #[command(after_help = EXIT_CODES)]
+    Predict(ModelPredictArguments),
+}
+
+/// Arguments of `model show`.
+#[derive(Debug, Args)]
+pub struct ModelShowArguments {
+    /// The model file, as its library wrote it; its format is told by its bytes
+    #[arg(value_name = "FILE")]
+    pub model: PathBuf,
+}
+
+/// Arguments of `model predict`.
+#[derive(Debug, Args)]
+pub struct ModelPredictArguments {
+    /// The model file, as its library wrote it; its format is told by its bytes
+    #[arg(value_name = "FILE")]
+    pub model: PathBuf,
+    /// The rows: CSV with a line of column names first, taken by name where the model has names, else in
+    /// order; an empty cell is a missing value
+    #[arg(long, value_name = "CSV")]
+    pub rows: PathBuf,
+    /// Say for each row what each feature contributed to the margin
+    #[arg(long)]
+    pub contributions: bool,
+    /// Say for each row the N features that cost the person most, with the scorecard's reason codes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub reasons: usize,
 }

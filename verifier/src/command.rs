@@ -8,13 +8,15 @@ mod key_show;
 mod log_checkpoint;
 mod log_entries;
 mod log_proof;
+mod model_predict;
+mod model_show;
 mod receipt_get;
 mod receipt_show;
 mod trust;
 pub mod verify_log;
 pub mod verify_receipt;
 
-use crate::cli::{Command, KeyCommand, LogCommand, ReceiptCommand, VerifyCommand};
+use crate::cli::{Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand, VerifyCommand};
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 
@@ -33,5 +35,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Log(LogCommand::Proof(arguments)) => log_proof::run(arguments, output),
         Command::Key(KeyCommand::Generate(arguments)) => key_generate::run(arguments, output),
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
+        Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
+        Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
     }
 }

@@ -2,9 +2,18 @@
 //!
 //! *Guarantees*: an evaluator here either gives the bits that the model's own library gives, or refuses the file with
 //! what it does not know and where it stands. Files are hostile input: no panic, no memory beyond a small multiple of
-//! the file's length.
+//! the file's length. What a file holds is decided by its bytes, never by its name.
 //!
 //! *Does not do*: read files, judge what a difference means, or approximate. A model that can only be reproduced within
-//! a tolerance is refused.
+//! a tolerance is refused. `docs/recompute.md` is the page for users: formats, what is exact, what is refused.
 
+pub mod catboost;
+pub mod error;
+pub mod lightgbm;
+mod model;
+pub mod scorecard;
+mod treeshap;
 pub mod xgboost;
+
+pub use error::{ModelError, RowError};
+pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score};

@@ -69,7 +69,7 @@ fn assert_plays(files: Vec<PathBuf>, play: fn(&str, &Path) -> String) {
 #[test]
 fn every_golden_session_plays_as_written() {
     let files = session_files();
-    assert!(files.len() >= 8, "sessions went missing: {files:?}");
+    assert!(files.len() >= 9, "sessions went missing: {files:?}");
     assert_plays(files, |written, desk| Session::parse(written).play(desk));
 }
 
@@ -77,5 +77,6 @@ fn every_golden_session_plays_as_written() {
 fn every_example_of_the_manual_plays_as_written() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
     assert!(fs::read_to_string(&manual).expect("the manual").matches("```console").count() >= 10);
-    assert_plays(vec![manual], session::play_page);
+    let scorecards = manual.with_file_name("spec/scorecard.md");
+    assert_plays(vec![manual, scorecards], session::play_page);
 }

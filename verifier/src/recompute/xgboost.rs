@@ -1,50 +1,74 @@
-//! XGBoost models, from the JSON file that `save_model("model.json")` writes, with the library's own bits.
+//! XGBoost models, from the file that `save_model("model.json")` or `save_model("model.ubj")` writes, with the library's bits.
 //!
-//! *Guarantees*: [`Model::margin`] equals `Booster.predict(output_margin=True)` and [`Model::probability`] equals
-//! `Booster.predict()` of XGBoost 1.3 to 3.x bit for bit, for the objectives of [`Objective`] and files of 1.0 to 3.x.
-//! (Before 1.3 the library added the base margin last.) What makes it so: thresholds and leaves are read from text straight to `f32` (through `f64` they would be rounded twice), the sum starts
-//! at the base margin and takes the trees in order, `value < threshold` goes left, a missing value goes where the file
-//! says.
+//! *Guarantees*: [`Model::margins`] equals `Booster.predict(output_margin=True)`, [`Model::answer`] equals `Booster.predict()`
+//! of XGBoost 1.3 to 3.x, and [`Model::contributions`] equals `predict(pred_contribs=True)` of 1.3 to 3.2, bit for bit, for the
+//! objectives of [`Objective`], the boosters `gbtree`, `dart` and `gblinear`, and files of 1.0 to 3.x. (Before 1.3 the
+//! library added the base margin last.) What makes it so: thresholds and leaves are read from text straight to `f32`
+//! (through `f64` they would be rounded twice), the sum starts at the base margin and takes the trees in order,
+//! `value < threshold` goes left, a missing value goes where the file says, a listed category goes right.
 //!
-//! *Does not do*: categorical splits, several classes or targets, DART, linear boosters, the binary and UBJSON formats.
-//! Each is refused as [`ModelError::Unsupported`].
+//! *Does not do*: trees with several values a leaf, several targets of several classes, survival models with intervals, the old
+//! binary format. Each is refused as [`ModelError::Unsupported`]. What builds of the library with fused multiply-add give
+//! (not x86-64 ones) was not compared.
 //!
-//! Two steps use the platform's mathematics library, as XGBoost does: the base margin of `binary:logistic` (one
-//! logarithm a model) and the probability (one exponential a row). Compare margins first. With `base_score` 0.5 the base
-//! margin is zero everywhere.
+//! Two steps use the platform's mathematics library, as XGBoost does: the base margin of objectives with a link (one
+//! logarithm an output of a model) and the answer ([`Objective::libm`]). Compare margins first. With `base_score` 0.5 the
+//! base margin of `binary:logistic` is zero everywhere.
 
 mod file;
+mod linear;
+mod objective;
+mod schema;
+mod shap;
 mod tree;
+mod ubjson;
 
-use ledgerstone::code::Code;
+pub use objective::Objective;
 
+pub use super::error::{ModelError, RowError};
+
+use super::treeshap;
+use linear::Linear;
 use tree::Tree;
 
-/// Bytes of a model file. A forest of 20,000 trees of depth 8 takes about 1.2 GB of text; such models are shipped as
-/// UBJSON, which is refused anyway.
+/// Bytes of a model file. A forest of 20,000 trees of depth 8 takes about 1.2 GB of text and 0.3 GB of UBJSON.
 pub const MODEL_BYTES_MAX: usize = 1 << 30;
 
 /// Columns of a row. A row is checked before it is scored, so this bounds the work of one call.
 pub const FEATURES_MAX: usize = 1 << 20;
 
+/// Rows that walk a tree one after the other before the next tree is taken, so that a tree is fetched into the cache once.
+const BLOCK_ROWS: usize = 64;
+
 /// A model that was read and checked: scoring cannot fail except by what the row is.
 #[derive(Clone, Debug)]
 pub struct Model {
     objective: Objective,
-    base_margin: f32,
+    objective_name: String,
+    /// Major and minor version of the library that wrote the file.
+    version: (u64, u64),
+    /// One an output.
+    base_margins: Vec<f32>,
     feature_count: usize,
     feature_names: Vec<String>,
-    trees: Vec<Tree>,
+    booster: Booster,
 }
 
-/// What the sum of the leaves means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Objective {
-    /// `binary:logistic` and `reg:logistic`: the margin is the logarithm of the odds.
-    Logistic,
-    /// `reg:squarederror` and its old name `reg:linear`: the margin is the prediction.
-    SquaredError,
+#[derive(Clone, Debug)]
+enum Booster {
+    Trees {
+        trees: Vec<GroupTree>,
+        /// What each tree is multiplied by, in a DART model.
+        weights: Option<Vec<f32>>,
+    },
+    Linear(Linear),
+}
+
+/// A tree and the output that it adds to.
+#[derive(Clone, Debug)]
+struct GroupTree {
+    tree: Tree,
+    output: usize,
 }
 
 impl Model {
@@ -56,28 +80,109 @@ impl Model {
         file::read(bytes)
     }
 
-    /// The sum of the base margin and one leaf of each tree. `NAN` stands for a missing value.
+    /// The margins of a row, one an output: the base margin and one leaf of each tree. `NAN` stands for a missing value.
     ///
     /// # Errors
     /// [`RowError`] if the row has another length than the model, or holds an infinity, which the library refuses too.
-    pub fn margin(&self, features: &[f32]) -> Result<f32, RowError> {
-        if features.len() != self.feature_count {
-            return Err(RowError::Length { expected: self.feature_count, found: features.len() });
-        }
-        if let Some(feature) = features.iter().position(|value| value.is_infinite()) {
-            return Err(RowError::Infinite { feature });
-        }
-        Ok(self.trees.iter().fold(self.base_margin, |sum, tree| sum + tree.leaf(features)))
+    pub fn margins(&self, features: &[f32]) -> Result<Vec<f32>, RowError> {
+        self.check_row(features)?;
+        let mut margins = self.base_margins.clone();
+        self.add(features, &mut margins);
+        Ok(margins)
     }
 
-    /// What the library's `predict` makes of a margin: the probability of the positive class, or for
-    /// [`Objective::SquaredError`] the margin itself.
+    /// The margin of a row, for models of one output.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; and if the model has several outputs.
+    pub fn margin(&self, features: &[f32]) -> Result<f32, RowError> {
+        match self.margins(features)?.as_slice() {
+            [margin] => Ok(*margin),
+            margins => Err(RowError::Several { outputs: margins.len() }),
+        }
+    }
+
+    /// The margins of many rows, one after the other in `rows` and in the answer; the same bits as [`Model::margins`].
+    ///
+    /// # Errors
+    /// As [`Model::margins`], for the first row that is refused.
+    pub fn margins_of_rows(&self, rows: &[f32]) -> Result<Vec<f32>, RowError> {
+        let columns = self.feature_count.max(1);
+        if !rows.len().is_multiple_of(columns) {
+            return Err(RowError::Length { expected: columns, found: rows.len() % columns });
+        }
+        if let Some(place) = rows.iter().position(|value| value.is_infinite()) {
+            return Err(RowError::Infinite { feature: place % columns });
+        }
+        let outputs = self.base_margins.len();
+        let mut margins: Vec<f32> =
+            self.base_margins.iter().copied().cycle().take(rows.len() / columns * outputs).collect();
+        for (rows, margins) in rows.chunks(columns * BLOCK_ROWS).zip(margins.chunks_mut(outputs * BLOCK_ROWS))
+        {
+            self.add(rows, margins);
+        }
+        Ok(margins)
+    }
+
+    /// What the library's `predict` makes of a row's margins.
+    #[must_use]
+    pub fn answer(&self, margins: &[f32]) -> Vec<f32> {
+        let mut answer = margins.to_vec();
+        self.objective.transform(&mut answer);
+        answer.truncate(self.objective.outputs(margins.len()));
+        answer
+    }
+
+    /// What the library's `predict` makes of a margin, for models of one output.
     #[must_use]
     pub fn probability(&self, margin: f32) -> f32 {
-        match self.objective {
-            Objective::Logistic => sigmoid(margin),
-            Objective::SquaredError => margin,
+        let mut answer = [margin];
+        self.objective.transform(&mut answer);
+        let [answer] = answer;
+        answer
+    }
+
+    /// For each output one contribution a feature and then the part that is the same for every row. They add up to the
+    /// margin but for rounding.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; and where the library of the file's version defines no contributions that are known here.
+    pub fn contributions(&self, features: &[f32]) -> Result<Vec<Vec<f32>>, RowError> {
+        self.check_row(features)?;
+        let mut contributions = vec![vec![0.0; self.feature_count + 1]; self.base_margins.len()];
+        match &self.booster {
+            Booster::Linear(linear) => {
+                for (output, into) in contributions.iter_mut().enumerate() {
+                    linear.contributions(features, output, self.linear_base(), into);
+                }
+            }
+            Booster::Trees { trees, weights } => {
+                if let Some(problem) = self.unexplained() {
+                    return Err(RowError::Contributions { problem });
+                }
+                explain(trees, weights.as_deref(), features, &mut contributions)?;
+                for (into, base) in contributions.iter_mut().zip(&self.base_margins) {
+                    if let Some(last) = into.last_mut() {
+                        *last += base;
+                    }
+                }
+            }
         }
+        Ok(contributions)
+    }
+
+    /// Why no row's contributions can be recomputed, where that is so.
+    #[must_use]
+    pub fn unexplained(&self) -> Option<&'static str> {
+        let Booster::Trees { trees, .. } = &self.booster else { return None };
+        if self.version >= (3, 3) {
+            return Some("XGBoost 3.3 and later compute them by another method than versions up to 3.2");
+        }
+        let any = |defect: fn(&Tree) -> bool| trees.iter().any(|tree| defect(&tree.tree));
+        if any(|tree| tree.depth() > treeshap::DEPTH_MAX) {
+            return Some("a tree is too deep");
+        }
+        any(|tree| tree.cover(0).is_none()).then_some("the file lacks the weights of the training rows")
     }
 
     /// What the margin means.
@@ -86,10 +191,38 @@ impl Model {
         self.objective
     }
 
-    /// The margin of a row before any tree.
+    /// The objective's name in the library.
+    #[must_use]
+    pub fn objective_name(&self) -> &str {
+        &self.objective_name
+    }
+
+    /// The booster's name in the library.
+    #[must_use]
+    pub fn booster_name(&self) -> &'static str {
+        match &self.booster {
+            Booster::Trees { weights: None, .. } => "gbtree",
+            Booster::Trees { weights: Some(_), .. } => "dart",
+            Booster::Linear(_) => "gblinear",
+        }
+    }
+
+    /// Major and minor version of the library that wrote the file.
+    #[must_use]
+    pub fn version(&self) -> (u64, u64) {
+        self.version
+    }
+
+    /// The margin of a row before any tree, of the first output.
     #[must_use]
     pub fn base_margin(&self) -> f32 {
-        self.base_margin
+        self.base_margins.first().copied().unwrap_or_default()
+    }
+
+    /// Margins of a row.
+    #[must_use]
+    pub fn margin_count(&self) -> usize {
+        self.base_margins.len()
     }
 
     /// Columns of a row.
@@ -104,118 +237,89 @@ impl Model {
         &self.feature_names
     }
 
-    /// Trees, each of which adds one leaf.
+    /// Trees, each of which adds one leaf to one output.
     #[must_use]
     pub fn tree_count(&self) -> usize {
-        self.trees.len()
+        match &self.booster {
+            Booster::Trees { trees, .. } => trees.len(),
+            Booster::Linear(_) => 0,
+        }
     }
-}
 
-/// The library's logistic function, operation by operation: the exponent is capped so that `exp` stays finite, and
-/// 1e-16 keeps its divisor from zero.
-fn sigmoid(margin: f32) -> f32 {
-    const NOT_ZERO: f32 = 1e-16;
-    const EXPONENT_MAX: f32 = 88.7;
-    // Not f32::min: C++ `std::min(a, b)` keeps a NaN in its first argument.
-    let exponent = if EXPONENT_MAX < -margin { EXPONENT_MAX } else { -margin };
-    1.0 / (exponent.exp() + 1.0 + NOT_ZERO)
-}
+    /// Adds the booster's part to the margins of rows of the right length.
+    fn add(&self, rows: &[f32], margins: &mut [f32]) {
+        let (columns, outputs) = (self.feature_count.max(1), self.base_margins.len());
+        match &self.booster {
+            Booster::Trees { trees, weights } => {
+                let rows: Vec<&[f32]> = rows_of(rows, columns).collect();
+                let mut leaves = vec![0.0; rows.len()];
+                for (number, GroupTree { tree, output }) in trees.iter().enumerate() {
+                    tree.leaves(&rows, &mut leaves);
+                    let added = margins.iter_mut().skip(*output).step_by(outputs).zip(&leaves);
+                    match weights.as_ref().and_then(|weights| weights.get(number)) {
+                        None => added.for_each(|(margin, leaf)| *margin += leaf),
+                        Some(weight) => added.for_each(|(margin, leaf)| *margin += leaf * weight),
+                    }
+                }
+            }
+            Booster::Linear(linear) => {
+                for (row, margins) in rows_of(rows, columns).zip(margins.chunks_mut(outputs)) {
+                    for (output, margin) in margins.iter_mut().enumerate() {
+                        *margin = linear.margin(row, output, self.linear_base());
+                    }
+                }
+            }
+        }
+    }
 
-/// The margin at which `probability` gives this base score.
-fn logit(base_score: f32) -> f32 {
-    -(1.0 / base_score - 1.0).ln()
-}
+    /// The library adds the first output's base margin to every output of a linear model.
+    fn linear_base(&self) -> f32 {
+        self.base_margin()
+    }
 
-/// Why a model file was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelError {
-    /// The file is not well-formed JSON, or a part of it has another type than the format says.
-    #[error(
-        "the model file does not read as an XGBoost model at line {line}, column {column}: {problem}; export it again with save_model(\"model.json\")"
-    )]
-    Json {
-        /// Line of the file, from 1.
-        line: usize,
-        /// Column of the line, from 1.
-        column: usize,
-        /// What the JSON reader says.
-        problem: String,
-    },
-    /// The file is JSON of the right shape, but says something that cannot be.
-    #[error(
-        "the model file contradicts itself at {place}: {problem}; export it again with save_model(\"model.json\")"
-    )]
-    Malformed {
-        /// Path in the file, as `learner.gradient_booster.model.trees[3].left_children[7]`.
-        place: String,
-        /// What is wrong there.
-        problem: &'static str,
-    },
-    /// A model that exists, and that this evaluator does not reproduce.
-    #[error(
-        "{what} cannot be recomputed exactly yet ({place}); recomputing covers gbtree models with numeric splits, one output, and binary:logistic or reg:squarederror, saved as JSON"
-    )]
-    Unsupported {
-        /// What the model uses.
-        what: String,
-        /// Where the file says so.
-        place: String,
-    },
-    /// The file is larger than [`MODEL_BYTES_MAX`] or has more columns than [`FEATURES_MAX`].
-    #[error("the model file has {found} {what}, at most {max} are read")]
-    Limit {
-        /// What there are too many of.
-        what: &'static str,
-        /// How many the file has.
-        found: usize,
-        /// How many are read.
-        max: usize,
-    },
-}
-
-impl ModelError {
-    /// What the reader of this error should do.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Json { .. } | Self::Malformed { .. } => Code::Malformed,
-            Self::Unsupported { .. } => Code::Misuse,
-            Self::Limit { .. } => Code::Limit,
+    fn check_row(&self, features: &[f32]) -> Result<(), RowError> {
+        if features.len() != self.feature_count {
+            return Err(RowError::Length { expected: self.feature_count, found: features.len() });
+        }
+        match features.iter().position(|value| value.is_infinite()) {
+            Some(feature) => Err(RowError::Infinite { feature }),
+            None => Ok(()),
         }
     }
 }
 
-/// Why a row was not scored.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RowError {
-    /// The row has too few or too many columns.
-    #[error(
-        "the model takes rows of {expected} features, this one has {found}; check that it was recorded for this model"
-    )]
-    Length {
-        /// Columns the model takes.
-        expected: usize,
-        /// Columns of the row.
-        found: usize,
-    },
-    /// A feature is infinite; XGBoost refuses to score such a row.
-    #[error("feature {feature} is infinite; XGBoost scores finite and missing (NaN) values only")]
-    Infinite {
-        /// Column of the row, from 0.
-        feature: usize,
-    },
+/// The rows of a block. A model without columns has one empty row.
+fn rows_of(rows: &[f32], columns: usize) -> impl Iterator<Item = &[f32]> {
+    let empty: &[f32] = &[];
+    let alone = rows.is_empty().then_some(empty);
+    rows.chunks_exact(columns).chain(alone)
 }
 
-impl RowError {
-    /// What the reader of this error should do.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Length { .. } | Self::Infinite { .. } => Code::Malformed,
+/// Adds each tree's contributions to its output's.
+fn explain(
+    trees: &[GroupTree],
+    weights: Option<&[f32]>,
+    features: &[f32],
+    contributions: &mut [Vec<f32>],
+) -> Result<(), RowError> {
+    let mut explainer = treeshap::Explainer::default();
+    let mut of_tree = vec![0.0; features.len() + 1];
+    for (number, GroupTree { tree, output }) in trees.iter().enumerate() {
+        of_tree.fill(0.0);
+        if let (Some(last), Some(mean)) = (of_tree.last_mut(), shap::mean(tree)) {
+            *last += mean;
+        } else {
+            return Err(RowError::Contributions { problem: "the file lacks the training rows' weights" });
+        }
+        explainer.add(tree, features, &mut of_tree).map_err(|treeshap::Undefined| {
+            RowError::Contributions { problem: "a branch that the row needs has no training rows" }
+        })?;
+        let weight = weights.and_then(|weights| weights.get(number)).copied().unwrap_or(1.0);
+        if let Some(into) = contributions.get_mut(*output) {
+            into.iter_mut().zip(&of_tree).for_each(|(into, value)| *into += value * weight);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

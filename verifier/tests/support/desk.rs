@@ -8,7 +8,8 @@ use crate::log::{self, ORIGIN};
 
 /// A fresh desk: `store/` with twelve entries, `lending.policy` from outside it, `receipt.json` of the decision at entry
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
-/// another log. `crashed/` is a log whose first session was cut off.
+/// another log. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
+/// `catboost.json` are models, and `rows.csv` for them; `card.json` and `person.csv` are the scorecard page's worked example.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -28,5 +29,27 @@ pub(crate) fn desk() -> TempDir {
     write("forked.checkpoint", &forked.sign(&forked.checkpoint(published[2].0.size(), root)));
     fs::create_dir(at("crashed")).expect("a directory");
     log::crashed_log(&at("crashed"), log::keys(ORIGIN, 1), Some(1)).stop();
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models");
+    for (name, here) in [
+        ("xgboost_binary.json", "model.json"),
+        ("xgboost_classes_ubj.ubj", "classes.ubj"),
+        ("lightgbm_linear.txt", "linear.txt"),
+        ("catboost_binary.json", "catboost.json"),
+    ] {
+        fs::copy(models.join(name), at(here)).expect("a model");
+    }
+    write("rows.csv", ROWS);
+    let page = include_str!("../../../docs/spec/scorecard.md");
+    let card =
+        page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the worked example");
+    write("card.json", card);
+    write("person.csv", "age,home,debt_ratio\n30,2,0.45\n");
     desk
 }
+
+/// Three rows for the models of the desk; the column `name` is none of theirs.
+const ROWS: &str = "name,radius,texture,perimeter,area,smoothness,compactness,concavity,group
+first,17.99,10.38,122.8,1001,0.1184,0.2776,0.3001,3
+second,12.04,18.14,76.85,449.9,,0.06,0.02372,7
+\"third, without a group\",13.08,15.71,85.63,520,0.1075,0.127,0.04568,
+";

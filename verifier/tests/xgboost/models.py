@@ -77,26 +77,11 @@ def write_refused(directory, rng):
     table = features(rng, 4, 0.1, "normal")
     matrix = xgboost.DMatrix(table, label=labels(rng, table, "binary:logistic"))
     logistic = {"objective": "binary:logistic", "max_depth": 3}
-    xgboost.train({**logistic, "booster": "dart", "rate_drop": 0.3}, matrix, 6).save_model(directory / "dart.json")
-    xgboost.train({**logistic, "booster": "gblinear"}, matrix, 6).save_model(directory / "gblinear.json")
-    xgboost.train({**logistic, "objective": "binary:logitraw"}, matrix, 6).save_model(directory / "logitraw.json")
-    xgboost.train({**logistic, "objective": "count:poisson"}, matrix, 6).save_model(directory / "poisson.json")
     xgboost.train({**logistic, "base_score": 1e-7}, matrix, 6).save_model(directory / "base_score.json")
-    xgboost.train(logistic, matrix, 6).save_model(directory / "ubjson.ubj")
 
-    classes = xgboost.DMatrix(table, label=rng.integers(0, 3, ROWS))
-    xgboost.train({"objective": "multi:softprob", "num_class": 3}, classes, 4).save_model(directory / "classes.json")
-
-    squared = {"objective": "reg:squarederror", "max_depth": 3}
     targets = xgboost.DMatrix(table, label=rng.normal(size=(ROWS, 2)))
-    xgboost.train(squared, targets, 4).save_model(directory / "targets.json")
-    vector = {**squared, "multi_strategy": "multi_output_tree", "tree_method": "hist"}
+    vector = {"objective": "reg:squarederror", "max_depth": 3, "multi_strategy": "multi_output_tree", "tree_method": "hist"}
     xgboost.train(vector, targets, 4).save_model(directory / "vector_leaf.json")
-
-    codes = rng.integers(0, 6, size=(ROWS, 2)).astype(numpy.float32)
-    categories = xgboost.DMatrix(codes, label=(codes[:, 0] % 2), feature_types=["c", "c"], enable_categorical=True)
-    one_hot = {**logistic, "tree_method": "hist", "max_cat_to_onehot": 2}
-    xgboost.train(one_hot, categories, 4).save_model(directory / "categorical.json")
 
     noise = xgboost.DMatrix(table, label=rng.integers(0, 2, ROWS))
     stopped = xgboost.train(

@@ -1,110 +1,78 @@
-//! The JSON of a model file, and what of it must hold before a [`Model`] exists.
+//! A model file, and what of it must hold before a [`Model`] exists.
 //!
-//! *Guarantees*: reads what XGBoost 1.0 to 3.x write; takes numbers from text to `f32` in one rounding; takes no memory on
-//! the word of a count in the file.
+//! *Guarantees*: reads what XGBoost 1.0 to 3.x write as JSON and UBJSON; takes no memory on the word of a count in the file.
 //!
-//! *Does not do*: read what scoring does not need (gains, covers, parents, settings of the training).
+//! *Does not do*: know the trees' own rules; that is `tree`.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
-
+use super::linear::Linear;
+use super::schema::{BoosterJson, BoosterModelJson, FileJson, LearnerJson, TreeJson};
 use super::tree::{Defect, Tree};
-use super::{FEATURES_MAX, MODEL_BYTES_MAX, Model, ModelError, Objective, logit};
+use super::{Booster, FEATURES_MAX, GroupTree, MODEL_BYTES_MAX, Model, Objective, ubjson};
+use crate::recompute::error::{ModelError, malformed, shown, unsupported};
+
+/// Outputs of a model, classes or targets. A row's answer is that long.
+const OUTPUTS_MAX: usize = 1 << 16;
 
 /// Reads and checks a model file.
 pub(super) fn read(bytes: &[u8]) -> Result<Model, ModelError> {
     if bytes.len() > MODEL_BYTES_MAX {
         return Err(ModelError::Limit { what: "bytes", found: bytes.len(), max: MODEL_BYTES_MAX });
     }
-    refuse_other_formats(bytes)?;
-    let file: FileJson = serde_json::from_slice(bytes).map_err(|error| ModelError::Json {
-        line: error.line(),
-        column: error.column(),
-        problem: error.to_string(),
-    })?;
-    check_version(&file.version)?;
+    let file: FileJson = match bytes {
+        [b'{', b'L' | b'i' | b'U' | b'I' | b'l', ..] => ubjson::from_slice(bytes)?,
+        [b'b', b'i', b'n', b'f', ..] => {
+            return Err(unsupported("a model in the old binary format", "the first bytes of the file"));
+        }
+        _ => serde_json::from_slice(bytes).map_err(|error| ModelError::json("XGBoost JSON", &error))?,
+    };
+    let version = version_of(&file.version)?;
     let learner = file.learner;
-    check_outputs(&learner)?;
-    check_rounds(&learner)?;
-    let objective = objective_of(&learner)?;
+    let objective = Objective::named(&learner.objective.name)?;
+    let outputs = outputs_of(&learner, objective)?;
     let feature_count = feature_count_of(&learner)?;
+    let base_margins = base_margins_of(objective, &learner.learner_model_param.base_score, outputs, version)?;
+    let booster = booster_of(&learner, feature_count, outputs)?;
     Ok(Model {
         objective,
-        base_margin: base_margin_of(objective, &learner.learner_model_param.base_score)?,
+        objective_name: learner.objective.name,
+        version,
+        base_margins,
         feature_count,
         feature_names: learner.feature_names,
-        trees: trees_of(&learner.gradient_booster, feature_count)?,
+        booster,
     })
 }
 
-/// The other two formats of the library, told apart from broken JSON because the remedy is another.
-fn refuse_other_formats(bytes: &[u8]) -> Result<(), ModelError> {
-    let what = match bytes {
-        [b'{', b'L' | b'i' | b'U' | b'I' | b'l', ..] => "a model saved as UBJSON",
-        [b'b', b'i', b'n', b'f', ..] => "a model in the old binary format",
-        _ => return Ok(()),
-    };
-    Err(unsupported(what, "the first bytes of the file"))
-}
-
-fn objective_of(learner: &LearnerJson) -> Result<Objective, ModelError> {
-    match learner.objective.name.as_str() {
-        "binary:logistic" | "reg:logistic" => Ok(Objective::Logistic),
-        "reg:squarederror" | "reg:linear" => Ok(Objective::SquaredError),
-        other => Err(unsupported(format!("the objective {}", shown(other)), "learner.objective.name")),
+/// A version that this reader was never compared with may mean something else by the same words.
+fn version_of(version: &[u64]) -> Result<(u64, u64), ModelError> {
+    match version {
+        [major @ 1..=3, rest @ ..] => Ok((*major, rest.first().copied().unwrap_or(0))),
+        [major, ..] => Err(unsupported(format!("a file of XGBoost {major}"), "version[0]")),
+        [] => Err(malformed("version", "is empty")),
     }
 }
 
-/// One number a row: trees of one output, no classes beyond two, one target.
-fn check_outputs(learner: &LearnerJson) -> Result<(), ModelError> {
+/// Margins of a row: one, or one a class or target.
+fn outputs_of(learner: &LearnerJson, objective: Objective) -> Result<usize, ModelError> {
     let param = &learner.learner_model_param;
-    let model = &learner.gradient_booster.model;
-    if learner.gradient_booster.name != "gbtree" {
+    let claimed = param.num_class.max(param.num_target).max(1);
+    if param.num_class > 1 && param.num_target > 1 {
         return Err(unsupported(
-            format!("the booster {}", shown(&learner.gradient_booster.name)),
-            "learner.gradient_booster.name",
+            "a model of several targets of several classes",
+            "learner.learner_model_param",
         ));
     }
-    let several = [
-        (param.num_class > 1, "classes", "learner_model_param.num_class"),
-        (param.num_target > 1, "targets", "learner_model_param.num_target"),
-        (model.tree_info.iter().any(|group| *group != 0), "outputs", "gradient_booster.model.tree_info"),
-        (!model.weight_drop.is_empty(), "weights of its trees (DART)", "gradient_booster.model.weight_drop"),
-    ];
-    match several.iter().find(|(found, ..)| *found) {
-        Some((_, what, place)) => {
-            Err(unsupported(format!("a model of several {what}"), format!("learner.{place}")))
+    if (param.num_class > 0) != objective.is_of_classes() {
+        return Err(malformed(
+            "learner.learner_model_param.num_class",
+            "is set for another kind of objective than the file names",
+        ));
+    }
+    match usize::try_from(claimed) {
+        Ok(outputs) if outputs <= OUTPUTS_MAX => Ok(outputs),
+        found => {
+            Err(ModelError::Limit { what: "outputs", found: found.unwrap_or(usize::MAX), max: OUTPUTS_MAX })
         }
-        None => Ok(()),
-    }
-}
-
-/// After early stopping the library's two interfaces use different trees, unless the last round was the best.
-fn check_rounds(learner: &LearnerJson) -> Result<(), ModelError> {
-    const PLACE: &str = "learner.attributes.best_iteration";
-    let Some(best) = &learner.attributes.best_iteration else {
-        return Ok(());
-    };
-    let best: u64 = best.parse().map_err(|_| malformed(PLACE.to_owned(), "is not a whole number"))?;
-    let model = &learner.gradient_booster.model;
-    let trees_a_round = model.gbtree_model_param.num_parallel_tree.max(1);
-    if best.checked_add(1) == Some(model.trees.len() as u64 / trees_a_round) {
-        return Ok(());
-    }
-    Err(unsupported(
-        "a model that holds rounds after its best one (save booster[: best_iteration + 1] instead)",
-        PLACE,
-    ))
-}
-
-/// A version that this reader was never compared with may mean something else by the same words.
-fn check_version(version: &[u64]) -> Result<(), ModelError> {
-    match version.first() {
-        Some(1..=3) => Ok(()),
-        Some(major) => Err(unsupported(format!("a file of XGBoost {major}"), "version[0]")),
-        None => Err(malformed("version".to_owned(), "is empty")),
     }
 }
 
@@ -117,7 +85,7 @@ fn feature_count_of(learner: &LearnerJson) -> Result<usize, ModelError> {
     let names = learner.feature_names.len();
     if names != 0 && names != count {
         return Err(malformed(
-            "learner.feature_names".to_owned(),
+            "learner.feature_names",
             "has another length than learner_model_param.num_feature says",
         ));
     }
@@ -126,63 +94,129 @@ fn feature_count_of(learner: &LearnerJson) -> Result<usize, ModelError> {
 
 /// Before 3.1 the base score is a number in text, since then a list in text. It is kept as the user gave it, so
 /// the margin is derived here as the library derives it when it loads the file.
-fn base_margin_of(objective: Objective, text: &str) -> Result<f32, ModelError> {
+fn base_margins_of(
+    objective: Objective,
+    text: &str,
+    outputs: usize,
+    version: (u64, u64),
+) -> Result<Vec<f32>, ModelError> {
     const PLACE: &str = "learner.learner_model_param.base_score";
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    if inner.contains(',') {
-        return Err(unsupported("a base score for each of several outputs", PLACE));
-    }
-    let score: f32 = inner.trim().parse().map_err(|_| malformed(PLACE.to_owned(), "is not a number"))?;
-    match objective {
-        _ if !score.is_finite() => Err(malformed(PLACE.to_owned(), "is not a finite number")),
-        Objective::Logistic if !(0.0..=1.0).contains(&score) => {
-            Err(malformed(PLACE.to_owned(), "is not a probability"))
+    let mut margins = Vec::with_capacity(outputs);
+    for part in inner.split(',') {
+        if margins.len() == outputs {
+            return Err(malformed(PLACE, "has more numbers than the model has outputs"));
         }
-        Objective::Logistic if !(SCORE_MIN..=1.0 - SCORE_MIN).contains(&score) => Err(unsupported(
-            "a base score within 1e-6 of 0 or 1, which versions of the library read differently,",
-            PLACE,
-        )),
-        Objective::Logistic => Ok(logit(score)),
-        Objective::SquaredError => Ok(score),
+        let score: f32 = part.trim().parse().map_err(|_| malformed(PLACE, "is not a number"))?;
+        margins.push(objective.margin_of(score, version)?);
+    }
+    match margins.first().copied() {
+        Some(first) if margins.len() == 1 => margins.resize(outputs, first),
+        _ if margins.len() == outputs => {}
+        _ => return Err(malformed(PLACE, "has fewer numbers than the model has outputs")),
+    }
+    Ok(margins)
+}
+
+fn booster_of(learner: &LearnerJson, feature_count: usize, outputs: usize) -> Result<Booster, ModelError> {
+    let booster = &learner.gradient_booster;
+    match booster.name.as_str() {
+        "gbtree" if booster.weight_drop.is_empty() => {
+            let place = "learner.gradient_booster.model";
+            let trees = trees_of(&booster.model, place, feature_count, outputs)?;
+            check_rounds(learner, &booster.model, outputs)?;
+            Ok(Booster::Trees { trees, weights: None })
+        }
+        "gbtree" => {
+            Err(malformed("learner.gradient_booster.weight_drop", "stands in a model that is not DART"))
+        }
+        "dart" => dart_of(learner, feature_count, outputs),
+        "gblinear" => {
+            let linear = Linear::check(booster.model.weights.clone(), feature_count, outputs);
+            linear
+                .map(Booster::Linear)
+                .map_err(|problem| malformed("learner.gradient_booster.model.weights", problem))
+        }
+        other => Err(unsupported(format!("the booster {}", shown(other)), "learner.gradient_booster.name")),
     }
 }
 
-/// Since 3.2 the library raises and lowers base scores to this distance from 0 and 1; before, it did not.
-const SCORE_MIN: f32 = 1e-6;
+fn dart_of(learner: &LearnerJson, feature_count: usize, outputs: usize) -> Result<Booster, ModelError> {
+    let booster = &learner.gradient_booster;
+    let inner: &BoosterJson = booster
+        .gbtree
+        .as_deref()
+        .ok_or_else(|| malformed("learner.gradient_booster.gbtree", "is missing in a DART model"))?;
+    let trees = trees_of(&inner.model, "learner.gradient_booster.gbtree.model", feature_count, outputs)?;
+    check_rounds(learner, &inner.model, outputs)?;
+    let place = "learner.gradient_booster.weight_drop";
+    if booster.weight_drop.len() != trees.len() {
+        return Err(malformed(place, "has another length than there are trees"));
+    }
+    if booster.weight_drop.iter().any(|weight| !weight.is_finite()) {
+        return Err(malformed(place, "holds a weight that is not a finite number"));
+    }
+    Ok(Booster::Trees { trees, weights: Some(booster.weight_drop.clone()) })
+}
 
-fn trees_of(booster: &BoosterJson, feature_count: usize) -> Result<Vec<Tree>, ModelError> {
-    const PLACE: &str = "learner.gradient_booster.model";
-    let model = &booster.model;
+/// After early stopping the library's two interfaces use different trees, unless the last round was the best.
+fn check_rounds(learner: &LearnerJson, model: &BoosterModelJson, outputs: usize) -> Result<(), ModelError> {
+    const PLACE: &str = "learner.attributes.best_iteration";
+    let Some(best) = &learner.attributes.best_iteration else {
+        return Ok(());
+    };
+    let best: u64 = best.parse().map_err(|_| malformed(PLACE, "is not a whole number"))?;
+    let trees_a_round = model.gbtree_model_param.num_parallel_tree.max(1).saturating_mul(outputs as u64);
+    if best.checked_add(1) == Some(model.trees.len() as u64 / trees_a_round) {
+        return Ok(());
+    }
+    Err(unsupported(
+        "a model that holds rounds after its best one (save booster[: best_iteration + 1] instead)",
+        PLACE,
+    ))
+}
+
+fn trees_of(
+    model: &BoosterModelJson,
+    place: &str,
+    feature_count: usize,
+    outputs: usize,
+) -> Result<Vec<GroupTree>, ModelError> {
     if model.gbtree_model_param.num_trees != model.trees.len() as u64 {
         return Err(malformed(
-            format!("{PLACE}.trees"),
+            format!("{place}.trees"),
             "has another length than gbtree_model_param.num_trees says",
         ));
     }
+    if model.tree_info.len() != model.trees.len() {
+        return Err(malformed(format!("{place}.tree_info"), "has another length than there are trees"));
+    }
     let mut trees = Vec::with_capacity(model.trees.len());
-    for (number, tree) in model.trees.iter().enumerate() {
-        let place = format!("{PLACE}.trees[{number}]");
-        refuse_other_trees(number, tree, &place)?;
-        trees.push(Tree::check(tree, feature_count).map_err(|defect| placed(&place, &defect))?);
+    for (number, (tree, group)) in model.trees.iter().zip(&model.tree_info).enumerate() {
+        let place = || format!("{place}.trees[{number}]");
+        refuse_other_trees(number, tree, place)?;
+        let output = usize::try_from(*group).ok().filter(|group| *group < outputs);
+        let output = output.ok_or_else(|| {
+            malformed(format!("tree_info[{number}]"), "names an output that the model lacks")
+        })?;
+        let tree = Tree::check(tree, feature_count).map_err(|defect| placed(&place(), &defect))?;
+        trees.push(GroupTree { tree, output });
     }
     Ok(trees)
 }
 
 /// Trees that are valid and of another kind, or stand in another place than their number says.
-fn refuse_other_trees(number: usize, tree: &TreeJson, place: &str) -> Result<(), ModelError> {
+fn refuse_other_trees(number: usize, tree: &TreeJson, place: impl Fn() -> String) -> Result<(), ModelError> {
     if tree.id.is_some_and(|id| id != number as u64) {
         return Err(malformed(
-            format!("{place}.id"),
+            format!("{}.id", place()),
             "is not the tree's place in the list; the order of the trees is part of the sum",
         ));
-    }
-    if tree.split_type.iter().any(|kind| *kind != 0) {
-        return Err(unsupported("a categorical split", format!("{place}.split_type")));
     }
     if tree.tree_param.size_leaf_vector > 1 {
         return Err(unsupported(
             "a tree with several values a leaf",
-            format!("{place}.tree_param.size_leaf_vector"),
+            format!("{}.tree_param.size_leaf_vector", place()),
         ));
     }
     Ok(())
@@ -191,141 +225,4 @@ fn refuse_other_trees(number: usize, tree: &TreeJson, place: &str) -> Result<(),
 fn placed(place: &str, defect: &Defect) -> ModelError {
     let node = defect.node.map_or_else(String::new, |node| format!("[{node}]"));
     malformed(format!("{place}.{}{node}", defect.array), defect.problem)
-}
-
-fn malformed(place: String, problem: &'static str) -> ModelError {
-    ModelError::Malformed { place, problem }
-}
-
-fn unsupported(what: impl Into<String>, place: impl Into<String>) -> ModelError {
-    ModelError::Unsupported { what: what.into(), place: place.into() }
-}
-
-/// Text from the file, short and printable enough for an error message.
-fn shown(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 40;
-    text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect()
-}
-
-#[derive(Deserialize)]
-struct FileJson {
-    learner: LearnerJson,
-    version: Vec<u64>,
-}
-
-#[derive(Deserialize)]
-struct LearnerJson {
-    #[serde(default)]
-    attributes: AttributesJson,
-    #[serde(default)]
-    feature_names: Vec<String>,
-    gradient_booster: BoosterJson,
-    learner_model_param: LearnerParamJson,
-    objective: ObjectiveJson,
-}
-
-#[derive(Deserialize, Default)]
-struct AttributesJson {
-    best_iteration: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ObjectiveJson {
-    name: String,
-}
-
-/// Counts stand in the file as text. Those that an older version does not write are zero.
-#[derive(Deserialize)]
-struct LearnerParamJson {
-    base_score: String,
-    #[serde(default, deserialize_with = "count")]
-    num_class: u64,
-    #[serde(deserialize_with = "count")]
-    num_feature: u64,
-    #[serde(default, deserialize_with = "count")]
-    num_target: u64,
-}
-
-/// Other boosters keep other things here, so that everything is optional until the name was checked.
-#[derive(Deserialize)]
-struct BoosterJson {
-    name: String,
-    #[serde(default)]
-    model: BoosterModelJson,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct BoosterModelJson {
-    gbtree_model_param: GbtreeParamJson,
-    tree_info: Vec<i64>,
-    trees: Vec<TreeJson>,
-    weight_drop: Vec<de::IgnoredAny>,
-}
-
-#[derive(Deserialize, Default)]
-struct GbtreeParamJson {
-    #[serde(deserialize_with = "count")]
-    num_trees: u64,
-    #[serde(default, deserialize_with = "count")]
-    num_parallel_tree: u64,
-}
-
-/// A tree as parallel arrays, one item a node; item 0 is the root.
-#[derive(Deserialize)]
-pub(super) struct TreeJson {
-    id: Option<u64>,
-    pub(super) left_children: Vec<i32>,
-    pub(super) right_children: Vec<i32>,
-    /// The threshold of a split, the value of a leaf.
-    pub(super) split_conditions: Vec<f32>,
-    pub(super) split_indices: Vec<u32>,
-    pub(super) default_left: Vec<MissingLeft>,
-    /// 0 numeric, 1 categorical; absent before 1.3.
-    #[serde(default)]
-    split_type: Vec<u8>,
-    pub(super) tree_param: TreeParamJson,
-}
-
-#[derive(Deserialize)]
-pub(super) struct TreeParamJson {
-    #[serde(deserialize_with = "count")]
-    pub(super) num_nodes: u64,
-    #[serde(default, deserialize_with = "count")]
-    size_leaf_vector: u64,
-}
-
-/// Whether a missing value goes left: `true` and `false` before 2.0, 1 and 0 since.
-#[derive(Clone, Copy)]
-pub(super) struct MissingLeft(pub(super) bool);
-
-impl<'de> Deserialize<'de> for MissingLeft {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = MissingLeft;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("true, false, 1 or 0")
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<MissingLeft, E> {
-                Ok(MissingLeft(value))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<MissingLeft, E> {
-                match value {
-                    0 | 1 => Ok(MissingLeft(value == 1)),
-                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(value), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-/// A count that the file writes as text.
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| de::Error::custom("expected a whole number in quotes"))
 }

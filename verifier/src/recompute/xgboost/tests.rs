@@ -1,3 +1,5 @@
+use ledgerstone::code::Code;
+
 use super::*;
 
 /// One split on `x < 1.5`, a missing value to the right, leaves -0.25 and 0.5; then a tree that is a single leaf.
@@ -69,7 +71,7 @@ fn reads_the_booleans_of_older_versions() {
     assert_eq!(model.margin(&[f32::NAN, 0.0]), Ok(0.75));
     assert!(matches!(
         with(r#""default_left": [0, 0, 0]"#, r#""default_left": [2, 0, 0]"#),
-        Err(ModelError::Json { .. })
+        Err(ModelError::Syntax { .. })
     ));
 }
 
@@ -110,7 +112,8 @@ fn refuses_base_scores_that_are_no_probability() {
     for text in ["[-1E-1]", "1.1E0", "-1", "NaN", "inf", "", "[]", "[5E-1", "half"] {
         assert_eq!(malformed_at(with("[5E-1]", text)), "learner.learner_model_param.base_score", "{text}");
     }
-    for text in ["[5E-1,5E-1]", "[0E0]", "1E0", "9.9E-7", "9.999995E-1"] {
+    assert_eq!(malformed_at(with("[5E-1]", "[5E-1,5E-1]")), "learner.learner_model_param.base_score");
+    for text in ["[0E0]", "1E0", "9.9E-7", "9.999995E-1"] {
         assert_eq!(unsupported_at(with("[5E-1]", text)), "learner.learner_model_param.base_score", "{text}");
     }
 }
@@ -157,18 +160,9 @@ fn refuses_rows_of_another_length_or_with_an_infinity() {
 fn refuses_models_it_does_not_reproduce_and_says_where() {
     let booster = "learner.gradient_booster";
     let cases = [
-        ("binary:logistic", "multi:softprob", "learner.objective.name".to_owned()),
-        ("binary:logistic", "binary:logitraw", "learner.objective.name".to_owned()),
-        (r#""name": "gbtree""#, r#""name": "dart""#, format!("{booster}.name")),
-        (r#""num_class": "0""#, r#""num_class": "3""#, "learner.learner_model_param.num_class".to_owned()),
-        (r#""num_target": "1""#, r#""num_target": "2""#, "learner.learner_model_param.num_target".to_owned()),
-        ("\"tree_info\": [0, 0]", "\"tree_info\": [0, 1]", format!("{booster}.model.tree_info")),
-        (
-            "\"tree_info\"",
-            "\"weight_drop\": [1E0, 1E0], \"tree_info\"",
-            format!("{booster}.model.weight_drop"),
-        ),
-        (r#""split_type": [0, 0, 0]"#, r#""split_type": [1, 0, 0]"#, format!("{TREE_0}.split_type")),
+        ("binary:logistic", "survival:aft", "learner.objective.name".to_owned()),
+        ("binary:logistic", "my:loss", "learner.objective.name".to_owned()),
+        (r#""name": "gbtree""#, r#""name": "forest""#, format!("{booster}.name")),
         (
             r#""size_leaf_vector": "1""#,
             r#""size_leaf_vector": "2""#,
@@ -184,28 +178,119 @@ fn refuses_models_it_does_not_reproduce_and_says_where() {
     for (from, to, place) in cases {
         assert_eq!(unsupported_at(with(from, to)), place, "{to}");
     }
+    let classes = SMALL
+        .replace("binary:logistic", "multi:softprob")
+        .replace(r#""num_class": "0""#, r#""num_class": "3""#)
+        .replace(r#""num_target": "1""#, r#""num_target": "2""#);
+    assert_eq!(unsupported_at(parse(&classes)), "learner.learner_model_param");
+    let old = SMALL.replace("binary:logistic", "binary:logitraw").replace("[3, 2, 0]", "[3, 1, 0]");
+    assert_eq!(unsupported_at(parse(&old)), "learner.learner_model_param.base_score");
+}
+
+#[test]
+fn refuses_outputs_and_boosters_that_contradict_each_other() {
+    let booster = "learner.gradient_booster";
+    let num_class = "learner.learner_model_param.num_class";
+    for (from, to, place) in [
+        ("binary:logistic", "multi:softprob", num_class.to_owned()),
+        (r#""num_class": "0""#, r#""num_class": "3""#, num_class.to_owned()),
+        ("\"tree_info\": [0, 0]", "\"tree_info\": [0, 1]", "tree_info[1]".to_owned()),
+        ("\"tree_info\": [0, 0]", "\"tree_info\": [0, -1]", "tree_info[1]".to_owned()),
+        ("\"tree_info\": [0, 0]", "\"tree_info\": [0]", format!("{booster}.model.tree_info")),
+        (r#""name": "gbtree""#, r#""name": "dart""#, format!("{booster}.gbtree")),
+        (r#""name": "gbtree""#, r#""name": "gblinear""#, format!("{booster}.model.weights")),
+        (
+            r#""name": "gbtree""#,
+            r#""name": "gbtree", "weight_drop": [1E0, 1E0]"#,
+            format!("{booster}.weight_drop"),
+        ),
+    ] {
+        assert_eq!(malformed_at(with(from, to)), place, "{to}");
+    }
+    let many = with(r#""num_target": "1""#, r#""num_target": "4294967295""#).unwrap_err();
+    assert!(matches!(many, ModelError::Limit { what: "outputs", .. }), "{many}");
 }
 
 #[test]
 fn tells_other_formats_of_the_library_from_broken_files() {
-    for bytes in [&b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner"[..], b"binf\x00\x00"] {
-        let error = Model::parse(bytes).unwrap_err();
-        assert!(matches!(error, ModelError::Unsupported { .. }), "{error}");
-        assert_eq!(error.code(), Code::Misuse);
+    let error = Model::parse(b"binf\x00\x00").unwrap_err();
+    assert!(matches!(error, ModelError::Unsupported { .. }), "{error}");
+    assert_eq!(error.code(), Code::Misuse);
+    let error = Model::parse(b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner").unwrap_err();
+    assert!(error.to_string().contains("UBJSON at byte 17"), "{error}");
+    assert_eq!(error.code(), Code::Malformed);
+}
+
+#[test]
+fn adds_up_a_linear_model_from_the_intercept_on() {
+    let linear = r#"{"learner":{"gradient_booster":{"model":{"boosted_rounds":4,"weights":[2E0,-1E0,2.5E-1]},"name":"gblinear"},
+        "learner_model_param":{"base_score":"5E-1","num_feature":"2"},"objective":{"name":"reg:squarederror"}},"version":[2,1,0]}"#;
+    let model = parse(linear).unwrap();
+    assert_eq!(model.margin(&[3.0, 1.0]), Ok(5.75));
+    assert_eq!(model.margin(&[3.0, f32::NAN]), Ok(6.75), "a missing value adds nothing");
+    assert_eq!(model.contributions(&[3.0, f32::NAN]), Ok(vec![vec![6.0, 0.0, 0.75]]));
+    let short = linear.replace("2E0,", "");
+    assert_eq!(malformed_at(parse(&short)), "learner.gradient_booster.model.weights");
+}
+
+#[test]
+fn multiplies_each_tree_of_a_dart_model() {
+    let dart = SMALL
+        .replace(r#""gradient_booster": {"#, r#""gradient_booster": {"gbtree": {"#)
+        .replace(r#""name": "gbtree"}"#, r#""name": "gbtree"}, "name": "dart", "weight_drop": [5E-1, 2E0]}"#);
+    assert_eq!(parse(&dart).unwrap().margin(&[0.0, 0.0]), Ok(-0.125 + 2.0));
+    let place = "learner.gradient_booster.weight_drop";
+    assert_eq!(malformed_at(parse(&dart.replace("[5E-1, 2E0]", "[5E-1]"))), place);
+}
+
+/// The small model, whose first split is on the categories 1 and 40 of column 0.
+fn categorical() -> String {
+    let listed = r#""split_type": [1, 0, 0], "categories_nodes": [0], "categories_segments": [0],
+        "categories_sizes": [2], "categories": [40, 1]"#;
+    SMALL.replacen(r#""split_type": [0, 0, 0]"#, listed, 1)
+}
+
+#[test]
+fn sends_listed_categories_right_and_all_others_left() {
+    let model = parse(&categorical()).unwrap();
+    let (left, right) = (Ok(0.75), Ok(1.5));
+    for (value, expected) in [
+        (1.0, &right),
+        (40.0, &right),
+        (1.9, &right),
+        (0.0, &left),
+        (2.0, &left),
+        (41.0, &left),
+        (-1.0, &left),
+        (16_777_216.0, &left),
+        (f32::NAN, &right),
+    ] {
+        assert_eq!(&model.margin(&[value, 0.0]), expected, "{value}");
     }
 }
 
 #[test]
-fn reads_a_gblinear_or_dart_file_far_enough_to_name_it() {
-    let linear = r#"{"learner":{"gradient_booster":{"model":{"boosted_rounds":4,"weights":[1E0]},"name":"gblinear"},
-        "learner_model_param":{"base_score":"5E-1","num_feature":"2"},"objective":{"name":"reg:squarederror"}},"version":[2,1,0]}"#;
-    let error = parse(linear).unwrap_err();
-    assert!(error.to_string().starts_with("the booster gblinear cannot"), "{error}");
-    let dart = linear.replace(
-        r#""model":{"boosted_rounds":4,"weights":[1E0]},"name":"gblinear""#,
-        r#""gbtree":{},"name":"dart""#,
-    );
-    assert_eq!(unsupported_at(parse(&dart)), "learner.gradient_booster.name");
+fn refuses_categories_that_do_not_fit_their_splits() {
+    let at = |place: &str| format!("{TREE_0}.{place}");
+    for (from, to, place) in [
+        (r#""categories_nodes": [0]"#, r#""categories_nodes": []"#, at("categories_nodes")),
+        (r#""categories_nodes": [0]"#, r#""categories_nodes": [1]"#, at("categories_nodes")),
+        (r#""split_type": [1, 0, 0]"#, r#""split_type": [2, 0, 0]"#, at("split_type")),
+        (r#""categories_sizes": [2]"#, r#""categories_sizes": []"#, at("categories_segments")),
+        (r#""categories_sizes": [2]"#, r#""categories_sizes": [3]"#, at("categories_segments[0]")),
+        (
+            r#""categories_sizes": [2]"#,
+            r#""categories_sizes": [18446744073709551615]"#,
+            at("categories_segments[0]"),
+        ),
+        (r#""categories_segments": [0]"#, r#""categories_segments": [1]"#, at("categories_segments[0]")),
+        ("[40, 1]", "[-1, 1]", at("categories_segments[0]")),
+        ("[40, 1]", "[40, 16777216]", at("categories_segments[0]")),
+    ] {
+        let text = categorical();
+        assert!(text.contains(from));
+        assert_eq!(malformed_at(parse(&text.replacen(from, to, 1))), place, "{to}");
+    }
 }
 
 #[test]
@@ -276,8 +361,8 @@ fn ignores_pruned_nodes_that_nothing_reaches() {
 #[test]
 fn refuses_thresholds_and_leaves_that_are_no_numbers() {
     for text in ["NaN", "Infinity", "-Infinity", "1E39", "null", "\"1\""] {
-        assert!(matches!(with("1.5E0", text), Err(ModelError::Json { .. })), "{text}");
-        assert!(matches!(with("-2.5E-1", text), Err(ModelError::Json { .. })), "{text}");
+        assert!(matches!(with("1.5E0", text), Err(ModelError::Syntax { .. })), "{text}");
+        assert!(matches!(with("-2.5E-1", text), Err(ModelError::Syntax { .. })), "{text}");
     }
 }
 
@@ -311,7 +396,7 @@ fn refuses_huge_claimed_counts_without_taking_memory() {
     assert_eq!(error.code(), Code::Limit);
     for claimed in ["-1", "18446744073709551616", "two", ""] {
         let to = format!(r#""num_feature": "{claimed}", "num_target""#);
-        assert!(matches!(with(r#""num_feature": "2", "num_target""#, &to), Err(ModelError::Json { .. })));
+        assert!(matches!(with(r#""num_feature": "2", "num_target""#, &to), Err(ModelError::Syntax { .. })));
     }
 }
 
@@ -345,7 +430,7 @@ fn refuses_deep_nesting_without_using_up_the_stack() {
         format!(r#"{{"x":{deep}}}"#),
         SMALL.replace("\"attributes\": {}", &format!("\"attributes\": {deep}")),
     ] {
-        assert!(matches!(parse(&text), Err(ModelError::Json { .. })));
+        assert!(matches!(parse(&text), Err(ModelError::Syntax { .. })));
     }
 }
 

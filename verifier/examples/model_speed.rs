@@ -1,0 +1,72 @@
+//! Rows a second of recomputation against the Python libraries' own batch prediction, in turns in one run on the same cores.
+//!
+//!     cargo run --release -p ledgerstone-verifier --example model_speed -- ROWS THREADS TURNS
+//!
+//! Both score the same rows in memory with the same models (200 trees on lending_club), and every margin must have the same bits.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a measurement fails by panicking, and prints"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use ledgerstone_verifier::recompute::Model;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>().expect("a number"));
+    let mut next = |default| arguments.next().unwrap_or(default);
+    let (count, threads, turns) = (next(100_000), next(2), next(5));
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library");
+    let python = Command::new(tests.join("../../../scripts/py-env"))
+        .arg(tests.join("requirements.txt"))
+        .output()
+        .expect("scripts/py-env runs");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = Command::new(String::from_utf8(python.stdout).expect("a path").trim())
+        .arg(tests.join("speed.py"))
+        .arg(folder.path())
+        .args([count.to_string(), threads.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("python starts");
+    let mut ask = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(answers.next().unwrap().unwrap(), "ready");
+    let doubles = |name: &str| -> Vec<f64> {
+        let bytes = std::fs::read(folder.path().join(name)).expect(name);
+        bytes.chunks_exact(8).map(|number| f64::from_le_bytes(number.try_into().unwrap())).collect()
+    };
+    let rows = doubles("rows.f64");
+    println!("{count} rows of {} columns, {threads} threads, {turns} turns", rows.len() / count);
+    for (name, file) in [("xgboost", "xgboost.json"), ("lightgbm", "lightgbm.txt")] {
+        let model = Model::parse(&std::fs::read(folder.path().join(file)).unwrap()).unwrap();
+        let expected = doubles(&format!("{name}.margins"));
+        for turn in 1..=turns {
+            writeln!(ask, "{name}").unwrap();
+            let theirs: f64 = answers.next().unwrap().unwrap().parse().unwrap();
+            let start = Instant::now();
+            let ours = model.margins_of_rows(&rows, threads).unwrap();
+            let seconds = start.elapsed().as_secs_f64();
+            assert!(ours.iter().map(|m| m.to_bits()).eq(expected.iter().map(|m| m.to_bits())), "bits differ");
+            println!(
+                "{name} turn {turn}: {:.0} rows/s here, {:.0} rows/s there, {:.2} times, every bit equal",
+                count as f64 / seconds,
+                count as f64 / theirs,
+                theirs / seconds
+            );
+        }
+    }
+    drop(ask);
+    child.wait().expect("python ends");
+}

@@ -1,0 +1,192 @@
+//! `ledgerstone model predict`: recomputes what a model says of the rows of a CSV file.
+//!
+//! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
+//! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
+
+mod rows;
+
+use serde::{Serialize, Serializer};
+
+use super::model_show;
+use crate::cli::ModelPredictArguments;
+use crate::exit::{Exit, Refusal};
+use crate::output::{Output, printable};
+use crate::recompute::scorecard::Reason;
+use crate::recompute::{About, Model, Precision, RowError};
+use crate::source::read_input;
+use rows::Rows;
+
+/// The format of a line of this command's JSON.
+const FORMAT: &str = "ledgerstone-prediction/v1";
+
+/// Bytes of a file of rows.
+const ROWS_BYTES_MAX: usize = 1 << 30;
+
+/// Prints what the model says of each row.
+///
+/// # Errors
+/// A file cannot be read, is malformed, or holds a row that is none of this model's.
+pub(super) fn run(arguments: &ModelPredictArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    let (model, digest) = model_show::read(&arguments.model)?;
+    let about = model.about();
+    let name = arguments.rows.display().to_string();
+    let bytes = read_input(&arguments.rows, ROWS_BYTES_MAX)?;
+    let rows = Rows::read(&bytes, &about).map_err(|problem| {
+        Refusal::malformed(
+            format_args!("{name} does not fit the model: {problem}"),
+            "Give one column for each feature that `ledgerstone model show` lists.",
+        )
+    })?;
+    for (number, row) in rows.iter().enumerate() {
+        let row = row.map_err(|problem| {
+            Refusal::malformed(
+                format_args!("{name}: {problem}"),
+                "Write a decimal number, or leave the cell empty.",
+            )
+        })?;
+        let prediction = predict(&model, &about, number + 1, &row, arguments).map_err(|error| {
+            Refusal::new(
+                error.code(),
+                format_args!("{name}, row {}: {error}", number + 1),
+                "Check that the rows are as the model saw them.",
+            )
+        })?;
+        if output.is_json() {
+            output.json_line(&prediction)?;
+        } else {
+            output.print(&prediction.text())?;
+        }
+        if output.is_closed() {
+            return Ok(Exit::Verified);
+        }
+    }
+    output.remark(&format!("Recomputed with the model of SHA-256 {digest}."));
+    if !rows.unused().is_empty() {
+        output.remark(&format!(
+            "Columns that the model does not have: {}.",
+            printable(&rows.unused().join(", "))
+        ));
+    }
+    Ok(Exit::Verified)
+}
+
+/// A row's numbers.
+#[derive(Serialize)]
+struct Prediction<'a> {
+    format: &'static str,
+    /// Place of the row in the file, from 1; the line of names does not count.
+    row: usize,
+    margins: Vec<Number>,
+    answer: Vec<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contributions: Option<Vec<Contributions<'a>>>,
+    /// Worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<Reason>>,
+}
+
+/// What the features contributed to a margin.
+#[derive(Serialize)]
+struct Contributions<'a> {
+    /// What is the same for every row.
+    base: Number,
+    features: Vec<Contribution<'a>>,
+}
+
+#[derive(Serialize)]
+struct Contribution<'a> {
+    feature: std::borrow::Cow<'a, str>,
+    value: Number,
+}
+
+/// A number in the model's own type, so that its shortest text reads back as itself.
+#[derive(Clone, Copy)]
+struct Number(f64, Precision);
+
+impl std::fmt::Display for Number {
+    #[expect(clippy::cast_possible_truncation, reason = "an f32 that was widened")]
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.1 {
+            Precision::F32 => (self.0 as f32).fmt(formatter),
+            Precision::F64 => self.0.fmt(formatter),
+        }
+    }
+}
+
+impl Serialize for Number {
+    #[expect(clippy::cast_possible_truncation, reason = "an f32 that was widened")]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.1 {
+            Precision::F32 => serializer.serialize_f32(self.0 as f32),
+            Precision::F64 => serializer.serialize_f64(self.0),
+        }
+    }
+}
+
+fn predict<'a>(
+    model: &Model,
+    about: &'a About,
+    number: usize,
+    row: &[f64],
+    arguments: &ModelPredictArguments,
+) -> Result<Prediction<'a>, RowError> {
+    let score = model.score(row)?;
+    let own = |value: f64| Number(value, about.precision);
+    let named = |output: &Vec<f64>| {
+        let (base, values) = output.split_last().map_or((0.0, &[][..]), |(base, values)| (*base, values));
+        let feature = |place: usize| -> std::borrow::Cow<'a, str> {
+            match about.feature_names.get(place) {
+                Some(name) => name.as_str().into(),
+                None => format!("column {}", place + 1).into(),
+            }
+        };
+        let features = values.iter().enumerate();
+        let features =
+            features.map(|(place, value)| Contribution { feature: feature(place), value: own(*value) });
+        Contributions { base: own(base), features: features.collect() }
+    };
+    let contributions = match arguments.contributions {
+        true => Some(model.contributions(row)?.iter().map(named).collect()),
+        false => None,
+    };
+    let reasons = match arguments.reasons {
+        0 => None,
+        count => Some(model.reasons(row, count)?),
+    };
+    Ok(Prediction {
+        format: FORMAT,
+        row: number,
+        margins: score.margins.into_iter().map(own).collect(),
+        answer: score.answer.into_iter().map(own).collect(),
+        contributions,
+        reasons,
+    })
+}
+
+impl Prediction<'_> {
+    fn text(&self) -> String {
+        let list = |numbers: &[Number]| {
+            let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            numbers.join(" ")
+        };
+        let mut text =
+            format!("row {}  margin {}  answer {}\n", self.row, list(&self.margins), list(&self.answer));
+        for (output, contributions) in self.contributions.iter().flatten().enumerate() {
+            if self.margins.len() > 1 {
+                text += &format!("  margin {}\n", output + 1);
+            }
+            let mut features: Vec<&Contribution<'_>> =
+                contributions.features.iter().filter(|feature| feature.value.0 != 0.0).collect();
+            features.sort_by(|a, b| b.value.0.abs().total_cmp(&a.value.0.abs()));
+            for Contribution { feature, value } in features {
+                text += &format!("  {value:>+16}  {}\n", printable(feature));
+            }
+            text += &format!("  {:>+16}  for every row\n", contributions.base);
+        }
+        for Reason { code, text: reason, feature, points } in self.reasons.iter().flatten() {
+            let said = format!("  reason {code}: {reason} ({feature}, {points} from its best)\n");
+            text += &printable(&said);
+        }
+        text
+    }
+}

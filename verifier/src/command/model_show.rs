@@ -1,0 +1,95 @@
+//! `ledgerstone model show`: what a model file holds, and what of it recomputation gives exactly.
+//!
+//! Guarantees: the digest is that of the file's bytes; the format is told by them. Does not do: scoring.
+
+use std::path::Path;
+
+use ledgerstone::hash::Hash;
+use serde::Serialize;
+
+use crate::cli::ModelShowArguments;
+use crate::exit::{Exit, Refusal};
+use crate::output::{Output, plural, printable, wrapped};
+use crate::recompute::{About, MODEL_BYTES_MAX, Model, Precision};
+use crate::source::read_input;
+
+/// The format of this command's JSON.
+const FORMAT: &str = "ledgerstone-model/v1";
+
+/// A model as JSON.
+#[derive(Serialize)]
+struct ModelJson<'a> {
+    format: &'static str,
+    digest: String,
+    #[serde(flatten)]
+    about: &'a About,
+}
+
+/// Prints what the file holds.
+///
+/// # Errors
+/// It cannot be read or is no model that is known.
+pub(super) fn run(arguments: &ModelShowArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    let (model, digest) = read(&arguments.model)?;
+    let about = model.about();
+    if output.is_json() {
+        output.json(&ModelJson { format: FORMAT, digest: digest.to_string(), about: &about })?;
+    } else {
+        output.print(&text(&about, &digest))?;
+    }
+    Ok(Exit::Verified)
+}
+
+/// The model in a file, and the digest of the file.
+///
+/// # Errors
+/// It cannot be read or is no model that is known.
+pub(super) fn read(path: &Path) -> Result<(Model, Hash), Refusal> {
+    let bytes = read_input(path, MODEL_BYTES_MAX)?;
+    let model = Model::parse(&bytes).map_err(|error| {
+        Refusal::new(
+            error.code(),
+            format_args!("{} cannot be used: {error}", path.display()),
+            "Check that this is the file that was registered as the model; nothing was recomputed.",
+        )
+    })?;
+    Ok((model, Hash::of(&bytes)))
+}
+
+fn text(about: &About, digest: &Hash) -> String {
+    let line = |name: &str, value: &str| wrapped(&printable(value), &format!("{name:<17}"), 17);
+    let outputs = match (about.margins, about.answers) {
+        (1, 1) => about.answer.to_owned(),
+        (margins, answers) => {
+            format!("{} ({margins} margins, {})", about.answer, plural(answers as u64, "number", "numbers"))
+        }
+    };
+    let names = match about.feature_names.as_slice() {
+        [] => plural(about.features as u64, "column", "columns") + ", without names",
+        names => format!("{}: {}", plural(about.features as u64, "column", "columns"), names.join(", ")),
+    };
+    let answer = match about.libm {
+        None => "exact".to_owned(),
+        Some(function) => format!("exact where the mathematics library's {function} is the recorder's own"),
+    };
+    let precision = match about.precision {
+        Precision::F32 => "exact, in f32",
+        Precision::F64 => "exact, in f64",
+    };
+    [
+        line("Model", &about.kind),
+        line("SHA-256", &digest.to_string()),
+        line("Objective", &about.objective),
+        line("Answer", &outputs),
+        line("Trees", &about.trees.to_string()),
+        line("Features", &names),
+        "\nWhat recomputation gives\n".to_owned(),
+        line("  margins", precision),
+        line("  answers", &answer),
+        line(
+            "  contributions",
+            &about.contributions.map_or("exact".to_owned(), |why| format!("not recomputed: {why}")),
+        ),
+    ]
+    .concat()
+}

@@ -1,0 +1,149 @@
+//! Why a model file or a row was refused; the same words for every format.
+//!
+//! *Guarantees*: each error says where in the file or row the cause stands, and what to do. Text from the file is shortened
+//! and escaped before it reaches a message.
+//!
+//! *Does not do*: decide what is supported; the readers do.
+
+use ledgerstone::code::Code;
+
+/// Why a model file was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The first bytes are those of no format that is read.
+    #[error(
+        "this is no model file that is known here; known are XGBoost (JSON, UBJSON), LightGBM text, CatBoost JSON and Ledgerstone scorecards"
+    )]
+    Unrecognised,
+    /// The file is not well-formed, or a part of it has another type than the format says.
+    #[error(
+        "the model file does not read as {format} at {place}: {problem}; export it again from the library that trained it"
+    )]
+    Syntax {
+        /// The format that the file's first bytes promise.
+        format: &'static str,
+        /// Line and column, or byte, of the file.
+        place: String,
+        /// What the reader says.
+        problem: String,
+    },
+    /// The file has the right shape, but says something that cannot be.
+    #[error(
+        "the model file contradicts itself at {place}: {problem}; export it again from the library that trained it"
+    )]
+    Malformed {
+        /// Path in the file, as `learner.gradient_booster.model.trees[3].left_children[7]`.
+        place: String,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// A model that exists, and that this evaluator does not reproduce.
+    #[error("{what} cannot be recomputed exactly ({place}); docs/recompute.md lists what can")]
+    Unsupported {
+        /// What the model uses.
+        what: String,
+        /// Where the file says so.
+        place: String,
+    },
+    /// The file is larger, or has more of something, than is read.
+    #[error("the model file has {found} {what}, at most {max} are read")]
+    Limit {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many the file has.
+        found: usize,
+        /// How many are read.
+        max: usize,
+    },
+}
+
+impl ModelError {
+    /// What the reader of this error should do.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unrecognised | Self::Syntax { .. } | Self::Malformed { .. } => Code::Malformed,
+            Self::Unsupported { .. } => Code::Misuse,
+            Self::Limit { .. } => Code::Limit,
+        }
+    }
+
+    pub(super) fn json(format: &'static str, error: &serde_json::Error) -> Self {
+        Self::Syntax {
+            format,
+            place: format!("line {}, column {}", error.line(), error.column()),
+            problem: error.to_string(),
+        }
+    }
+}
+
+pub(super) fn malformed(place: impl Into<String>, problem: &'static str) -> ModelError {
+    ModelError::Malformed { place: place.into(), problem }
+}
+
+pub(super) fn unsupported(what: impl Into<String>, place: impl Into<String>) -> ModelError {
+    ModelError::Unsupported { what: what.into(), place: place.into() }
+}
+
+/// Text from the file, short and printable enough for an error message.
+pub(super) fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect()
+}
+
+/// Why a row was not scored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// The row has too few or too many columns.
+    #[error(
+        "the model takes rows of {expected} features, this one has {found}; check that it was recorded for this model"
+    )]
+    Length {
+        /// Columns the model takes.
+        expected: usize,
+        /// Columns of the row.
+        found: usize,
+    },
+    /// A feature is infinite, and the library refuses to score such a row.
+    #[error("feature {feature} is infinite; this model scores finite and missing (NaN) values only")]
+    Infinite {
+        /// Column of the row, from 0.
+        feature: usize,
+    },
+    /// A feature is missing or is a value that the model has no rule for.
+    #[error("feature {feature} has a value that the model has no rule for: {problem}")]
+    Value {
+        /// Column of the row, from 0.
+        feature: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The model answers with several numbers where one was asked for.
+    #[error("the model answers with {outputs} numbers a row, not with one")]
+    Several {
+        /// Numbers a row.
+        outputs: usize,
+    },
+    /// Reasons were asked of a model that has none.
+    #[error("the model gives no reasons: only a scorecard has a table of them")]
+    NoReasons,
+    /// The library defines no contributions for this row or model.
+    #[error("contributions cannot be recomputed exactly: {problem}")]
+    Contributions {
+        /// Why not.
+        problem: &'static str,
+    },
+}
+
+impl RowError {
+    /// What the reader of this error should do.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Length { .. } | Self::Infinite { .. } | Self::Value { .. } => Code::Malformed,
+            Self::Several { .. } | Self::NoReasons | Self::Contributions { .. } => Code::Misuse,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Every model format against the library that wrote it: margins, answers and contributions, bit for bit, on real tables.
+//!
+//! Danger: a record is called tampered with because our sum differs in its last bit, or an edit passes because we
+//! compare within a tolerance. Expected: for every kind of model that is supported, every number has the library's bits;
+//! what is not supported is refused by name.
+//!
+//! The models of `library/*.py` are trained anew in the environment that `scripts/py-env` makes of
+//! `library/requirements.txt`. Small files made once by the same scripts are kept under `vectors/models/`, so that a machine without
+//! Python checks exactness, too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking, and may read the environment, start programs and print"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use ledgerstone_verifier::recompute::{About, Model, ModelError, Precision};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// What a library answered; see `library/tables.py` for the file.
+struct Answers {
+    precision: Precision,
+    columns: usize,
+    rows: Vec<f64>,
+    margins: Vec<f64>,
+    answers: Vec<f64>,
+    contributions: Vec<f64>,
+    /// Margins a row, numbers of an answer, contributions a row.
+    widths: [usize; 3],
+}
+
+impl Answers {
+    fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let (head, rest) = bytes.split_at(28);
+        let head: Vec<usize> =
+            head.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()) as usize).collect();
+        let [size, count, columns, margins, answers, explained, contributions] = head[..] else { panic!() };
+        let numbers: Vec<f64> = match size {
+            4 => rest.chunks_exact(4).map(|n| f64::from(f32::from_le_bytes(n.try_into().unwrap()))).collect(),
+            8 => rest.chunks_exact(8).map(|n| f64::from_le_bytes(n.try_into().unwrap())).collect(),
+            _ => panic!("{}: {size} bytes a number", path.display()),
+        };
+        let (rows, rest) = numbers.split_at(count * columns);
+        let (of_margins, rest) = rest.split_at(count * margins);
+        let (of_answers, of_contributions) = rest.split_at(count * answers);
+        assert_eq!(of_contributions.len(), explained * contributions, "{}", path.display());
+        Self {
+            precision: if size == 4 { Precision::F32 } else { Precision::F64 },
+            columns,
+            rows: rows.to_vec(),
+            margins: of_margins.to_vec(),
+            answers: of_answers.to_vec(),
+            contributions: of_contributions.to_vec(),
+            widths: [margins, answers, contributions],
+        }
+    }
+}
+
+/// What was compared.
+#[derive(Default)]
+struct Compared {
+    models: usize,
+    rows: usize,
+    margins: usize,
+    contributions: usize,
+}
+
+fn assert_bits(name: &str, what: &str, row: usize, ours: &[f64], theirs: &[f64]) {
+    assert_eq!(ours.len(), theirs.len(), "{name}: {what}");
+    for (place, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        assert_eq!(
+            ours.to_bits(),
+            theirs.to_bits(),
+            "{name}, {what} {place} of row {row}: {ours} and {theirs}"
+        );
+    }
+}
+
+/// Compares every number in the answers beside a model file.
+fn compare(file: &Path, compared: &mut Compared) -> About {
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let model = Model::parse(&std::fs::read(file).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let about = model.about();
+    let answers = Answers::read(&file.with_extension("bits"));
+    let [margins, numbers, contributions] = answers.widths;
+    assert_eq!(
+        (about.precision, about.features, about.margins, about.answers),
+        (answers.precision, answers.columns, margins, numbers),
+        "{name}: {about:?}"
+    );
+    let rows = answers.rows.chunks_exact(answers.columns);
+    for (number, row) in rows.clone().enumerate() {
+        let ours = model.score(row).unwrap_or_else(|error| panic!("{name}, row {number}: {error}"));
+        assert_bits(name, "margin", number, &ours.margins, &answers.margins[number * margins..][..margins]);
+        assert_bits(name, "answer", number, &ours.answer, &answers.answers[number * numbers..][..numbers]);
+    }
+    let in_batch = model.margins_of_rows(&answers.rows, 3).unwrap();
+    assert_bits(name, "margin in a batch", 0, &in_batch, &answers.margins);
+    let tolerance = if about.precision == Precision::F32 { 1e-4 } else { 1e-9 };
+    for (number, (row, theirs)) in
+        rows.zip(answers.contributions.chunks_exact(contributions.max(1))).enumerate()
+    {
+        let ours = model.contributions(row).unwrap_or_else(|error| panic!("{name}, row {number}: {error}"));
+        assert_bits(name, "contribution", number, &ours.concat(), theirs);
+        // Additivity: contributions add up to the margin but for rounding.
+        for (parts, margin) in ours.iter().zip(&answers.margins[number * margins..]) {
+            let sum: f64 = parts.iter().sum();
+            let scale = parts.iter().map(|part| part.abs()).fold(1.0, f64::max);
+            assert!((sum - margin).abs() <= tolerance * scale, "{name}, row {number}: {sum} is not {margin}");
+        }
+    }
+    compared.models += 1;
+    compared.rows += answers.margins.len() / margins;
+    compared.margins += answers.margins.len();
+    compared.contributions += answers.contributions.len();
+    about
+}
+
+/// The model files of a folder: those with answers beside them.
+fn model_files(directory: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && path.extension().is_some_and(|end| end != "bits" && end != "md"))
+        .collect();
+    found.sort();
+    found
+}
+
+fn compare_all(directory: &Path, models: usize) {
+    let files = model_files(directory);
+    let mut compared = Compared::default();
+    for file in &files {
+        compare(file, &mut compared);
+    }
+    assert_eq!(compared.models, models, "{files:?}");
+    let Compared { rows, margins, contributions, .. } = compared;
+    println!("{models} models: {rows} rows, {margins} margins, {contributions} contributions bit-equal");
+}
+
+fn assert_refused(directory: &Path, models: usize) {
+    let files = model_files(directory);
+    assert_eq!(files.len(), models, "{files:?}");
+    for file in files {
+        match Model::parse(&std::fs::read(&file).unwrap()) {
+            Err(ModelError::Unsupported { .. }) => {}
+            other => panic!("{}: expected a refusal, got {other:?}", file.display()),
+        }
+    }
+}
+
+/// One training at a time: two on two cores wait for each other's threads.
+static TRAINING: Mutex<()> = Mutex::new(());
+
+/// Runs one of the scripts; `None` where Python or the packages are missing and nobody insists.
+fn trained(script: &str) -> Option<PathBuf> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(script);
+    let _ = std::fs::remove_dir_all(&directory);
+    let result = python().and_then(|python| {
+        let _alone = TRAINING.lock();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library").join(format!("{script}.py"));
+        let status = Command::new(python).arg(&script).arg(&directory).status();
+        if status.is_ok_and(|status| status.success()) {
+            Ok(())
+        } else {
+            Err(format!("{} failed", script.display()))
+        }
+    });
+    match result {
+        Ok(()) => Some(directory),
+        Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
+        Err(problem) => {
+            println!("skipped: the models of {script}.py, because {problem}");
+            None
+        }
+    }
+}
+
+fn python() -> Result<PathBuf, String> {
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/requirements.txt");
+    let output = Command::new(repository().join("scripts/py-env"))
+        .arg(requirements)
+        .output()
+        .map_err(|error| format!("scripts/py-env does not run: {error}"))?;
+    if output.status.success() {
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    } else {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("scripts/py-env failed: {}", said.lines().last().unwrap_or("no word of it")))
+    }
+}
+
+#[test]
+fn committed_models_give_the_bits_of_their_libraries() {
+    compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models"), 11);
+}
+
+#[test]
+fn xgboost_models_of_every_kind_give_the_bits_of_the_library() {
+    let Some(directory) = trained("xgboost_models") else { return };
+    compare_all(&directory, 39);
+    assert_refused(&directory.join("refused"), 2);
+}
+
+#[test]
+fn lightgbm_models_of_every_kind_give_the_bits_of_the_library() {
+    let Some(directory) = trained("lightgbm_models") else { return };
+    compare_all(&directory, 37);
+}
+
+#[test]
+fn catboost_models_give_the_bits_of_the_library() {
+    let Some(directory) = trained("catboost_models") else { return };
+    compare_all(&directory, 13);
+    assert_refused(&directory.join("refused"), 2);
+}
+
+#[test]
+fn scorecards_give_the_bits_of_a_second_implementation() {
+    let Some(directory) = trained("scorecards") else { return };
+    compare_all(&directory, 2);
+}
