@@ -16,7 +16,7 @@ use ledgerstone::policy::Policy;
 use ledgerstone::receipt::Receipt;
 use ledgerstone::record::{FieldPath, Record, RecordBuilder, RecordSecret, Value};
 use ledgerstone::store::batch::{Batch, BatchEntry};
-use ledgerstone::store::fs::{FsReader, Identity, Opened, Options, StdDisk, init, open};
+use ledgerstone::store::fs::{FsReader, Identity, OpenError, Opened, Options, StdDisk, init, open};
 use ledgerstone::store::{ApplyStore, CommitStore, Outcome};
 use ledgerstone::tile::TileNodes;
 use ledgerstone::time::UnixMillis;
@@ -55,7 +55,16 @@ impl LogWriter {
         let identity = Identity::new(keys.verifier()).expect("an identity");
         let empty = keys.checkpoint(TreeSize::EMPTY, ledgerstone::hash::empty_root());
         init(&disk, &identity, &keys.sign(&empty)).expect("the store is created");
-        let opened = open(disk, &identity, &Options { segment_bytes_max }).expect("the store opens");
+        // A process that another test is just starting holds every open file, the lock of `init` too, until it runs.
+        let unlocked =
+            (0..500).find_map(|_| match open(disk.clone(), &identity, &Options { segment_bytes_max }) {
+                Err(OpenError::Locked) => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                    None
+                }
+                opened => Some(opened),
+            });
+        let opened = unlocked.expect("the store is unlocked").expect("the store opens");
         Self { keys, opened, head: CompactRange::empty(), batches: 0, published: Vec::new() }
     }
 
