@@ -112,6 +112,22 @@ fn takes_missing_values_and_zeros_as_the_split_says() {
 }
 
 #[test]
+fn gives_rows_of_a_batch_what_they_get_alone() {
+    let values = [1.5, 1.500_000_000_000_000_2, f64::NAN, 0.0, -0.0, 1e-36, -1.0, 2.0, -0.5];
+    let rows: Vec<f64> = values.iter().cycle().take(19).flat_map(|x| [*x, 1.0]).collect();
+    for (threshold, kind) in
+        [("1.5", 0), ("1.5", 2), ("1.5", 4), ("1.5", 6), ("1.5", 8), ("1.5", 10), ("-0.5", 0)]
+    {
+        let text = SMALL.replace("threshold=1.5", &format!("threshold={threshold}"));
+        let model = parse(&text.replace("decision_type=10", &format!("decision_type={kind}"))).unwrap();
+        let alone: Vec<f64> = rows.chunks(2).map(|row| margin(&model, [row[0], row[1]])).collect();
+        assert_eq!(model.margins_of_rows(&rows).unwrap(), alone, "{threshold}, {kind}");
+    }
+    let model = parse(SMALL).unwrap();
+    assert_eq!(model.margins_of_rows(&[1.0; 3]), Err(RowError::Length { expected: 2, found: 1 }));
+}
+
+#[test]
 fn sends_listed_categories_left_and_all_others_right() {
     let model = parse(SMALL).unwrap();
     for (category, value) in [

@@ -46,9 +46,13 @@ fn takes_missing_and_unlisted_values_only_by_a_rule() {
 
 #[test]
 fn adds_in_the_order_of_the_file() {
-    let card = with("\"base\": 300", "\"base\": 1e15").unwrap();
-    let tenth = card.score(&[30.0, 1.0, 0.25 - 0.5 / 800.0]).unwrap();
-    assert_eq!(tenth, 1e15 + 25.0 + 30.0 + 0.1, "each step rounds");
+    // Doubles next to 1e15 are 0.125 apart: 0.06 is lost three times, 0.18 at once would not be.
+    let card = example()
+        .replace("\"base\": 300", "\"base\": 1e15")
+        .replace("\"points\": 25", "\"points\": 0.06")
+        .replace("\"points\": 30", "\"points\": 0.06");
+    let card = Scorecard::parse(card.as_bytes()).unwrap();
+    assert_eq!(card.score(&[30.0, 1.0, 0.25 - 0.06 / 160.0]), Ok(1e15));
 }
 
 #[test]

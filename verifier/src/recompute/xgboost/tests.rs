@@ -66,6 +66,21 @@ fn sends_a_missing_value_where_the_file_says() {
 }
 
 #[test]
+fn gives_rows_of_a_batch_what_they_get_alone() {
+    let values = [1.5, 1.499_999_9, f32::NAN, 0.0, -3.0];
+    let rows: Vec<f32> = values.iter().cycle().take(19).flat_map(|x| [*x, 1.0]).collect();
+    for default_left in ["[0, 0, 0]", "[1, 0, 0]"] {
+        let to = format!(r#""default_left": {default_left}"#);
+        let model = with(r#""default_left": [0, 0, 0]"#, &to).unwrap();
+        let alone: Vec<f32> = rows.chunks(2).map(|row| model.margin(row).unwrap()).collect();
+        assert_eq!(model.margins_of_rows(&rows).unwrap(), alone, "{default_left}");
+    }
+    let model = parse(SMALL).unwrap();
+    assert_eq!(model.margins_of_rows(&[1.0; 3]), Err(RowError::Length { expected: 2, found: 1 }));
+    assert_eq!(model.margins_of_rows(&[0.0, f32::INFINITY]), Err(RowError::Infinite { feature: 1 }));
+}
+
+#[test]
 fn reads_the_booleans_of_older_versions() {
     let model = with(r#""default_left": [0, 0, 0]"#, r#""default_left": [true, false, false]"#).unwrap();
     assert_eq!(model.margin(&[f32::NAN, 0.0]), Ok(0.75));
