@@ -22,6 +22,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -102,6 +103,8 @@ async fn no_answer_leaves_before_its_fdatasync_returned() {
     let trace = folder.path().join("trace");
     let mut command = Command::new("strace");
     command.args([
+        // The sidecar is our child and strace its grandchild, so that killing the child leaves neither behind.
+        "-D",
         "-f",
         "-yy",
         "-s",
@@ -124,12 +127,24 @@ async fn no_answer_leaves_before_its_fdatasync_returned() {
     running.kill();
 
     let served = format!("TCP:[{}->", sidecar.grpc);
-    let trace = std::fs::read_to_string(&trace).unwrap();
+    let trace = whole(&trace).await;
     let calls: Vec<Call> = finished_lines(&trace).iter().filter_map(|line| classify(line, &served)).collect();
     let answers = calls.iter().filter(|call| **call == Call::Answer).count();
     println!("{} calls of interest, {answers} answers", calls.len());
     assert!(answers >= CALLS, "only {answers} of {CALLS} answers were recognised in the trace");
     assert_ordered(&calls);
+}
+
+/// The trace, once strace has noted that the sidecar is gone.
+async fn whole(trace: &Path) -> String {
+    for _ in 0..500 {
+        let text = std::fs::read_to_string(trace).unwrap();
+        if text.contains("+++ killed by SIGKILL +++") {
+            return text;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("strace did not note that the sidecar was killed");
 }
 
 /// Walks the trace: an answer needs a journal write since the last answer, and a sync after that write.
