@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::audit::Rate;
+
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
 Exit status: 0 verified (or done), 1 a check failed, 2 could not decide, 64 wrong usage, 65 an input file is malformed.";
@@ -55,6 +57,9 @@ pub enum Command {
     /// Read a model file, or recompute what it says of rows
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Plan an audit by sample: how many decisions to recompute, and what the exceptions found say
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 /// `ledgerstone verify ...`.
@@ -291,4 +296,58 @@ pub struct ModelPredictArguments {
     /// Say for each row the N features that cost the person most, with the scorecard's reason codes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reasons: usize,
+}
+
+/// `ledgerstone audit ...`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Say how many decisions to draw
+    #[command(after_help = EXIT_CODES)]
+    Size(AuditSizeArguments),
+    /// Say what the exceptions found in a sample mean for all decisions
+    #[command(after_help = EXIT_CODES)]
+    Bound(AuditBoundArguments),
+}
+
+/// Arguments of `audit size`.
+#[derive(Debug, Args)]
+pub struct AuditSizeArguments {
+    /// The least rate of exceptions that is not tolerable, such as `1%`
+    #[arg(long, value_name = "RATE")]
+    pub tolerable: Rate,
+    /// How sure to be that the rate is below it
+    #[arg(long, value_name = "RATE", default_value = "95%")]
+    pub confidence: Rate,
+    /// How many decisions there are to draw from [default: as for a log without end]
+    #[arg(long, value_name = "N")]
+    pub population: Option<u64>,
+    /// How many exceptions the sample may hold
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub allow: u64,
+    /// The rate of exceptions that a sequential plan is made for; above 0% it may go on after an exception
+    #[arg(long, value_name = "RATE", default_value = "0%")]
+    pub expected: Rate,
+}
+
+/// Arguments of `audit bound`.
+#[derive(Debug, Args)]
+pub struct AuditBoundArguments {
+    /// How many decisions were drawn
+    #[arg(long, value_name = "N")]
+    pub sample: u64,
+    /// How many of them were exceptions, those included that could not be recomputed
+    #[arg(long, value_name = "K")]
+    pub exceptions: u64,
+    /// How sure to be of the bound
+    #[arg(long, value_name = "RATE", default_value = "95%")]
+    pub confidence: Rate,
+    /// How many decisions there were to draw from [default: as for a log without end]
+    #[arg(long, value_name = "N")]
+    pub population: Option<u64>,
+    /// The least rate that is not tolerable: says whether the sample shows that the rate is below it
+    #[arg(long, value_name = "RATE")]
+    pub tolerable: Option<Rate>,
+    /// The rate that the sequential plan was made for
+    #[arg(long, value_name = "RATE", default_value = "0%", requires = "tolerable")]
+    pub expected: Rate,
 }

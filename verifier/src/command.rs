@@ -3,6 +3,8 @@
 //! Guarantees: a command either has a verdict or says why it has none. Does not do: parsing arguments (`cli`), setting
 //! text (`output`).
 
+mod audit_bound;
+mod audit_size;
 mod key_generate;
 mod key_show;
 mod log_checkpoint;
@@ -16,7 +18,9 @@ mod trust;
 pub mod verify_log;
 pub mod verify_receipt;
 
-use crate::cli::{Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand, VerifyCommand};
+use crate::cli::{
+    AuditCommand, Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand, VerifyCommand,
+};
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 
@@ -37,5 +41,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
+        Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
+        Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
     }
 }

@@ -1,0 +1,34 @@
+//! Audits by sample: how many decisions to recompute, and what the exceptions found among them say of all the others.
+//!
+//! *Guarantees*: every number is computed with integers, so it is the same on every machine. A chance is known to better than
+//! 2^-39 of itself, and one that cannot be told from the risk that was asked for counts as equal to it: sizes and bounds are
+//! those of exact fractions, for a risk that is higher by 2^-38 of itself at most.
+//!
+//! *Does not do*: recompute a decision, or judge what an exception is. A decision that cannot be recomputed must be counted
+//! as an exception by whoever calls this, or bad decisions could be hidden by losing their inputs.
+
+mod bound;
+mod error;
+mod rate;
+mod sequential;
+mod size;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod wide;
+
+pub use bound::{Bound, upper_bound};
+pub use error::{AuditError, RateError};
+pub use rate::Rate;
+pub use sequential::{Evidence, evidence, sequential_size};
+pub use size::{fixed_size, intolerable_count};
+
+/// Decisions in a sample. Whoever needs more than a million recomputes the whole log; the arithmetic's error bound rests on
+/// this number, too (`wide`).
+pub const SAMPLE_MAX: u64 = 1_000_000;
+
+/// Exceptions that are allowed or found. With ten thousand the answer is known without statistics.
+pub const EXCEPTIONS_MAX: u64 = 10_000;
+
+/// Decisions to draw from: 2^53, so that every count is exact in any JSON reader.
+pub const POPULATION_MAX: u64 = 1 << 53;
