@@ -113,8 +113,9 @@ impl Findings {
         let name = CheckName::LogFiles;
         if self.wrong.count > 0 {
             let detail = format!(
-                "{} of earlier sizes do not fit: {}.",
+                "{} of earlier sizes {} not fit: {}.",
                 plural(self.wrong.count, "partial file", "partial files"),
+                if self.wrong.count == 1 { "does" } else { "do" },
                 self.wrong.list()
             );
             return Check::failed(name, Code::Inconsistent, detail).at(self.places);
