@@ -50,6 +50,6 @@ pub(super) fn run<S: ApplyStore>(
 ) {
     while let Ok(work) = work.recv() {
         let outcome = perform(&mut files, work, published);
-        engine.handle(Event::Applied(outcome));
+        engine.report(Event::Applied(outcome));
     }
 }

@@ -37,7 +37,7 @@ struct State {
 }
 
 /// The ways to the other two threads.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Others {
     pub(super) work: Sender<Work>,
     pub(super) sign: Sender<Checkpoint>,
@@ -77,20 +77,7 @@ impl Engine {
 
     /// The same for several events, one after the other.
     pub(super) fn handle_all(&self, events: impl IntoIterator<Item = Event<Ticket>>) -> Option<JournalWork> {
-        let mut effects = VecDeque::new();
-        {
-            let mut state = self.state();
-            // A thread that panicked in the middle of an event may have left half of it behind.
-            if self.state.is_poisoned() {
-                drop(state);
-                self.fail();
-                return None;
-            }
-            let now = (self.options.clock)();
-            for event in events {
-                effects.extend(state.sequencer.handle(now, event));
-            }
-        }
+        let mut effects = self.effects_of(events);
         let mut journal = None;
         while let Some(effect) = effects.pop_front() {
             if let Some(work) = self.carry_out(effect, &mut effects) {
@@ -100,17 +87,36 @@ impl Engine {
         journal
     }
 
+    /// The same from another thread than the commit thread, which may have waited for it.
+    pub(super) fn report(&self, event: Event<Ticket>) {
+        self.handle(event);
+        self.intake.nudge();
+    }
+
+    /// What the sequencer says to `events`.
+    fn effects_of(&self, events: impl IntoIterator<Item = Event<Ticket>>) -> VecDeque<Effect<Ticket>> {
+        let mut effects = VecDeque::new();
+        let mut state = self.state();
+        // A thread that panicked in the middle of an event may have left half of it behind.
+        if self.state.is_poisoned() {
+            drop(state);
+            self.fail();
+            return effects;
+        }
+        let now = (self.options.clock)();
+        for event in events {
+            effects.extend(state.sequencer.handle(now, event));
+        }
+        effects
+    }
+
     /// Carries out one effect; what the sequencer says to its outcome comes after the effects there are (`then`).
     fn carry_out(&self, effect: Effect<Ticket>, then: &mut VecDeque<Effect<Ticket>>) -> Option<JournalWork> {
         match effect {
             Effect::Stage(batch) => return Some(JournalWork::Stage(batch)),
             Effect::Commit => return Some(JournalWork::Commit),
             Effect::Sign(checkpoint) => self.sign(checkpoint, then),
-            Effect::Answer(answered) => {
-                answer_all(answered, self.options.runtime.as_ref());
-                // The commit thread may be waiting until fewer batches wait to be signed.
-                self.intake.nudge();
-            }
+            Effect::Answer(answered) => answer_all(answered, self.options.runtime.as_ref()),
             Effect::Refuse { ticket, refusal } => _ = ticket.send(Err(refusal)),
             Effect::Halt(halt) => {
                 self.intake.halt(&halt);
@@ -119,7 +125,7 @@ impl Engine {
             Effect::Stopped => self.end(Ended::Stopped),
             effect => match work_of(effect) {
                 // A thread ends before the log does only by a defect, which joining it shows.
-                Ok(work) => _ = self.others().map(|others| others.work.send(work)),
+                Ok(work) => _ = self.state().to.as_ref().map(|to| to.work.send(work)),
                 Err(_) => self.end(Ended::Halted(Halt::Driver)),
             },
         }
@@ -134,9 +140,9 @@ impl Engine {
         };
         if is_alone {
             let note = self.sign_now(&checkpoint);
-            then.extend(self.state().sequencer.handle((self.options.clock)(), Event::Signed(note)));
+            then.extend(self.effects_of([Event::Signed(note)]));
         } else {
-            _ = self.others().map(|others| others.sign.send(checkpoint));
+            _ = self.state().to.as_ref().map(|to| to.sign.send(checkpoint));
         }
     }
 
@@ -157,7 +163,7 @@ impl Engine {
     pub(super) fn sign_all(&self, checkpoints: &Receiver<Checkpoint>) {
         while let Ok(checkpoint) = checkpoints.recv() {
             let note = self.sign_now(&checkpoint);
-            self.handle(Event::Signed(note));
+            self.report(Event::Signed(note));
         }
     }
 
@@ -189,10 +195,6 @@ impl Engine {
         state.to = None;
         drop(state);
         self.intake.over();
-    }
-
-    fn others(&self) -> Option<Others> {
-        self.state().to.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
