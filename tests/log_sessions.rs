@@ -17,20 +17,9 @@ mod world;
 
 use ledgerstone::code::{CheckName, Code};
 use ledgerstone::entry::{Entry, SessionId};
-use ledgerstone::verify::{Check, Status, Verdict};
+use ledgerstone::verify::{Status, Verdict};
 use proptest::prelude::*;
-use world::{Log, Session, failed, whole_session};
-
-fn check(checks: &[Check], name: CheckName) -> &Check {
-    checks.iter().find(|check| check.name == name).unwrap()
-}
-
-/// The one check that failed.
-fn only_failure(checks: &[Check]) -> &Check {
-    let failed = failed(checks);
-    assert_eq!(failed.len(), 1, "{checks:#?}");
-    failed[0]
-}
+use world::{Log, Session, check, failed, only_failure, whole_session};
 
 #[test]
 fn a_session_s_entries_may_stand_in_any_order() {

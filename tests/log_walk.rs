@@ -25,18 +25,7 @@ use ledgerstone::time::UnixMillis;
 use ledgerstone::verify::log::Walk;
 use ledgerstone::verify::{Check, Status, Verdict};
 use proptest::prelude::*;
-use world::{Log, Session, failed, stamped, whole_session};
-
-fn check(checks: &[Check], name: CheckName) -> &Check {
-    checks.iter().find(|check| check.name == name).unwrap()
-}
-
-/// The one check that failed.
-fn only_failure(checks: &[Check]) -> &Check {
-    let failed = failed(checks);
-    assert_eq!(failed.len(), 1, "{checks:#?}");
-    failed[0]
-}
+use world::{Log, Session, check, failed, only_failure, stamped, whole_session};
 
 #[test]
 fn whole_logs_of_many_sizes_verify() {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ledgerstone::checkpoint::{Checkpoint, LogKeys};
+use ledgerstone::code::CheckName;
 use ledgerstone::entry::{
     DecisionDetails, DecisionId, Entry, GapDetails, GapReason, HeartbeatDetails, Mode, SealedRef, SessionId,
     StartDetails, WriterName,
@@ -171,6 +172,18 @@ impl Log {
 
 pub(crate) fn failed(checks: &[Check]) -> Vec<&Check> {
     checks.iter().filter(|check| check.status == Status::Failed).collect()
+}
+
+/// The check of that name.
+pub(crate) fn check(checks: &[Check], name: CheckName) -> &Check {
+    checks.iter().find(|check| check.name == name).unwrap()
+}
+
+/// The one check that failed.
+pub(crate) fn only_failure(checks: &[Check]) -> &Check {
+    let failed = failed(checks);
+    assert_eq!(failed.len(), 1, "{checks:#?}");
+    failed.into_iter().next().unwrap()
 }
 
 /// The record behind the golden receipt.
