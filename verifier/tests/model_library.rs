@@ -23,15 +23,12 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/library.rs"]
+mod library;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
 
 use ledgerstone_verifier::recompute::{About, Model, ModelError, Precision};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// What a library answered; see `library/tables.py` for the file.
 struct Answers {
@@ -166,45 +163,8 @@ fn assert_refused(directory: &Path, models: usize) {
     }
 }
 
-/// One training at a time: two on two cores wait for each other's threads.
-static TRAINING: Mutex<()> = Mutex::new(());
-
-/// Runs one of the scripts; `None` where Python or the packages are missing and nobody insists.
 fn trained(script: &str) -> Option<PathBuf> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(script);
-    let _ = std::fs::remove_dir_all(&directory);
-    let result = python().and_then(|python| {
-        let _alone = TRAINING.lock();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library").join(format!("{script}.py"));
-        let status = Command::new(python).arg(&script).arg(&directory).status();
-        if status.is_ok_and(|status| status.success()) {
-            Ok(())
-        } else {
-            Err(format!("{} failed", script.display()))
-        }
-    });
-    match result {
-        Ok(()) => Some(directory),
-        Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
-        Err(problem) => {
-            println!("skipped: the models of {script}.py, because {problem}");
-            None
-        }
-    }
-}
-
-fn python() -> Result<PathBuf, String> {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/requirements.txt");
-    let output = Command::new(repository().join("scripts/py-env"))
-        .arg(requirements)
-        .output()
-        .map_err(|error| format!("scripts/py-env does not run: {error}"))?;
-    if output.status.success() {
-        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("scripts/py-env failed: {}", said.lines().last().unwrap_or("no word of it")))
-    }
+    library::trained(&format!("library/{script}.py"), "verifier/tests/library/requirements.txt")
 }
 
 #[test]

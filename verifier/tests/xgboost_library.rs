@@ -23,14 +23,12 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/library.rs"]
+mod library;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ledgerstone_verifier::recompute::xgboost::{Model, ModelError};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// Rows, margins and predictions as the library gave them.
 struct Answers {
@@ -93,7 +91,9 @@ fn files_of_every_major_version_give_the_bits_of_their_library() {
 
 #[test]
 fn models_of_every_shape_give_the_bits_of_the_library() {
-    let Some(directory) = trained_models() else { return };
+    let Some(directory) = library::trained("xgboost/models.py", "examples/lending/requirements.txt") else {
+        return;
+    };
     let models = files(&directory, &["json"]);
     assert_eq!(models.len(), 20);
     let rows: usize = models.iter().map(|model| compare(model)).sum();
@@ -106,42 +106,5 @@ fn models_of_every_shape_give_the_bits_of_the_library() {
             Err(ModelError::Unsupported { .. }) => {}
             other => panic!("{}: expected a refusal, got {other:?}", file.display()),
         }
-    }
-}
-
-/// Trains the models; `None` where Python or the packages are missing and nobody insists.
-fn trained_models() -> Option<PathBuf> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("xgboost-models");
-    let _ = std::fs::remove_dir_all(&directory);
-    let result = python().and_then(|python| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/xgboost/models.py");
-        let status = Command::new(python).arg(script).arg(&directory).status();
-        if status.is_ok_and(|status| status.success()) {
-            Ok(())
-        } else {
-            Err("xgboost/models.py failed".to_owned())
-        }
-    });
-    match result {
-        Ok(()) => Some(directory),
-        Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
-        Err(problem) => {
-            println!("skipped: 20 models trained by the library, because {problem}");
-            None
-        }
-    }
-}
-
-fn python() -> Result<PathBuf, String> {
-    let requirements = repository().join("examples/lending/requirements.txt");
-    let output = Command::new(repository().join("scripts/py-env"))
-        .arg(requirements)
-        .output()
-        .map_err(|error| format!("scripts/py-env does not run: {error}"))?;
-    if output.status.success() {
-        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("scripts/py-env failed: {}", said.lines().last().unwrap_or("no word of it")))
     }
 }
