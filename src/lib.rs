@@ -6,6 +6,7 @@ pub mod cosignature;
 pub mod disclosure;
 pub mod encoding;
 pub mod entry;
+pub mod evidence;
 pub mod hash;
 pub mod limits;
 pub mod log;

@@ -16,11 +16,13 @@ use crate::encoding::cbor::Writer;
 use crate::hash::Hash;
 use crate::limits::{FIELD_VALUE_BYTES_MAX, FIELDS_MAX};
 
+mod contents;
 mod field;
 mod path;
 pub mod schema;
 mod tree;
 
+pub use contents::{Contents, ContentsError, encode_contents};
 pub use field::{Value, ValueError};
 pub use path::{FieldPath, FieldPathError, PathPattern};
 pub use tree::{Commitment, DiscloseError, Disclosure, FieldTree, Opening, leaf_preimage};

@@ -28,7 +28,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("L1", &["merkle", "note"]),
     ("L2", &["tile", "cosignature", "checkpoint", "record", "entry"]),
     ("L3", &["policy", "store"]),
-    ("L4", &["disclosure", "receipt", "log"]),
+    ("L4", &["disclosure", "receipt", "evidence", "log"]),
     ("L5", &["verify", "proto"]),
 ];
 

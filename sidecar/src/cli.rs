@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Inputs;
+use crate::evidence::{Wanted, WantedEntries};
 use crate::telemetry::LogFormat;
 
 /// Records every decision of a model server before the caller sees the answer.
@@ -73,6 +74,9 @@ pub enum Command {
     /// Read sealed records.
     #[command(subcommand)]
     Record(RecordCommand),
+    /// Hand evidence to somebody without the log.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
 }
 
 /// `config ...`
@@ -97,4 +101,59 @@ pub enum RecordCommand {
         /// The decision id, as UUID text.
         decision_id: String,
     },
+}
+
+/// `bundle ...`
+#[derive(Debug, Subcommand)]
+pub enum BundleCommand {
+    /// Write entries, proofs, opened records and models into one file. The sidecar may be running.
+    ///
+    /// An export that was interrupted goes on where it was when the same command is given again.
+    Export(ExportArguments),
+}
+
+/// Arguments of `bundle export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Where to write the bundle; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The transcript of a draw (`ledgerstone audit draw`): export what it looked at
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
+    pub draw: Option<PathBuf>,
+    /// The first leaf index to export
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u64,
+    /// The last leaf index to export [default: the newest published]
+    #[arg(long, value_name = "M")]
+    pub to: Option<u64>,
+    /// A model's folder or file; give every model that the decisions name
+    #[arg(long = "model", value_name = "PATH")]
+    pub models: Vec<PathBuf>,
+    /// Leave out the requests and responses as they were on the wire
+    #[arg(long)]
+    pub without_raw: bool,
+    /// Encrypt to this age recipient (age1...), so that only the holder of its identity reads the records; may be repeated
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    pub recipients: Vec<String>,
+    /// Say how large the bundle will be and what is missing, and write nothing
+    #[arg(long)]
+    pub estimate: bool,
+}
+
+impl ExportArguments {
+    /// What they ask for.
+    #[must_use]
+    pub fn wanted(self) -> Wanted {
+        Wanted {
+            entries: match self.draw {
+                Some(draw) => WantedEntries::Draw(draw),
+                None => WantedEntries::Range { first: self.from, last: self.to },
+            },
+            models: self.models,
+            raw: !self.without_raw,
+            recipients: self.recipients,
+            output: self.output,
+        }
+    }
 }

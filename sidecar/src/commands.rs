@@ -6,11 +6,13 @@ use anyhow::{Context as _, Result};
 
 use crate::config::{Config, Inputs};
 
+mod bundle;
 mod init;
 mod open;
 mod output;
 mod rebuild;
 
+pub use self::bundle::export;
 pub use self::init::init;
 pub use self::open::open;
 pub use self::output::Output;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod driver;
+pub mod evidence;
 pub mod index;
 pub mod intercept;
 pub mod keyring;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
-use ledgerstone_sidecar::cli::{Cli, Command, ConfigCommand, IndexCommand, RecordCommand};
+use ledgerstone_sidecar::cli::{BundleCommand, Cli, Command, ConfigCommand, IndexCommand, RecordCommand};
 use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
 use ledgerstone_sidecar::{commands, telemetry, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,6 +44,10 @@ fn run(cli: Cli) -> Result<()> {
         Command::Index(IndexCommand::Rebuild) => commands::rebuild(&load(&inputs)?, &mut out),
         Command::Record(RecordCommand::Open { decision_id }) => {
             commands::open(&load(&inputs)?, &decision_id, &mut out)
+        }
+        Command::Bundle(BundleCommand::Export(arguments)) => {
+            let estimate_only = arguments.estimate;
+            commands::export(&load(&inputs)?, arguments.wanted(), estimate_only, &mut out)
         }
     }
 }

@@ -118,12 +118,35 @@ impl LogReader {
         bundle: &Bundle,
         wanted: impl Fn(LeafIndex, &Entry) -> bool,
     ) -> Result<Vec<Stored>, LogReadError> {
+        self.records_with(bundle, wanted, |read| Ok(Some(read?)))
+    }
+
+    /// The same, but a sealed record that cannot be read is left out.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if an entry is damaged.
+    pub fn records_or_lost(
+        &self,
+        bundle: &Bundle,
+        wanted: impl Fn(LeafIndex, &Entry) -> bool,
+    ) -> Result<Vec<Stored>, LogReadError> {
+        self.records_with(bundle, wanted, |read| Ok(read.ok()))
+    }
+
+    fn records_with(
+        &self,
+        bundle: &Bundle,
+        wanted: impl Fn(LeafIndex, &Entry) -> bool,
+        take: impl Fn(Result<Vec<u8>, ReadError>) -> Result<Option<Vec<u8>>, LogReadError>,
+    ) -> Result<Vec<Stored>, LogReadError> {
         let mut offset = 0;
         let mut records = Vec::with_capacity(bundle.entries.len());
         for (index, bytes) in (bundle.start.get()..).map(LeafIndex::new).zip(&bundle.entries) {
             let entry = Entry::decode(bytes).map_err(|source| ReadError::Entry { index, source })?;
-            let sealed = entry.sealed.filter(|_| wanted(index, &entry));
-            let sealed = sealed.map(|sealed| self.files.sealed_at(index, offset, sealed)).transpose()?;
+            let sealed = match entry.sealed.filter(|_| wanted(index, &entry)) {
+                Some(sealed) => take(self.files.sealed_at(index, offset, sealed))?,
+                None => None,
+            };
             offset += entry.sealed.map_or(0, |sealed| sealed.length);
             records.push(Stored { index, entry, sealed });
         }
@@ -168,7 +191,7 @@ impl LogReader {
 
     /// The nodes of the published tree. A complete subtree of a smaller tree is one of this tree too, and this is the
     /// tree whose partial tiles are there.
-    fn nodes(&self) -> TileNodes<'_, FsReader> {
+    pub(crate) fn nodes(&self) -> TileNodes<'_, FsReader> {
         TileNodes::new(&self.files, self.published().size)
     }
 }

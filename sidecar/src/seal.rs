@@ -26,11 +26,11 @@ use coset::{
     CoseEncrypt0, CoseEncrypt0Builder, Header, HeaderBuilder, Label, TaggedCborSerializable as _, iana,
 };
 use ledgerstone::code::Code;
-use ledgerstone::encoding::cbor::{CborError, Reader, Writer};
+use ledgerstone::encoding::cbor::Writer;
 use ledgerstone::entry::DecisionId;
 use ledgerstone::limits::SEALED_BYTES_MAX;
-use ledgerstone::record::{FieldPath, Record, RecordBuilder, RecordSecret, Value};
-use zeroize::{Zeroize as _, Zeroizing};
+use ledgerstone::record::{Contents, Record, RecordSecret, encode_contents};
+use zeroize::Zeroizing;
 
 use crate::keyring::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
 
@@ -158,74 +158,15 @@ fn parts(header: &Header) -> Result<(KeyId, [u8; NONCE_BYTES], WrappedKey), Open
 }
 
 fn plaintext(content: &SealedContent) -> Zeroizing<Vec<u8>> {
-    let raw = [&content.request, &content.response];
-    let kept = raw.iter().filter(|bytes| bytes.is_some()).count();
-    let raw_bytes: usize = raw.iter().filter_map(|bytes| bytes.as_ref().map(Bytes::len)).sum();
-    // Room for the usual field; a buffer that has to grow leaves unwiped copies behind.
-    let fields = content.record.fields();
-    let mut writer = Writer::with_capacity(256 + raw_bytes + fields_bytes(&content.record));
-    writer.map(2 + kept).uint(1).bytes(content.secret.as_bytes());
-    writer.uint(2).array(fields.len());
-    for field in fields {
-        writer.array(2).text(field.path.as_str());
-        field.value.encode(&mut writer);
-    }
-    for (key, bytes) in [(3, &content.request), (4, &content.response)] {
-        if let Some(bytes) = bytes {
-            writer.uint(key).bytes(bytes);
-        }
-    }
-    Zeroizing::new(writer.into_bytes())
-}
-
-/// Bytes that the fields take as CBOR, or a little more.
-fn fields_bytes(record: &Record) -> usize {
-    let fields = record.fields().iter();
-    fields.map(|field| 12 + field.path.as_str().len() + field.value.check().unwrap_or(0)).sum()
+    let [request, response] = [&content.request, &content.response].map(Option::as_deref);
+    encode_contents(&content.secret, &content.record, request, response)
 }
 
 fn content(plaintext: &[u8]) -> Result<SealedContent, OpenError> {
-    read(plaintext).map_err(|_| OpenError::Content)?.ok_or(OpenError::Content)
-}
-
-/// Reads the plaintext; nothing, if it is CBOR but not a record.
-fn read(plaintext: &[u8]) -> Result<Option<SealedContent>, CborError> {
-    let mut reader = Reader::new(plaintext);
-    let mut map = reader.map()?;
-    let mut secret = None;
-    let mut record = None;
-    let mut request = None;
-    let mut response = None;
-    while let Some(key) = map.next_key(&mut reader, Reader::uint)? {
-        match key {
-            1 => {
-                let mut bytes = reader.byte_array::<{ RecordSecret::LEN }>()?;
-                secret = Some(RecordSecret::from_bytes(bytes));
-                bytes.zeroize();
-            }
-            2 => record = fields(&mut reader)?,
-            3 => request = Some(Bytes::copy_from_slice(reader.bytes()?)),
-            4 => response = Some(Bytes::copy_from_slice(reader.bytes()?)),
-            _ => return Ok(None),
-        }
-    }
-    reader.finish()?;
-    Ok(secret.zip(record).map(|(secret, record)| SealedContent { secret, record, request, response }))
-}
-
-fn fields(reader: &mut Reader<'_>) -> Result<Option<Record>, CborError> {
-    let count = reader.array()?;
-    let mut builder = RecordBuilder::new();
-    for _ in 0..count {
-        reader.array_of(2)?;
-        let path = FieldPath::parse(reader.text()?);
-        let value = Value::decode(reader)?;
-        let Ok(path) = path else { return Ok(None) };
-        if builder.add(path, value).is_err() {
-            return Ok(None);
-        }
-    }
-    Ok(builder.build().ok())
+    let contents = Contents::decode(plaintext).map_err(|_| OpenError::Content)?;
+    let [request, response] =
+        [contents.request, contents.response].map(|bytes| bytes.map(Bytes::copy_from_slice));
+    Ok(SealedContent { secret: contents.secret, record: contents.record, request, response })
 }
 
 /// Why a record could not be sealed.

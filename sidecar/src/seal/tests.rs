@@ -1,5 +1,6 @@
 use super::*;
 use crate::keyring::FileKeyProvider;
+use ledgerstone::record::{FieldPath, RecordBuilder, Value};
 
 /// Made by `sidecar/tests/oracle/sealed.py`, a second implementation.
 const ORACLE: &str = "\
