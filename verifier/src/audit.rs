@@ -10,11 +10,15 @@
 mod bound;
 mod error;
 mod rate;
+pub mod replay;
+pub mod results;
+pub mod run;
 mod sequential;
 mod size;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod verdict;
 mod wide;
 
 pub use bound::{Bound, upper_bound};

@@ -60,6 +60,9 @@ pub enum Command {
     /// Plan an audit by sample: how many decisions to recompute, and what the exceptions found say
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Read an evidence bundle
+    #[command(subcommand)]
+    Bundle(BundleCommand),
 }
 
 /// `ledgerstone verify ...`.
@@ -307,6 +310,59 @@ pub enum AuditCommand {
     /// Say what the exceptions found in a sample mean for all decisions
     #[command(after_help = EXIT_CODES)]
     Bound(AuditBoundArguments),
+    /// Recompute every decision of an evidence bundle
+    #[command(after_help = EXIT_CODES)]
+    Run(AuditRunArguments),
+}
+
+/// Arguments of `audit run`.
+#[derive(Debug, Args)]
+pub struct AuditRunArguments {
+    /// The bundle, as `ledgerstone-sidecar bundle export` wrote it
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Where to write the results, one JSON document a line; an existing file is left alone, and an interrupted run goes
+    /// on where it was
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Your own copy of the draw's transcript: the bundle must hold exactly this sample
+    #[arg(long, value_name = "FILE")]
+    pub draw: Option<PathBuf>,
+    /// An age identity file that opens the bundle; may be repeated
+    #[arg(long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
+    /// How to recompute models that come without a recompute.json of their own; what you say here is not part of the
+    /// model's digest
+    #[arg(long, value_name = "FILE")]
+    pub description: Option<PathBuf>,
+    /// How many threads recompute [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// `ledgerstone bundle ...`.
+#[derive(Debug, Subcommand)]
+pub enum BundleCommand {
+    /// Print what a bundle holds, after proving that every entry of it stands in the log
+    #[command(after_help = EXIT_CODES)]
+    Inspect(BundleInspectArguments),
+}
+
+/// Arguments of `bundle inspect`.
+#[derive(Debug, Args)]
+pub struct BundleInspectArguments {
+    /// The bundle, as `ledgerstone-sidecar bundle export` wrote it
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// An age identity file that opens the bundle; may be repeated
+    #[arg(long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
 }
 
 /// Arguments of `audit size`.

@@ -4,7 +4,9 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_run;
 mod audit_size;
+mod bundle_inspect;
 mod key_generate;
 mod key_show;
 mod log_checkpoint;
@@ -19,7 +21,7 @@ pub mod verify_log;
 pub mod verify_receipt;
 
 use crate::cli::{
-    AuditCommand, Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand, VerifyCommand,
+    AuditCommand, BundleCommand, Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand, VerifyCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
@@ -43,5 +45,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
+        Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),
+        Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),
     }
 }

@@ -5,6 +5,7 @@
 //! library behind a command line; other programs may call [`command`] directly.
 
 pub mod audit;
+pub mod bundle;
 pub mod cli;
 pub mod command;
 pub mod exit;

@@ -8,6 +8,7 @@
 //! a tolerance is refused. `docs/recompute.md` is the page for users: formats, what is exact, what is refused.
 
 pub mod catboost;
+pub mod description;
 pub mod error;
 pub mod lightgbm;
 mod model;

@@ -1,0 +1,261 @@
+//! The run of an audit: every record of a bundle proved, opened and run again, in parallel, and the results written in order.
+//!
+//! *Guarantees*: no decision gets a verdict before its entry was proved to stand in the checkpoint's tree and its record to be the
+//! one that the entry commits to; memory is bounded by the models and a few parts a thread; an interrupted run goes on
+//! where it was and gives the same file.
+//!
+//! *Does not do*: judge a rate, or trust the checkpoint; whoever calls this has checked its signatures or says that nobody did.
+
+mod judge;
+mod resume;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ledgerstone::code::Code;
+use ledgerstone::hash::Hash;
+
+use self::judge::Judge;
+use self::write::Writer;
+use super::results::{Decision, FORMAT, Head, ModelStanding, ResultsError, Tail};
+use crate::bundle::{Bundle, BundleError, Front, Order};
+use crate::progress::Progress;
+use crate::recompute::description;
+
+/// Parts of a bundle that wait for a thread, for each thread.
+const WAITING: usize = 4;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// age identities that may open it.
+    pub identities: Vec<PathBuf>,
+    /// Where the results go.
+    pub output: PathBuf,
+    /// Threads that recompute.
+    pub threads: usize,
+    /// The description of models that come without one.
+    pub description: Option<Vec<u8>>,
+}
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The bundle is not to be relied on.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The draw in the bundle is not to be relied on.
+    #[error("the draw in the bundle is not to be relied on: {0}")]
+    Draw(String),
+    /// The checkpoint is not signed by the keys that the auditor trusts.
+    #[error("the bundle's checkpoint is not signed as your policy asks: {0}")]
+    Checkpoint(String),
+    /// The results of an interrupted run do not read.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// What an interrupted run left is of another one.
+    #[error("{} was left by a run of something else: delete it, or name another output", path.display())]
+    OtherPartial {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The results' name is taken.
+    #[error("{} exists already: name another file, or move it away", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The results cannot be written.
+    #[error("{} cannot be written: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Bundle(error) => error.code(),
+            Self::Draw(_) => Code::Inconsistent,
+            Self::Checkpoint(_) => Code::Untrusted,
+            Self::Results(error) => error.code(),
+            Self::OtherPartial { .. } | Self::Exists { .. } => Code::Misuse,
+            Self::Io { .. } => Code::Unavailable,
+        }
+    }
+}
+
+/// What the caller decides before anything is recomputed.
+#[derive(Clone, Debug, Default)]
+pub struct Admitted {
+    /// Whether the checkpoint's signatures were verified.
+    pub checkpoint_verified: bool,
+    /// The leaf indices that a draw named, the drawn ones and then the skipped ones, and how many were drawn.
+    pub listed: Option<(Vec<u64>, u64)>,
+}
+
+/// Runs a bundle. `admit` sees what stands before the records, and says whether to go on.
+///
+/// # Errors
+/// [`RunError`] says what is not to be relied on. Results so far stay beside the output, to go on from.
+pub fn run(
+    options: &Options,
+    admit: impl FnOnce(&Front) -> Result<Admitted, RunError>,
+    progress: &mut (dyn Progress + Send),
+) -> Result<(Head, Tail), RunError> {
+    let threads = options.threads.max(1);
+    let stop = AtomicBool::new(false);
+    let (work, waiting) = sync_channel(WAITING * threads);
+    let waiting = Mutex::new(waiting);
+    let (done, finished) = sync_channel(WAITING * threads);
+    let bundle = Bundle::new(&options.bundle, &options.identities);
+    std::thread::scope(|scope| {
+        let mut writing = None;
+        let read = bundle.read(
+            |front| {
+                let admitted = admit(&front)?;
+                let (judge, head) = prepare(front, admitted, options.description.as_deref());
+                let writer = Writer::open(&options.output, head, judge.order().clone(), finished, progress)?;
+                let skip = writer.done();
+                let judge = Arc::new(judge);
+                for _ in 0..threads {
+                    let (judge, done, waiting, stop) = (Arc::clone(&judge), done.clone(), &waiting, &stop);
+                    scope.spawn(move || judge_all(&judge, waiting, &done, stop));
+                }
+                drop(done);
+                let stop = &stop;
+                writing = Some(scope.spawn(move || writer.write_all(stop)));
+                Ok(Reading { work, skip })
+            },
+            |reading: &mut Reading, number, bytes| {
+                // Whoever does not take it any more has failed, and says why below.
+                _ = reading.work.send(Work { number, bytes, is_done: number < reading.skip });
+                if stop.load(Ordering::Relaxed) {
+                    Err(RunError::Bundle(BundleError::Stopped))
+                } else {
+                    Ok(())
+                }
+            },
+        );
+        if read.as_ref().is_err_and(|error| !matches!(error, RunError::Bundle(BundleError::Stopped))) {
+            stop.store(true, Ordering::Relaxed);
+        }
+        // Without its sender every thread comes to an end.
+        let read = read.map(drop);
+        let written = match writing.map(std::thread::ScopedJoinHandle::join) {
+            None => return read.and(Err(RunError::Bundle(BundleError::Stopped))),
+            Some(Ok(written)) => written,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        };
+        let writer = match read {
+            Err(error) if !matches!(error, RunError::Bundle(BundleError::Stopped)) => return Err(error),
+            _ => written?,
+        };
+        writer.finish(sha256(&options.bundle)?)
+    })
+}
+
+/// What the reading side keeps.
+struct Reading {
+    work: SyncSender<Work>,
+    /// Parts that an earlier run did.
+    skip: u64,
+}
+
+/// A part of the bundle.
+struct Work {
+    number: u64,
+    bytes: Vec<u8>,
+    /// Whether an earlier run judged it; then it is only proved.
+    is_done: bool,
+}
+
+/// A part that is done.
+pub(super) struct Done {
+    number: u64,
+    part: Result<Judged, RunError>,
+}
+
+/// What a part holds.
+pub(super) struct Judged {
+    first: u64,
+    entries: u64,
+    decisions: Vec<Decision>,
+}
+
+fn judge_all(judge: &Judge, waiting: &Mutex<Receiver<Work>>, done: &SyncSender<Done>, stop: &AtomicBool) {
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Work { number, bytes, is_done }) = next else { return };
+        // What is left is taken off, so that the reading side never waits for nobody.
+        if stop.load(Ordering::Relaxed) {
+            continue;
+        }
+        let part = judge.part(number, &bytes, is_done);
+        if done.send(Done { number, part }).is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Reads the models, and says in the head which can be used.
+fn prepare(mut front: Front, admitted: Admitted, description: Option<&[u8]>) -> (Judge, Head) {
+    let mut models = BTreeMap::new();
+    let mut standings = Vec::new();
+    let drawn = admitted.listed.as_ref().map(|(_, drawn)| *drawn);
+    let order = Order::new(&front, admitted.listed.map(|(listed, _)| listed));
+    for (digest, files) in &mut front.models {
+        let given = description.filter(|_| !files.contains_key(description::FILE));
+        if let Some(given) = given {
+            files.insert(description::FILE.to_owned(), given.to_vec());
+        }
+        let loaded = super::replay::Recomputer::load(files).map_err(|error| error.to_string());
+        standings.push(ModelStanding {
+            digest: digest.to_string(),
+            kind: loaded.as_ref().ok().map(|loaded| loaded.model().about().kind),
+            problem: loaded.as_ref().err().cloned(),
+            description_given: given.map(|given| Hash::of(given).to_string()),
+        });
+        models.insert(*digest, loaded);
+    }
+    let head = Head {
+        format: FORMAT.to_owned(),
+        program: concat!("ledgerstone ", env!("CARGO_PKG_VERSION")).to_owned(),
+        origin: front.header.origin,
+        tree_size: front.header.tree_size,
+        root: front.header.root,
+        checkpoint_verified: admitted.checkpoint_verified,
+        selection: front.header.selection,
+        models: standings,
+    };
+    (Judge::new(order, models, drawn), head)
+}
+
+/// SHA-256 of a file.
+fn sha256(path: &Path) -> Result<Hash, RunError> {
+    use std::io::Read as _;
+    let io = |source| RunError::Io { path: path.to_owned(), source };
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut hasher = ledgerstone::hash::StreamHasher::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}

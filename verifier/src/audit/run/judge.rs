@@ -1,0 +1,110 @@
+//! One part of a bundle: proved, opened, run again.
+
+use std::collections::BTreeMap;
+
+use ledgerstone::entry::{Entry, Kind};
+use ledgerstone::evidence::RecordPart;
+use ledgerstone::hash::Hash;
+use ledgerstone::record::schema;
+use ledgerstone::record::{Record, Value};
+
+use super::{Judged, RunError};
+use crate::audit::replay::Recomputer;
+use crate::audit::results::Decision;
+use crate::audit::verdict::{Difference, Replayed, Verdict};
+use crate::bundle::Order;
+
+/// Everything that a thread needs to judge.
+pub(super) struct Judge {
+    order: Order,
+    models: BTreeMap<Hash, Result<Recomputer, String>>,
+    /// How many of the listed entries were drawn as decisions; the others were skipped because they are none.
+    drawn: Option<u64>,
+}
+
+impl Judge {
+    pub(super) fn new(
+        order: Order,
+        models: BTreeMap<Hash, Result<Recomputer, String>>,
+        drawn: Option<u64>,
+    ) -> Self {
+        Self { order, models, drawn }
+    }
+
+    pub(super) const fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// Judges every decision of a part; of one that `is_done` only the proof is checked.
+    pub(super) fn part(&self, number: u64, bytes: &[u8], is_done: bool) -> Result<Judged, RunError> {
+        let proved = self.order.prove(number, bytes)?;
+        let mut decisions = Vec::new();
+        for ((index, entry), (_, record)) in proved.entries.iter().zip(&proved.run.entries) {
+            let is_decision = entry.kind == Kind::Decision;
+            if let Some(drawn) = self.drawn.filter(|drawn| is_decision != (number < *drawn)) {
+                let (what, place) =
+                    if number < drawn { ("drawn", "no decision") } else { ("skipped", "a decision") };
+                return Err(RunError::Draw(format!("entry {index} was {what}, and is {place}")));
+            }
+            if is_decision && !is_done {
+                decisions.push(self.decision(index.get(), entry, record));
+            }
+        }
+        let (first, entries) = (proved.run.first.get(), proved.entries.len() as u64);
+        Ok(Judged { first, entries, decisions })
+    }
+
+    fn decision(&self, index: u64, entry: &Entry, record: &RecordPart) -> Decision {
+        let contents = match record.contents(entry) {
+            Ok(contents) => contents,
+            Err(why) => return Decision::new(index, None, Replayed::unverifiable(why)),
+        };
+        let mut replayed = match self.recomputer(entry, &contents.record) {
+            Ok(recomputer) => recomputer.replay(&contents.record),
+            Err(why) => Replayed::unverifiable(why),
+        };
+        for (bytes, path) in
+            [(contents.request, schema::INPUT_RAW_DIGEST), (contents.response, schema::OUTPUT_RAW_DIGEST)]
+        {
+            let Some(bytes) = bytes else { continue };
+            if contents.record.value(&path) != Some(&Value::from(Hash::of(bytes))) {
+                replayed.verdict = Verdict::Unverifiable;
+                replayed.differences.push(Difference::obstacle(format_args!(
+                    "the bytes that came along are not those of {path}"
+                )));
+            }
+        }
+        Decision::new(index, adverse(&contents.record), replayed)
+    }
+
+    /// The model that a decision names.
+    fn recomputer(&self, entry: &Entry, record: &Record) -> Result<&Recomputer, String> {
+        let digest = entry.model.ok_or("the entry names no model")?;
+        if record.value(&schema::MODEL_DIGEST) != Some(&Value::from(digest)) {
+            return Err("the record names another model than its entry".to_owned());
+        }
+        match self.models.get(&digest) {
+            Some(Ok(recomputer)) => Ok(recomputer),
+            Some(Err(problem)) => Err(format!("the model {digest} cannot be used: {problem}")),
+            None => Err(format!("the model {digest} does not come along")),
+        }
+    }
+}
+
+/// Whether a decision was against the person, in one row at least.
+fn adverse(record: &Record) -> Option<bool> {
+    let truth = |value: &Value| match value {
+        Value::Bool(truth) => Some(*truth),
+        _ => None,
+    };
+    if let Some(value) = record.value(&schema::OUTCOME_ADVERSE) {
+        return truth(value);
+    }
+    let mut found = None;
+    for place in 0.. {
+        let path = schema::OUTCOME_ADVERSE.place(place).ok()?;
+        let Some(value) = record.value(&path) else { return found };
+        found = Some(found.unwrap_or(false) || truth(value)?);
+    }
+    found
+}
