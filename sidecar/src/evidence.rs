@@ -184,7 +184,7 @@ impl<'a> Exporter<'a> {
         let mut archive =
             Archive::open(&self.wanted.output, &self.wanted.recipients, &header, &self.checkpoint)?;
         let resumed = archive.runs();
-        if resumed == 0 {
+        if archive.is_fresh() {
             self.write_front(&mut archive, &header)?;
         }
         let mut done = 0;

@@ -93,6 +93,11 @@ impl Archive {
         self.state.runs
     }
 
+    /// Whether nothing is in the file yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.state.bytes == 0
+    }
+
     /// Adds a member.
     pub(super) fn member(&mut self, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
         self.head(name, bytes.len() as u64)?;
