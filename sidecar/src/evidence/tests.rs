@@ -14,7 +14,7 @@ fn run(number: u64) -> Run {
     let mut state = number + 1;
     let noise = (0..3_000_000).map(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
+        state.to_be_bytes()[0]
     });
     let record = RecordPart::Opened(Zeroizing::new(noise.collect()));
     let absent = (b"entry".to_vec(), RecordPart::Absent(Absence::Lost));
