@@ -17,6 +17,7 @@ use super::asked::Asked;
 use super::frame::Message;
 use super::oip::{Element, Tensor, parameter_text};
 use super::route::{Route, SubjectSource};
+use crate::models::Identity;
 
 mod explanation;
 mod outcome;
@@ -30,6 +31,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     /// The mapping.
     pub(crate) route: &'a Route,
+    /// What names the model that was served; the entry carries the same.
+    pub(crate) model: Option<Identity>,
     /// Where the call came from.
     pub(crate) caller: Option<IpAddr>,
     /// Value of the metadata header that the route takes the subject from.
@@ -197,7 +200,9 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
 fn model(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     let config = facts.route.config();
     fields.put_some(schema::MODEL_TITLE, config.model.name.as_deref())?;
-    fields.put_some(schema::MODEL_DIGEST, facts.route.model_digest())?;
+    fields.put_some(schema::MODEL_DIGEST, facts.model.map(|model| model.digest))?;
+    let manifest = facts.model.filter(|model| model.is_manifest);
+    fields.put_some(schema::MODEL_MANIFEST, manifest.map(|model| model.digest))?;
     fields.put_some(schema::MODEL_THRESHOLD, config.threshold.as_ref().map(|t| t.value))?;
     if let Some(request) = &facts.asked.infer {
         fields.put(schema::MODEL_NAME, request.model_name.as_str())?;
