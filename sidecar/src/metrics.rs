@@ -34,6 +34,7 @@ struct Instruments {
     decisions: Counter<u64>,
     in_flight: UpDownCounter<i64>,
     model_changed: Counter<u64>,
+    model_declared_other: Counter<u64>,
     append: Histogram<f64>,
     batch: Histogram<u64>,
     sync: Histogram<f64>,
@@ -71,6 +72,12 @@ impl Metrics {
                 .u64_counter("ledgerstone_model_changed")
                 .with_description("Times that the files of a route's model were found changed")
                 .build(),
+            model_declared_other: meter
+                .u64_counter("ledgerstone_model_declared_other")
+                .with_description(
+                    "Answers that declare another model than the one on disk or in the configuration",
+                )
+                .build(),
             append: seconds(
                 "ledgerstone_append_duration",
                 "From handing an entry to the log until it is durable and signed",
@@ -96,6 +103,11 @@ impl Metrics {
     /// Counts a change of the files of a route's model.
     pub(crate) fn model_changed(&self, route: &str) {
         self.0.model_changed.add(1, &[KeyValue::new("route", route.to_owned())]);
+    }
+
+    /// Counts an answer that declares another model than the one served.
+    pub(crate) fn model_declared_other(&self, route: &str) {
+        self.0.model_declared_other.add(1, &[KeyValue::new("route", route.to_owned())]);
     }
 
     /// Counts a request as in flight until the guard is dropped.

@@ -33,6 +33,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) route: &'a Route,
     /// What names the model that was served; the entry carries the same.
     pub(crate) model: Option<Identity>,
+    /// What is wrong with how the answer declares its model.
+    pub(crate) model_problem: Option<&'static str>,
     /// Where the call came from.
     pub(crate) caller: Option<IpAddr>,
     /// Value of the metadata header that the route takes the subject from.
@@ -142,6 +144,7 @@ impl<'a> Fields<'a> {
         input.extend(facts.asked.problem.clone());
         let mut output = std::mem::take(&mut self.output_problems);
         output.extend(facts.answered.error.clone());
+        output.extend(facts.model_problem.map(str::to_owned));
         for (path, problems) in [(schema::INPUT_ERROR, input), (schema::OUTPUT_ERROR, output)] {
             if !problems.is_empty() {
                 self.put(path, problems.join("; "))?;

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::answered::Answered;
 use super::append::AppendFault;
 use super::asked::Asked;
+use super::declared;
 use super::fields::{self, Facts, FieldsError, Times};
 use super::route::{RawConfig, Route, Routes};
 use super::session::{Seen, Session};
@@ -142,11 +143,13 @@ impl Inner {
         let raw = Raw::of(case);
         let id = case.id.to_string();
         // Read once, so that the record and its entry name the same model while the files change.
-        let model = case.route.identity();
+        let (model, model_problem) =
+            declared::identity(&case.route, case.answered.infer.as_ref(), &self.metrics);
         let facts = Facts {
             id: &id,
             route: &case.route,
             model,
+            model_problem,
             caller: case.caller,
             subject_header: case.subject_header.as_deref(),
             caller_gone: case.caller_gone,

@@ -12,6 +12,7 @@ use ledgerstone::hash::Hash;
 use ledgerstone::record::{FieldPath, PathPattern};
 use serde::Serialize as _;
 
+use super::declared::Told;
 use crate::models::artifact::{Artifact, ArtifactError};
 use crate::models::{Identity, Served};
 
@@ -54,6 +55,7 @@ pub struct Route {
     masks: Vec<(PathPattern, String)>,
     disclose: Vec<PathPattern>,
     serves: Option<Serves>,
+    told: Told,
     policy_digest: Hash,
 }
 
@@ -85,6 +87,11 @@ impl Route {
             Serves::Digest(_) => None,
             Serves::Files(served) => Some(Arc::clone(served)),
         }
+    }
+
+    /// What was said of declared models.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
     }
 
     /// What the log registers the model as.
@@ -192,6 +199,7 @@ fn build(config: &RouteConfig, base: &std::path::Path) -> Result<Route, RouteErr
         masks: validate::masks(config)?,
         disclose,
         serves,
+        told: Told::default(),
         policy_digest: policy_digest(config)?,
         config: config.clone(),
     })

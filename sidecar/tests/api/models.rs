@@ -114,6 +114,8 @@ async fn a_folder_is_recorded_by_the_root_of_its_manifest() {
     for path in ["model/digest", "model/manifest"] {
         assert!(fields.contains(&format!("\"path\": \"{path}\"")), "{fields}");
     }
+    let root = ledgerstone::encoding::base64_encode(digest.as_bytes());
+    assert_eq!(fields.matches(&root).count(), 2, "{root} in {fields}");
     let stopped = world.stop().await;
     assert_eq!(entry(&stopped.files.store(), told.index).model, Some(digest));
 }
@@ -289,4 +291,24 @@ async fn a_renamed_file_is_told_although_the_digest_does_not_say_it() {
     until(&world, "/metrics", "ledgerstone_model_changed_total{route=\"doubler\"} 1").await;
     until(&world, "/models", &format!("doubler {before} ")).await;
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_single_file_is_recorded_too() {
+    let (folder, files) = init().await;
+    model(&files);
+    let config = fs::read_to_string(files.config()).unwrap();
+    let (name, key) = ("name = \"doubler\"\n", "model = { file = \"mortgage/weights.json\" }\n");
+    fs::write(files.config(), config.replace(name, &format!("{name}{key}"))).unwrap();
+    let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+    let app = build(&files, &flags).await.spawn().await.unwrap();
+    let world = World { folder, files, app };
+    let first = world.decide(1).await.remove(0).index;
+    let file = world.files.config().parent().unwrap().join("mortgage/weights.json");
+    fs::write(&file, "{ }").unwrap();
+    until(&world, "/metrics", "ledgerstone_model_changed_total{route=\"doubler\"} 1").await;
+    let second = world.decide(1).await.remove(0).index;
+    let stopped = world.stop().await;
+    let model = |index| entry(&stopped.files.store(), index).model;
+    assert_eq!((model(first), model(second)), (Some(Hash::of(b"{}")), Some(Hash::of(b"{ }"))));
 }

@@ -70,6 +70,7 @@ fn facts<'a>(route: &'a Route, asked: &'a Asked, answered: &'a Answered) -> Fact
         id: "id",
         route,
         model: route.identity(),
+        model_problem: None,
         caller: None,
         subject_header: None,
         caller_gone: false,

@@ -139,6 +139,10 @@ pub struct ModelConfig {
     /// when a file in it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// The parameter of the answer in which the model server declares the SHA-256 of what it serves. What it declares is
+    /// what is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
     /// The name under which the log registers the model; the route's name where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered: Option<String>,
