@@ -20,9 +20,10 @@ mod ids;
 mod kind;
 
 pub use details::{
-    DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails, StartDetails,
+    DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails, ModelDetails,
+    PolicyDetails, StartDetails,
 };
-pub use ids::{DecisionId, IdError, SessionId, WriterName};
+pub use ids::{DecisionId, IdError, RegisteredName, RegisteredVersion, SessionId, WriterName};
 pub use kind::{Kind, Mode};
 
 #[cfg(test)]
@@ -147,6 +148,32 @@ impl Entry {
         }
     }
 
+    /// Says that a model came into use.
+    #[must_use]
+    pub fn model(
+        writer: WriterName,
+        session: SessionId,
+        sequence: u64,
+        digest: Hash,
+        details: ModelDetails,
+    ) -> Self {
+        let entry = Self::new(Kind::Model, writer, session, sequence);
+        Self { model: Some(digest), details: details.into(), ..entry }
+    }
+
+    /// Says that a policy came into force.
+    #[must_use]
+    pub fn policy(
+        writer: WriterName,
+        session: SessionId,
+        sequence: u64,
+        digest: Hash,
+        details: PolicyDetails,
+    ) -> Self {
+        let entry = Self::new(Kind::Policy, writer, session, sequence);
+        Self { policy: Some(digest), details: details.into(), ..entry }
+    }
+
     /// What only this kind of entry says, typed.
     ///
     /// # Errors
@@ -210,6 +237,7 @@ impl Entry {
             (Part::Commitment, self.commitment.is_some()),
             (Part::Sealed, self.sealed.is_some()),
             (Part::Model, self.model.is_some()),
+            (Part::Policy, self.policy.is_some()),
             (Part::Mode, self.mode.is_some()),
         ];
         for (part, present) in parts {
@@ -241,6 +269,8 @@ pub enum Part {
     Sealed,
     /// Key 11.
     Model,
+    /// Key 12.
+    Policy,
     /// Key 13.
     Mode,
 }

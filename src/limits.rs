@@ -98,6 +98,18 @@ pub const WALK_SESSIONS_MAX: usize = 256 * 1024;
 /// Ranges of sequence numbers that a walk over a log keeps for all sessions: about 32 bytes each make 32 MiB.
 pub const WALK_RANGES_MAX: usize = 1024 * 1024;
 
+/// Files of one model folder. The largest published models have some hundred shards; 16,384 names of 1 KiB make 16 MiB.
+pub const MANIFEST_FILES_MAX: usize = 16 * 1024;
+
+/// Bytes of the name of one file inside a model folder.
+pub const MANIFEST_NAME_BYTES_MAX: usize = 1024;
+
+/// Registrations that a walk over a log keeps: about 300 bytes each make 20 MiB. Ten a day fill them in 18 years.
+pub const REGISTRATIONS_MAX: usize = 64 * 1024;
+
+/// Model digests whose decisions a walk over a log counts: about 100 bytes each make 7 MiB.
+pub const WALK_MODELS_MAX: usize = 64 * 1024;
+
 /// How far the clock may step back before the log refuses to go on, in milliseconds; up to it the last time is repeated.
 pub const CLOCK_STEP_BACK_MS_MAX: u64 = 2_000;
 

@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
 /// From the bottom up; within a layer from left to right.
 const LAYERS: [(&str, &[&str]); 6] = [
     ("L0", &["code", "limits", "hash", "encoding", "time"]),
-    ("L1", &["merkle", "note"]),
+    ("L1", &["merkle", "note", "manifest"]),
     ("L2", &["tile", "cosignature", "checkpoint", "record", "entry"]),
-    ("L3", &["policy", "store"]),
+    ("L3", &["policy", "store", "registry"]),
     ("L4", &["disclosure", "receipt", "evidence", "log"]),
     ("L5", &["verify", "proto"]),
 ];

@@ -18,8 +18,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every proto file of the project, relative to `proto/`.
-const FILES: [&str; 3] =
-    ["inference/open_inference_grpc.proto", "ledgerstone/v1/log.proto", "ledgerstone/v1/receipts.proto"];
+const FILES: [&str; 4] = [
+    "inference/open_inference_grpc.proto",
+    "ledgerstone/v1/log.proto",
+    "ledgerstone/v1/receipts.proto",
+    "ledgerstone/v1/registry.proto",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -13,6 +13,7 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
@@ -34,6 +35,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "field_path", run: field_path },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "lightgbm_model", run: model },
+    Target { name: "oms_bundle", run: oms_bundle },
+    Target { name: "oms_key", run: oms_key },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
     Target { name: "scorecard", run: model },
@@ -113,6 +116,19 @@ fn journal_segment(bytes: &[u8]) -> bool {
     }
     let whole = segment.tail().is_ok();
     whole && batches > 0
+}
+
+/// A bundle whatever its signature: what it lists is read as if it counted.
+fn oms_bundle(bytes: &[u8]) -> bool {
+    let Ok(bundle) = Bundle::parse(bytes) else { return false };
+    let Ok(statement) = Statement::parse(bundle.payload()) else { return false };
+    assert_eq!(statement.manifest.differences(&statement.manifest), [], "a list is what it is");
+    assert!(!statement.manifest.files().is_empty(), "an accepted list has a file");
+    true
+}
+
+fn oms_key(bytes: &[u8]) -> bool {
+    PublicKey::from_pem(bytes).is_ok_and(|key| key.hint().len() == 64)
 }
 
 fn policy(bytes: &[u8]) -> bool {

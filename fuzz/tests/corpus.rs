@@ -23,7 +23,10 @@ use std::path::{Path, PathBuf};
 
 use ledgerstone::checkpoint::LogKeys;
 use ledgerstone::encoding::cbor;
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, SessionId, StartDetails, WriterName};
+use ledgerstone::entry::{
+    DecisionDetails, DecisionId, Entry, ModelDetails, RegisteredName, RegisteredVersion, SessionId,
+    StartDetails, WriterName,
+};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::range::CompactRange;
 use ledgerstone::policy::Policy;
@@ -52,6 +55,16 @@ fn start_entry() -> Vec<u8> {
     };
     let entry = Entry::start(writer(), SessionId::from_bytes([7; 16]), details);
     Entry { recorded_at: UnixMillis::new(1_795_000_000_000), ..entry }.encode().unwrap()
+}
+
+fn model_entry() -> Vec<u8> {
+    let details = ModelDetails {
+        name: RegisteredName::parse("mortgage").unwrap(),
+        version: RegisteredVersion::parse("2026.1").unwrap(),
+        signature: Some(Hash::of(b"model.sig")),
+    };
+    let session = SessionId::from_bytes([7; 16]);
+    Entry::model(writer(), session, 3, Hash::of(b"model"), details).encode().unwrap()
 }
 
 /// A decision's entry and the receipt's disclosure of one of its fields.
@@ -101,6 +114,12 @@ fn models(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
+/// A signature or a key of a model folder; the verifier's tests keep them.
+fn signed(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier/tests/vectors/oms");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
 /// The worked example of the scorecards' page.
 fn scorecard() -> Vec<u8> {
     let page = include_str!("../../docs/spec/scorecard.md");
@@ -128,9 +147,14 @@ fn seeds() -> Vec<Seed> {
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
         ("entry", "start", start.clone()),
         ("entry", "decision", decision.clone()),
+        ("entry", "model", model_entry()),
         ("entry_bundle", "two-entries", EntryBundle::encode(&[start, decision]).unwrap()),
         ("field_path", "plain", b"output/score/probability".to_vec()),
         ("journal_segment", "one-batch", journal_segment(&batch)),
+        ("oms_bundle", "p256", signed("mortgage.sig")),
+        ("oms_bundle", "p384", signed("p384.sig")),
+        ("oms_key", "p256", signed("mortgage.pem")),
+        ("oms_key", "p384", signed("p384.pem")),
         ("policy", "one-log", policy),
         ("receipt", "one-field", receipt.to_json().into_bytes()),
         ("signed_note", "checkpoint", note.into_bytes()),

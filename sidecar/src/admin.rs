@@ -1,4 +1,4 @@
-//! The admin port: `/live`, `/ready`, `/metrics`.
+//! The admin port: `/live`, `/ready`, `/metrics`, `/models`.
 //!
 //! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready;
 //! `/live` fails only where a restart is the remedy.
@@ -14,6 +14,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::status::Status;
 
 /// Media type of the Prometheus text format.
@@ -23,13 +24,14 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 struct Admin {
     status: Arc<Status>,
     metrics: Metrics,
+    models: Arc<Models>,
 }
 
 /// The routes of the admin port.
-pub(crate) fn router(status: Arc<Status>, metrics: Metrics) -> Router {
-    let admin = Admin { status, metrics };
+pub(crate) fn router(status: Arc<Status>, metrics: Metrics, models: Arc<Models>) -> Router {
+    let admin = Admin { status, metrics, models };
     let routes = Router::new().route("/live", get(live)).route("/ready", get(ready));
-    routes.route("/metrics", get(render)).with_state(admin)
+    routes.route("/metrics", get(render)).route("/models", get(standings)).with_state(admin)
 }
 
 async fn live(State(admin): State<Admin>) -> (StatusCode, String) {
@@ -44,6 +46,10 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     }
+}
+
+async fn standings(State(admin): State<Admin>) -> String {
+    admin.models.to_text()
 }
 
 async fn render(State(admin): State<Admin>) -> impl IntoResponse {

@@ -9,9 +9,11 @@ use crate::receipts::ServeError;
 pub mod http;
 mod log;
 mod receipts;
+mod registry;
 
 pub use self::log::LogApi;
 pub use self::receipts::ReceiptsApi;
+pub use self::registry::RegistryApi;
 
 /// Metadata key under which an error's stable code stands beside the gRPC status.
 pub const CODE: &str = "ledgerstone-code";

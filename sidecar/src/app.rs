@@ -27,6 +27,7 @@ use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
 use crate::keyring::{FileKeyProvider, KeyProvider};
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::reader::LogReader;
 use crate::receipts::ReceiptService;
 use crate::status::Status;
@@ -59,6 +60,7 @@ struct Parts {
     upstream: Upstream,
     tls: Option<ServerTlsConfig>,
     metrics: Metrics,
+    models: Arc<Models>,
     status: Arc<Status>,
     admin: Served,
 }
@@ -67,6 +69,7 @@ struct Parts {
 struct Ports {
     grpc: TcpListener,
     http: TcpListener,
+    registry: Option<TcpListener>,
 }
 
 /// An application with a recovered log and an open session.
@@ -87,10 +90,13 @@ pub struct Running {
     pub http_addr: SocketAddr,
     /// Where the admin port is.
     pub admin_addr: SocketAddr,
+    /// Where the registry is, if it is served.
+    pub registry_addr: Option<SocketAddr>,
     status: Arc<Status>,
     session: Arc<Session>,
     log: LogHandle,
     grpc: JoinHandle<()>,
+    registry: Option<JoinHandle<()>>,
     http: Served,
     admin: Served,
     /// Work that ends with the sidecar: heartbeats, the index, health.
@@ -112,12 +118,19 @@ impl App {
         let ports = Ports {
             grpc: bind("server.listen", config.server.listen).await?,
             http: bind("server.http_listen", config.server.http_listen).await?,
+            registry: match config.registry_listen {
+                None => None,
+                Some(address) => Some(registry(address).await?),
+            },
         };
         let admin = bind("server.admin_listen", config.server.admin_listen).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
         status.measure(&metrics);
-        let admin = Served::start(admin, admin::router(Arc::clone(&status), metrics.clone()))?;
-        let parts = Parts { config, ports, keys, routes, upstream, tls, metrics, status, admin };
+        let models = Arc::new(Models::new(routes.clone()));
+        models.measure(&metrics);
+        let router = admin::router(Arc::clone(&status), metrics.clone(), Arc::clone(&models));
+        let admin = Served::start(admin, router)?;
+        let parts = Parts { config, ports, keys, routes, upstream, tls, metrics, models, status, admin };
         Ok(Self { log_keys, parts })
     }
 
@@ -169,7 +182,7 @@ impl Recovered {
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
         let Self { parts, log, reader, index, session, .. } = self;
-        let Parts { config, ports, keys, routes, upstream, tls, metrics, status, admin } = parts;
+        let Parts { config, ports, keys, routes, upstream, tls, metrics, models, status, admin } = parts;
         let (ending, ends) = watch::channel(false);
         let origin = config.log.origin.clone();
         let receipts = ReceiptService::new(
@@ -181,18 +194,32 @@ impl Recovered {
             config.receipt_wait,
         );
         let recorder =
-            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics);
+            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone());
         let services = grpc::Services {
             intercept: Intercept::new(recorder, upstream, limits(&config)),
             log: api::LogApi::new(reader.clone(), ends.clone()),
             receipts: api::ReceiptsApi::new(receipts.clone(), origin),
         };
+        let api = api::RegistryApi::new(
+            Arc::clone(&session),
+            reader.clone(),
+            Arc::clone(&models),
+            config.receipt_wait,
+        );
+        let registry = ports.registry.map(|port| -> Result<_, RecoverError> {
+            let address = port.local_addr().map_err(RecoverError::Port)?;
+            Ok((address, grpc::serve_registry(port, api, tls.clone(), ends.clone())?))
+        });
+        let (registry_addr, registry) = registry.transpose()?.unzip();
         let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
         let (grpc, health) = grpc::serve(ports.grpc, services, tls, &config.limits, &status, ends)?;
         let http = Served::start(ports.http, api::http::router(reader.clone(), receipts));
         let http = http.map_err(RecoverError::Port)?;
+        let known = Arc::clone(&models).read_back(Arc::clone(&index), reader.clone());
         let background = vec![
             health,
+            tokio::spawn(known),
+            tokio::spawn(models.watch(config.models_watch_interval, metrics)),
             tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
             tokio::spawn(Builder::new(index, reader, keys).follow()),
         ];
@@ -201,10 +228,12 @@ impl Recovered {
             grpc_addr,
             http_addr,
             admin_addr,
+            registry_addr,
             status,
             session,
             log,
             grpc,
+            registry,
             http,
             admin,
             background,
@@ -232,6 +261,9 @@ impl Running {
         let stopped = self.session.stop(until).await;
         if timeout_at(until.max(Instant::now() + CLOSE), &mut self.grpc).await.is_err() {
             self.grpc.abort();
+        }
+        if let Some(registry) = &self.registry {
+            registry.abort();
         }
         for task in &self.background {
             task.abort();
@@ -275,6 +307,14 @@ impl Served {
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BuildError> {
     TcpListener::bind(address).await.map_err(|source| BuildError::Port { key, address, source })
+}
+
+/// Binds the registry's port. There are no roles yet, so that whoever reaches it may register.
+async fn registry(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "registry.listen is not a loopback address: whoever reaches it may register");
+    }
+    bind("registry.listen", address).await
 }
 
 fn upstream(config: &Config) -> Result<Upstream, BuildError> {

@@ -54,6 +54,10 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// How long a receipt may wait for its entry to be published.
     pub receipt_wait: Duration,
+    /// Where models and policies are registered, if anywhere.
+    pub registry_listen: Option<SocketAddr>,
+    /// How often the files of models are looked at for changes.
+    pub models_watch_interval: Duration,
     /// What the traffic of each model means.
     pub routes: Vec<RouteConfig>,
     /// The directory that relative paths of routes start from.
@@ -192,6 +196,11 @@ impl Config {
             key_file: layers.parse_path("keys.file")?,
             heartbeat_interval: layers.duration("heartbeat.interval")?,
             receipt_wait: layers.duration("receipt.wait")?,
+            registry_listen: layers
+                .get("registry.listen")
+                .map(|_| layers.address("registry.listen"))
+                .transpose()?,
+            models_watch_interval: layers.duration("models.watch_interval")?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             base: layers.base.clone(),
             ignored: layers.ignored.clone(),

@@ -141,6 +141,14 @@ impl Index {
         self.with(|backend| backend.by_model(model))
     }
 
+    /// The entries that register a model, by leaf index.
+    ///
+    /// # Errors
+    /// [`IndexError`] while the index is unusable.
+    pub fn registrations(&self) -> Result<Vec<LeafIndex>, IndexError> {
+        self.with(Backend::registrations)
+    }
+
     /// The entries recorded from `from` until before `until`, by time.
     ///
     /// # Errors

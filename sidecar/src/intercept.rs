@@ -8,6 +8,7 @@ mod answered;
 pub mod append;
 mod asked;
 pub(crate) mod body;
+mod declared;
 mod fields;
 mod frame;
 #[doc(hidden)]

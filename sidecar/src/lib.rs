@@ -15,6 +15,7 @@ pub mod intercept;
 pub mod keyring;
 pub mod log_keys;
 pub mod metrics;
+pub mod models;
 mod nearest;
 pub mod reader;
 pub mod receipts;

@@ -33,6 +33,8 @@ struct Instruments {
     meter: Meter,
     decisions: Counter<u64>,
     in_flight: UpDownCounter<i64>,
+    model_changed: Counter<u64>,
+    model_declared_other: Counter<u64>,
     append: Histogram<f64>,
     batch: Histogram<u64>,
     sync: Histogram<f64>,
@@ -66,6 +68,16 @@ impl Metrics {
                 .i64_up_down_counter("ledgerstone_in_flight")
                 .with_description("Requests seen and not yet recorded")
                 .build(),
+            model_changed: meter
+                .u64_counter("ledgerstone_model_changed")
+                .with_description("Times that the files of a route's model were found changed")
+                .build(),
+            model_declared_other: meter
+                .u64_counter("ledgerstone_model_declared_other")
+                .with_description(
+                    "Answers that declare another model than the one on disk or in the configuration",
+                )
+                .build(),
             append: seconds(
                 "ledgerstone_append_duration",
                 "From handing an entry to the log until it is durable and signed",
@@ -86,6 +98,16 @@ impl Metrics {
     pub fn decision(&self, route: &str, code: tonic::Code) {
         let labels = [KeyValue::new("route", route.to_owned()), KeyValue::new("code", code_name(code))];
         self.0.decisions.add(1, &labels);
+    }
+
+    /// Counts a change of the files of a route's model.
+    pub(crate) fn model_changed(&self, route: &str) {
+        self.0.model_changed.add(1, &[KeyValue::new("route", route.to_owned())]);
+    }
+
+    /// Counts an answer that declares another model than the one served.
+    pub(crate) fn model_declared_other(&self, route: &str) {
+        self.0.model_declared_other.add(1, &[KeyValue::new("route", route.to_owned())]);
     }
 
     /// Counts a request as in flight until the guard is dropped.
@@ -115,6 +137,22 @@ impl Metrics {
     ) {
         let builder = self.0.meter.u64_observable_gauge(name).with_description(what);
         _ = builder.with_callback(move |observer| observer.observe(read(), &[])).build();
+    }
+
+    /// Adds a gauge with a value for each route, read whenever somebody asks for the metrics.
+    pub(crate) fn gauge_by_route(
+        &self,
+        name: &'static str,
+        what: &'static str,
+        read: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static,
+    ) {
+        let builder = self.0.meter.u64_observable_gauge(name).with_description(what);
+        let observed = builder.with_callback(move |observer| {
+            for (route, value) in read() {
+                observer.observe(value, &[KeyValue::new("route", route)]);
+            }
+        });
+        _ = observed.build();
     }
 
     /// Everything as Prometheus text, version 0.0.4.

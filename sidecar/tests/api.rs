@@ -19,6 +19,8 @@ mod http;
 mod lifecycle;
 #[path = "api/log.rs"]
 mod log;
+#[path = "api/models.rs"]
+mod models;
 #[path = "api/receipts.rs"]
 mod receipts;
 mod support;

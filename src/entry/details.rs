@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{EntryError, Kind, SessionId};
+use super::{EntryError, Kind, RegisteredName, RegisteredVersion, SessionId};
 use crate::hash::Hash;
 
 /// A value in the details.
@@ -126,6 +126,24 @@ pub struct DecisionDetails {
     pub status: u32,
 }
 
+/// What a model entry says beyond the model's digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelDetails {
+    /// What the model is registered as.
+    pub name: RegisteredName,
+    /// Which version of it.
+    pub version: RegisteredVersion,
+    /// SHA-256 of the signature bundle of its folder, where there is one.
+    pub signature: Option<Hash>,
+}
+
+/// What a policy entry says beyond the policy's digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyDetails {
+    /// What kind of policy it is, such as `audit-plan`.
+    pub kind: RegisteredName,
+}
+
 /// The details of an entry by its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -138,6 +156,10 @@ pub enum KindDetails {
     Heartbeat(HeartbeatDetails),
     /// Of a gap entry.
     Gap(GapDetails),
+    /// Of a model entry.
+    Model(ModelDetails),
+    /// Of a policy entry.
+    Policy(PolicyDetails),
     /// Of a decision entry.
     Decision(DecisionDetails),
     /// Of any other kind: whatever [`Details`] holds.
@@ -163,6 +185,11 @@ impl KindDetails {
                 lowest_in_flight: left.uint(2)?,
             }),
             Kind::Gap => Self::Gap(left.gap()?),
+            Kind::Model => Self::Model(left.model()?),
+            Kind::Policy => {
+                let name = RegisteredName::parse(left.text(1)?);
+                Self::Policy(PolicyDetails { kind: name.map_err(|_| left.wrong(1))? })
+            }
             Kind::Decision => {
                 let status = u32::try_from(left.uint(1)?);
                 Self::Decision(DecisionDetails { status: status.map_err(|_| left.wrong(1))? })
@@ -221,6 +248,16 @@ impl<'a> Left<'a> {
         Ok(GapDetails { first, last, reason })
     }
 
+    fn model(&mut self) -> Result<ModelDetails, EntryError> {
+        let name = RegisteredName::parse(self.text(1)?).map_err(|_| self.wrong(1))?;
+        let version = RegisteredVersion::parse(self.text(2)?).map_err(|_| self.wrong(2))?;
+        let signature = match self.details.value(3) {
+            None => None,
+            Some(_) => Some(Hash::from_bytes(self.byte_array(3)?)),
+        };
+        Ok(ModelDetails { name, version, signature })
+    }
+
     /// Refuses a number that was not read. Numbers are read from 1 up without a hole but an absent last one.
     fn finish(self) -> Result<(), EntryError> {
         match self.details.iter().find(|(key, _)| *key == 0 || *key > self.last) {
@@ -256,6 +293,24 @@ impl From<GapDetails> for Details {
             .with(1, Detail::Uint(gap.first))
             .with(2, Detail::Uint(gap.last))
             .with(3, Detail::Uint(gap.reason.number()))
+    }
+}
+
+impl From<ModelDetails> for Details {
+    fn from(model: ModelDetails) -> Self {
+        let details = Self::new()
+            .with(1, Detail::Text(model.name.to_string()))
+            .with(2, Detail::Text(model.version.to_string()));
+        match model.signature {
+            None => details,
+            Some(digest) => details.with(3, Detail::Bytes(digest.as_bytes().to_vec())),
+        }
+    }
+}
+
+impl From<PolicyDetails> for Details {
+    fn from(policy: PolicyDetails) -> Self {
+        Self::new().with(1, Detail::Text(policy.kind.to_string()))
     }
 }
 

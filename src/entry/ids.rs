@@ -12,6 +12,12 @@ pub enum IdError {
     /// Not a [`WriterName`].
     #[error("a writer's name is 1 to 64 characters of a-z 0-9 . _ -")]
     Writer,
+    /// Not a [`RegisteredName`].
+    #[error("a registered name is 1 to 64 characters of a-z 0-9 . _ -")]
+    Name,
+    /// Not a [`RegisteredVersion`].
+    #[error("a registered version is 1 to 64 characters of A-Z a-z 0-9 . _ + -")]
+    Version,
     /// Not a UUID as RFC 9562 writes it, in lower case.
     #[error("not a UUID: write 32 lowercase hexadecimal digits in groups of 8-4-4-4-12")]
     Uuid,
@@ -29,43 +35,67 @@ impl IdError {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriterName(String);
 
-impl WriterName {
-    /// Longest name, in bytes.
-    pub const LEN_MAX: usize = 64;
+/// What a model, or the kind of a policy, is registered as: a name, never free text. 1 to 64 characters of `a-z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegisteredName(String);
 
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// [`IdError::Writer`] for an empty or too long name, or any other character.
-    pub fn parse(text: &str) -> Result<Self, IdError> {
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        if (1..=Self::LEN_MAX).contains(&text.len()) && text.bytes().all(known) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdError::Writer)
+/// Which version of a model is registered: 1 to 64 characters of `A-Z a-z 0-9 . _ + -`, which semantic versions, dates and
+/// digests are written with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegisteredVersion(String);
+
+/// Longest name or version, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// What the names have in common: they differ in the characters beside lowercase letters and digits.
+macro_rules! name {
+    ($name:ident, $error:ident, $known:expr) => {
+        impl $name {
+            /// Longest text, in bytes.
+            pub const LEN_MAX: usize = NAME_BYTES_MAX;
+
+            /// Reads one.
+            ///
+            /// # Errors
+            /// [`IdError`] for an empty or too long text, or any other character.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                let known: fn(u8) -> bool = $known;
+                let all = text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || known(byte));
+                if (1..=Self::LEN_MAX).contains(&text.len()) && all {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(IdError::$error)
+                }
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
 
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl FromStr for WriterName {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
-impl fmt::Display for WriterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+name!(WriterName, Writer, |byte| b"._-".contains(&byte));
+name!(RegisteredName, Name, |byte| b"._-".contains(&byte));
+name!(RegisteredVersion, Version, |byte| byte.is_ascii_uppercase() || b"._+-".contains(&byte));
 
 /// Which start-to-stop of a writer: 16 random bytes drawn at its start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

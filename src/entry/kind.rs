@@ -116,6 +116,12 @@ impl Kind {
         matches!(self, Self::Start | Self::Stop | Self::Heartbeat | Self::Gap)
     }
 
+    /// Whether the entry says that a digest came into use, and nothing else.
+    #[must_use]
+    pub const fn is_registration(self) -> bool {
+        matches!(self, Self::Model | Self::Policy)
+    }
+
     /// Whether the entry adds to an earlier decision, and so links to it.
     #[must_use]
     pub const fn is_follow_up(self) -> bool {
@@ -135,16 +141,20 @@ impl Kind {
         match part {
             Part::Decision | Part::Commitment => self == Self::Decision,
             Part::Links => self.is_follow_up(),
-            Part::Sealed | Part::Model | Part::Mode => false,
+            Part::Model => self == Self::Model,
+            Part::Policy => self == Self::Policy,
+            Part::Sealed | Part::Mode => false,
         }
     }
 
     /// Whether an entry of this kind never has `part`.
     pub(super) const fn forbids(self, part: Part) -> bool {
         match part {
-            Part::Decision | Part::Links | Part::Commitment | Part::Sealed | Part::Model | Part::Mode => {
-                self.is_session()
+            Part::Decision | Part::Links | Part::Commitment | Part::Sealed | Part::Mode => {
+                self.is_session() || self.is_registration()
             }
+            Part::Model => self.is_session() || matches!(self, Self::Policy),
+            Part::Policy => matches!(self, Self::Model),
         }
     }
 }

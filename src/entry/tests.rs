@@ -39,6 +39,20 @@ fn start() -> StartDetails {
     }
 }
 
+fn registered_model() -> Entry {
+    let details = ModelDetails {
+        name: RegisteredName::parse("mortgage").unwrap(),
+        version: RegisteredVersion::parse("2026.1").unwrap(),
+        signature: Some(Hash::from_bytes([9; 32])),
+    };
+    Entry::model(writer_name(), SESSION, 6, Hash::from_bytes([6; 32]), details)
+}
+
+fn registered_policy() -> Entry {
+    let kind = RegisteredName::parse("audit-plan").unwrap();
+    Entry::policy(writer_name(), SESSION, 7, Hash::from_bytes([7; 32]), PolicyDetails { kind })
+}
+
 /// One valid entry of every kind.
 fn one_of_each() -> Vec<Entry> {
     let heartbeat = HeartbeatDetails { in_flight: 0, lowest_in_flight: 9 };
@@ -48,9 +62,12 @@ fn one_of_each() -> Vec<Entry> {
         Entry::stop(writer_name(), SESSION, 10),
         Entry::heartbeat(writer_name(), SESSION, 9, heartbeat),
         Entry::gap(writer_name(), SESSION, 8, gap),
+        registered_model(),
+        registered_policy(),
         decision(),
     ];
-    let others = Kind::ALL.into_iter().filter(|kind| !kind.is_session() && *kind != Kind::Decision);
+    let typed = |kind: Kind| kind.is_session() || kind.is_registration() || kind == Kind::Decision;
+    let others = Kind::ALL.into_iter().filter(|kind| !typed(*kind));
     let other = |kind: Kind| Entry {
         links: if kind.is_follow_up() { vec![LeafIndex::new(1)] } else { vec![] },
         details: Details::new().with(1, Detail::Bool(true)).with(300, Detail::Text("t".to_owned())),
@@ -174,7 +191,7 @@ fn refuses_a_sealed_record_without_its_commitment_and_a_follow_up_without_its_li
 
 #[test]
 fn refuses_more_bytes_than_an_entry_has_whether_written_or_read() {
-    let mut entry = Entry::new(Kind::Model, writer_name(), SESSION, 4);
+    let mut entry = Entry::new(Kind::Key, writer_name(), SESSION, 4);
     entry.details = Details::new().with(1, Detail::Text("x".repeat(ENTRY_BYTES_MAX)));
     assert!(matches!(entry.encode(), Err(EntryError::TooLarge { .. })));
     let len = ENTRY_BYTES_MAX + 1;
@@ -241,6 +258,37 @@ fn parses_writer_names_of_their_alphabet_and_length() {
 }
 
 #[test]
+fn parses_registered_names_and_versions_and_no_free_text() {
+    for name in ["a", "mortgage-2026.eu_west", &"9".repeat(64)] {
+        assert_eq!(RegisteredName::parse(name).unwrap().as_str(), name);
+    }
+    for version in ["1", "v2.0.1-RC.1+build_7", &"Z".repeat(64)] {
+        assert_eq!(RegisteredVersion::parse(version).unwrap().to_string(), version);
+    }
+    for text in ["", "John Smith", "a/b", "ü", "a\n", &"9".repeat(65)] {
+        assert_eq!(RegisteredName::parse(text), Err(IdError::Name), "{text:?}");
+        assert_eq!(RegisteredVersion::parse(text), Err(IdError::Version), "{text:?}");
+    }
+    assert_eq!(RegisteredName::parse("V1+a"), Err(IdError::Name));
+}
+
+#[test]
+fn refuses_registrations_without_their_digest_or_about_anything_else() {
+    let model = registered_model();
+    let policy = registered_policy();
+    for (entry, part) in [(&model, Part::Model), (&policy, Part::Policy)] {
+        let without = Entry { model: None, policy: None, ..entry.clone() };
+        assert_eq!(without.encode(), Err(EntryError::Missing { part, kind: entry.kind }));
+        let about = Entry { links: vec![LeafIndex::new(0)], ..entry.clone() };
+        assert_eq!(about.encode(), Err(EntryError::Surplus { part: Part::Links, kind: entry.kind }));
+    }
+    let both = Entry { model: decision().model, ..policy };
+    assert_eq!(both.encode(), Err(EntryError::Surplus { part: Part::Model, kind: Kind::Policy }));
+    let both = Entry { policy: decision().model, ..model };
+    assert_eq!(both.encode(), Err(EntryError::Surplus { part: Part::Policy, kind: Kind::Model }));
+}
+
+#[test]
 fn gives_the_entry_of_an_older_or_newer_format_its_own_error() {
     let mut writer = Writer::new();
     writer.map(1).uint(1).uint(2);
@@ -263,7 +311,7 @@ fn any_hash() -> impl Strategy<Value = Hash> {
 /// Any entry of a kind whose details are free.
 fn any_entry() -> impl Strategy<Value = Entry> {
     let parts = (
-        proptest::sample::select(vec![Kind::Model, Kind::Outcome, Kind::Anchor]),
+        proptest::sample::select(vec![Kind::Key, Kind::Outcome, Kind::Anchor]),
         "[a-z0-9._-]{1,64}",
         any::<(u64, u64)>(),
         proptest::option::of(any::<[u8; 16]>()),

@@ -20,7 +20,7 @@ fn entry(number: u64) -> Entry {
         session: SessionId::from_bytes([1; 16]),
         sequence: number + 1,
         recorded_at: UnixMillis::new(number),
-        decision: Some(DecisionId::from_bytes([number as u8; 16])),
+        decision: Some(DecisionId::from_bytes([number.to_be_bytes()[7]; 16])),
         links: Vec::new(),
         commitment: Some(contents(number).2),
         sealed: Some(SealedRef::of(b"sealed")),
@@ -38,8 +38,10 @@ fn world(size: u64, first: u64, count: u64) -> (Run, Hash) {
     entries.iter().for_each(|entry| tree.push(leaf_hash(entry)));
     let subtree = Subtree::new(LeafIndex::new(first), TreeSize::new(first + count)).unwrap();
     let proof = subtree::prove_consistency(&tree, subtree, TreeSize::new(size)).unwrap();
-    let entries = (first..first + count)
-        .map(|number| (entries[number as usize].clone(), RecordPart::Opened(contents(number).1)))
+    let entries = (0..size)
+        .zip(entries)
+        .filter(|(number, _)| (first..first + count).contains(number))
+        .map(|(number, entry)| (entry, RecordPart::Opened(contents(number).1)))
         .collect();
     let root = crate::merkle::root(&tree, TreeSize::new(size)).unwrap();
     (Run { first: LeafIndex::new(first), entries, proof }, root)

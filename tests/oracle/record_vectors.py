@@ -403,6 +403,8 @@ START = {**COMMON, "kind": "start", "sequence": 0, "details": {1: "0.1.0", 2: di
 STOP = {**COMMON, "kind": "stop"}
 HEARTBEAT = {**COMMON, "kind": "heartbeat", "details": {1: 2, 2: 15}}
 GAP = {**COMMON, "kind": "gap", "details": {1: 12, 2: 14, 3: 1}}
+MODEL = {**COMMON, "kind": "model", "model": digest("model"), "details": {1: "mortgage", 2: "2026.1", 3: digest("model.sig")}}
+POLICY = {**COMMON, "kind": "policy", "policy": digest("plan"), "details": {1: "audit-plan"}}
 REVIEW = {**COMMON, "kind": "review", "links": [3, 900]}
 
 
@@ -422,7 +424,11 @@ def entry_valid():
         yield f"gap for reason {reason}", {**GAP, "details": {1: 12, 2: 12, 3: reason}}
     for kind in ("outcome", "explanation", "review", "notice", "contest", "correction"):
         yield f"{kind} that links to its decision", {**COMMON, "kind": kind, "links": [7], "decision": DECISION}
-    for kind in ("model", "policy", "key", "roster", "erasure", "hold", "release", "anchor"):
+    yield "model with its signature", MODEL
+    yield "model without a signature", {**MODEL, "details": {1: "a", 2: "1"}}
+    yield "model with names at their limits", {**MODEL, "details": {1: "-._" + "a" * 61, 2: "+-._" + "Z" * 60}}
+    yield "policy", POLICY
+    for kind in ("key", "roster", "erasure", "hold", "release", "anchor"):
         yield f"{kind} with details of every type", {**COMMON, "kind": kind, "details": {0: 1, 5: b"\x00", 24: "t", 300: True}}
     yield "names and numbers at their limits", {
         **STOP, "writer": "-._" + "9" * 61, "session": bytes([255] * 16), "sequence": 2**64 - 1, "recorded_at": 2**64 - 1,
@@ -545,7 +551,7 @@ def malformed_parts():
 
 
 def malformed_details():
-    free = lambda details: encode_entry({**COMMON, "kind": "model", "details": details})
+    free = lambda details: encode_entry({**COMMON, "kind": "key", "details": details})
     yield "details: empty", free({}), "Empty"
     yield "details: a list", free([1]), "Cbor.WrongType"
     yield "details: a text key", free({"a": 1}), "Cbor.WrongType"
@@ -560,6 +566,10 @@ def malformed_details():
         (STOP, [{1: 0}, {0: True}]),
         (HEARTBEAT, [None, {1: 2}, {2: 15}, {1: 2, 2: 15, 3: 0}, {1: "2", 2: 15}]),
         (GAP, [None, {1: 12, 2: 14}, {1: 14, 2: 12, 3: 1}, {1: 12, 2: 14, 3: 0}, {1: 12, 2: 14, 3: 5}, {1: 12, 2: 14, 3: 1, 4: 1}]),
+        (MODEL, [None, {1: "m"}, {2: "1"}, {1: "M", 2: "1"}, {1: "m m", 2: "1"}, {1: "", 2: "1"}, {1: "m", 2: ""},
+                 {1: "m" * 65, 2: "1"}, {1: "m", 2: "1" * 65}, {1: "m", 2: "1/2"}, {1: "m", 2: 1}, {1: b"m", 2: "1"},
+                 {1: "m", 2: "1", 3: bytes(31)}, {1: "m", 2: "1", 3: "x"}, {1: "m", 2: "1", 4: 0}, {0: 0, 1: "m", 2: "1"}]),
+        (POLICY, [None, {1: "Audit Plan"}, {1: ""}, {1: 1}, {2: "audit-plan"}, {1: "a", 2: "b"}]),
         (DECIDED, [None, {1: 2**32}, {1: "0"}, {1: True}, {2: 0}, {1: 0, 2: 0}]),
     ):
         for details in changes:
@@ -572,6 +582,10 @@ def malformed_kinds():
     for base in (START, STOP, HEARTBEAT, GAP):
         for name, value in extra.items():
             yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"
+    for base, other in ((MODEL, "policy"), (POLICY, "model")):
+        for name, value in {**without(extra, "model"), "sealed": DECIDED["sealed"], other: digest("x")}.items():
+            yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"
+        yield f"{base['kind']} without its digest", encode_entry(without(base, base["kind"])), "Missing"
     yield "start with sequence 1", encode_entry({**START, "sequence": 1}), "StartSequence"
     for name in ("decision", "commitment"):
         yield f"decision without {name}", encode_entry(without(without(DECIDED, "sealed"), name)), "Missing"
@@ -579,7 +593,7 @@ def malformed_kinds():
     for kind in ("outcome", "explanation", "review", "notice", "contest", "correction"):
         yield f"{kind} without a link", encode_entry({**COMMON, "kind": kind, "decision": DECISION}), "Missing"
     yield "a sealed record without its commitment", encode_entry({**REVIEW, "sealed": DECIDED["sealed"]}), "Missing"
-    long = {**COMMON, "kind": "model"}
+    long = {**COMMON, "kind": "key"}
     room = 2048 - len(encode_entry({**long, "details": {1: "x" * 1000}})) + 1000
     assert len(encode_entry({**long, "details": {1: "x" * room}})) == 2048
     yield "one byte more than 2048", encode_entry({**long, "details": {1: "x" * (room + 1)}}), "TooLarge"

@@ -27,6 +27,7 @@ use ledgerstone::limits::{NOTE_BYTES_MAX, POLICY_BYTES_MAX, PROOF_HASHES_MAX};
 use ledgerstone::merkle::{LeafIndex, TreeSize, consistency};
 
 pub use self::error::BundleError;
+pub use self::parts::manifest;
 use self::parts::{Member, Parts};
 
 /// Bytes of a draw's transcript.

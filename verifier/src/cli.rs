@@ -54,7 +54,7 @@ pub enum Command {
     /// Make or show a log's keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Read a model file, or recompute what it says of rows
+    /// Read, name, check or register a model, or recompute what it says of rows
     #[command(subcommand)]
     Model(ModelCommand),
     /// Plan an audit by sample: how many decisions to recompute, and what the exceptions found say
@@ -178,6 +178,20 @@ pub enum LogCommand {
     /// Print the proof that an entry stands in the log (c2sp.org/tlog-proof@v1)
     #[command(after_help = EXIT_CODES)]
     Proof(LogProofArguments),
+    /// List the models that were registered, and how many decisions name which of them
+    #[command(after_help = EXIT_CODES)]
+    Models(LogModelsArguments),
+}
+
+/// Arguments of `log models`.
+#[derive(Debug, Args)]
+pub struct LogModelsArguments {
+    /// A store directory, a directory in the C2SP tlog-tiles layout, or the http(s) URL of one
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
 }
 
 /// Arguments of `log checkpoint`.
@@ -273,6 +287,72 @@ pub enum ModelCommand {
     /// Recompute what a model says of the rows of a CSV file
     #[command(after_help = EXIT_CODES)]
     Predict(ModelPredictArguments),
+    /// Print the digest that names a model folder, and what it is made of
+    #[command(after_help = EXIT_CODES)]
+    Digest(ModelDigestArguments),
+    /// Check that a model folder is the one that was signed (OpenSSF model signing, with a key)
+    #[command(after_help = EXIT_CODES)]
+    Verify(ModelVerifyArguments),
+    /// Say in a sidecar's log that a model folder comes into use
+    #[command(after_help = EXIT_CODES, disable_version_flag = true)]
+    Register(ModelRegisterArguments),
+}
+
+/// Arguments of `model digest`.
+#[derive(Debug, Args)]
+pub struct ModelDigestArguments {
+    /// The folder that the model server loads
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// Arguments of `model verify`.
+#[derive(Debug, Args)]
+pub struct ModelVerifyArguments {
+    /// The folder that the model server loads
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The signature, as `model_signing sign key` writes it
+    #[arg(long, value_name = "FILE")]
+    pub signature: PathBuf,
+    /// The signer's public key as PEM (ECDSA P-256 or P-384); get it from the signer, not together with the
+    /// folder
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+}
+
+/// Which registry, and whom to trust about it.
+#[derive(Clone, Debug, Args)]
+pub struct RegistryArguments {
+    /// Where to register: grpc:// or grpcs:// and the address that the sidecar has as `registry.listen`
+    #[arg(long, value_name = "URL")]
+    pub sidecar: String,
+    /// How to reach it.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+}
+
+/// Arguments of `model register`.
+#[derive(Debug, Args)]
+pub struct ModelRegisterArguments {
+    /// The folder that the model server loads
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Where to register it.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
+    /// What to register it as: 1 to 64 characters of a-z 0-9 . _ -
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Which version of it: 1 to 64 characters of A-Z a-z 0-9 . _ + -
+    #[arg(long, value_name = "VERSION")]
+    pub version: String,
+    /// Name the digest of this signature file, too; `model verify` checks it
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
 }
 
 /// Arguments of `model show`.
@@ -313,6 +393,9 @@ pub enum AuditCommand {
     /// Recompute every decision of an evidence bundle
     #[command(after_help = EXIT_CODES)]
     Run(AuditRunArguments),
+    /// Say in a sidecar's log which plan an audit follows, before its sample is drawn
+    #[command(after_help = EXIT_CODES)]
+    Register(AuditRegisterArguments),
 }
 
 /// Arguments of `audit run`.
@@ -363,6 +446,23 @@ pub struct BundleInspectArguments {
     /// An age identity file that opens the bundle; may be repeated
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+}
+
+/// Arguments of `audit register`.
+#[derive(Debug, Args)]
+pub struct AuditRegisterArguments {
+    /// The plan; the SHA-256 of its bytes is registered
+    #[arg(value_name = "FILE", required_unless_present = "digest", conflicts_with = "digest")]
+    pub plan: Option<PathBuf>,
+    /// The SHA-256 of the plan, where the file is elsewhere: 64 hexadecimal digits
+    #[arg(long, value_name = "HEX")]
+    pub digest: Option<String>,
+    /// What kind of policy it is: 1 to 64 characters of a-z 0-9 . _ -
+    #[arg(long, value_name = "KIND", default_value = "audit-plan")]
+    pub kind: String,
+    /// Where to register it.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
 }
 
 /// Arguments of `audit size`.

@@ -4,18 +4,25 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_register;
 mod audit_run;
 mod audit_size;
 mod bundle_inspect;
+mod grpc;
 mod key_generate;
 mod key_show;
 mod log_checkpoint;
 mod log_entries;
+mod log_models;
 mod log_proof;
+mod model_digest;
 mod model_predict;
+mod model_register;
 mod model_show;
+mod model_verify;
 mod receipt_get;
 mod receipt_show;
+mod registry;
 mod trust;
 pub mod verify_log;
 pub mod verify_receipt;
@@ -39,13 +46,18 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Log(LogCommand::Checkpoint(arguments)) => log_checkpoint::run(arguments, output),
         Command::Log(LogCommand::Entries(arguments)) => log_entries::run(arguments, output),
         Command::Log(LogCommand::Proof(arguments)) => log_proof::run(arguments, output),
+        Command::Log(LogCommand::Models(arguments)) => log_models::run(arguments, output),
         Command::Key(KeyCommand::Generate(arguments)) => key_generate::run(arguments, output),
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
+        Command::Model(ModelCommand::Digest(arguments)) => model_digest::run(arguments, output),
+        Command::Model(ModelCommand::Verify(arguments)) => model_verify::run(arguments, output),
+        Command::Model(ModelCommand::Register(arguments)) => model_register::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
         Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),
+        Command::Audit(AuditCommand::Register(arguments)) => audit_register::run(arguments, output),
     }
 }

@@ -9,6 +9,8 @@ pub mod bundle;
 pub mod cli;
 pub mod command;
 pub mod exit;
+pub mod folder;
+pub mod oms;
 pub mod output;
 pub mod progress;
 pub mod recompute;

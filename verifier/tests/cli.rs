@@ -78,5 +78,6 @@ fn every_example_of_the_manual_plays_as_written() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
     assert!(fs::read_to_string(&manual).expect("the manual").matches("```console").count() >= 10);
     let scorecards = manual.with_file_name("spec/scorecard.md");
-    assert_plays(vec![manual, scorecards], session::play_page);
+    let manifests = manual.with_file_name("spec/model-manifest.md");
+    assert_plays(vec![manual, scorecards, manifests], session::play_page);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ledgerstone::proto::FILE_DESCRIPTOR_SET;
 use ledgerstone::proto::ledgerstone_v1::log_server::LogServer;
 use ledgerstone::proto::ledgerstone_v1::receipts_server::ReceiptsServer;
+use ledgerstone::proto::ledgerstone_v1::registry_server::RegistryServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
@@ -16,7 +17,7 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::RecoverError;
-use crate::api::{Ending, LogApi, ReceiptsApi, ended};
+use crate::api::{Ending, LogApi, ReceiptsApi, RegistryApi, ended};
 use crate::config::LimitsConfig;
 use crate::intercept::Intercept;
 use crate::status::Status;
@@ -29,6 +30,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 
 /// Silence after which a caller is asked whether it is still there, and how long it may take to say so.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// Bytes of one registration: two names and two digests.
+const REGISTRATION_BYTES_MAX: usize = 4096;
 
 /// How often the health service looks at the state of the sidecar.
 const HEALTH_PERIOD: Duration = Duration::from_millis(250);
@@ -80,6 +84,27 @@ pub(super) fn serve(
         }
     });
     Ok((server, tokio::spawn(report(Arc::clone(status), reporter))))
+}
+
+/// Serves the registry on its own address until `ending`.
+pub(super) fn serve_registry(
+    listener: TcpListener,
+    registry: RegistryApi,
+    tls: Option<ServerTlsConfig>,
+    ending: Ending,
+) -> Result<JoinHandle<()>, RecoverError> {
+    let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0));
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
+    }
+    let service = RegistryServer::new(registry).max_decoding_message_size(REGISTRATION_BYTES_MAX);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serve = server.add_service(service).serve_with_incoming_shutdown(incoming, ended(ending));
+    Ok(tokio::spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the registry's server ended");
+        }
+    }))
 }
 
 /// Keeps the health service at what the sidecar's state is.

@@ -18,7 +18,7 @@ use super::{IndexError, Indexed, keys};
 use crate::keyring::{KEY_BYTES, KeyId, KeyProvider, RecordKey, WrappedKey};
 
 /// The format of keys and values. Another number means: build it again.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Memory that the database may use to keep pages; its own default is 1 GiB.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -97,6 +97,10 @@ impl Backend {
 
     pub(super) fn by_model(&self, model: &Hash) -> Result<Vec<LeafIndex>, IndexError> {
         self.scan(&keys::model(model), only_index)
+    }
+
+    pub(super) fn registrations(&self) -> Result<Vec<LeafIndex>, IndexError> {
+        self.scan(&keys::registration(), only_index)
     }
 
     pub(super) fn by_time(&self, from: UnixMillis, until: UnixMillis) -> Result<Vec<LeafIndex>, IndexError> {

@@ -3,7 +3,7 @@
 //! Guarantees: every key of one kind starts with one letter and ends in the leaf index, big-endian, so that a scan
 //! gives leaf indices in rising order; what does not have this form is refused.
 
-use ledgerstone::entry::{DecisionId, Entry};
+use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::time::UnixMillis;
@@ -19,6 +19,7 @@ pub(super) const TAG_KEY: &[u8] = b"k";
 
 const DECISION: u8 = b'd';
 const MODEL: u8 = b'm';
+const REGISTRATION: u8 = b'r';
 const SUBJECT: u8 = b's';
 const TIME: u8 = b't';
 
@@ -37,6 +38,11 @@ pub(super) fn model(digest: &Hash) -> Vec<u8> {
     [&[MODEL], digest.as_bytes().as_slice()].concat()
 }
 
+/// What the keys of entries that register a model start with.
+pub(super) fn registration() -> Vec<u8> {
+    vec![REGISTRATION]
+}
+
 /// What the keys about a point in time start with.
 pub(super) fn time(at: UnixMillis) -> Vec<u8> {
     [&[TIME], at.get().to_be_bytes().as_slice()].concat()
@@ -50,7 +56,8 @@ pub(super) fn at(mut prefix: Vec<u8>, index: LeafIndex) -> Vec<u8> {
 
 /// Every prefix that the public part of `entry` is found under, except its decision.
 pub(super) fn public(entry: &Entry) -> impl Iterator<Item = Vec<u8>> {
-    entry.model.iter().map(model).chain([time(entry.recorded_at)])
+    let registers = (entry.kind == Kind::Model).then(registration);
+    entry.model.iter().map(model).chain([time(entry.recorded_at)]).chain(registers)
 }
 
 /// The leaf index that a key with a prefix of `length` bytes ends in.

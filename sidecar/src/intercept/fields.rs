@@ -17,6 +17,7 @@ use super::asked::Asked;
 use super::frame::Message;
 use super::oip::{Element, Tensor, parameter_text};
 use super::route::{Route, SubjectSource};
+use crate::models::Identity;
 
 mod explanation;
 mod outcome;
@@ -30,6 +31,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     /// The mapping.
     pub(crate) route: &'a Route,
+    /// What names the model that was served; the entry carries the same.
+    pub(crate) model: Option<Identity>,
+    /// What is wrong with how the answer declares its model.
+    pub(crate) model_problem: Option<&'static str>,
     /// Where the call came from.
     pub(crate) caller: Option<IpAddr>,
     /// Value of the metadata header that the route takes the subject from.
@@ -139,6 +144,7 @@ impl<'a> Fields<'a> {
         input.extend(facts.asked.problem.clone());
         let mut output = std::mem::take(&mut self.output_problems);
         output.extend(facts.answered.error.clone());
+        output.extend(facts.model_problem.map(str::to_owned));
         for (path, problems) in [(schema::INPUT_ERROR, input), (schema::OUTPUT_ERROR, output)] {
             if !problems.is_empty() {
                 self.put(path, problems.join("; "))?;
@@ -197,7 +203,8 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
 fn model(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     let config = facts.route.config();
     fields.put_some(schema::MODEL_TITLE, config.model.name.as_deref())?;
-    fields.put_some(schema::MODEL_DIGEST, facts.route.model_digest())?;
+    fields.put_some(schema::MODEL_DIGEST, facts.model.map(|model| model.digest))?;
+    fields.put_some(schema::MODEL_MANIFEST, facts.model.and_then(|model| model.manifest))?;
     fields.put_some(schema::MODEL_THRESHOLD, config.threshold.as_ref().map(|t| t.value))?;
     if let Some(request) = &facts.asked.infer {
         fields.put(schema::MODEL_NAME, request.model_name.as_str())?;

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::answered::Answered;
 use super::append::AppendFault;
 use super::asked::Asked;
+use super::declared;
 use super::fields::{self, Facts, FieldsError, Times};
 use super::route::{RawConfig, Route, Routes};
 use super::session::{Seen, Session};
@@ -141,9 +142,14 @@ impl Inner {
     fn prepare(&self, sequence: u64, case: &Case) -> Result<(Entry, Bytes), NotRecorded> {
         let raw = Raw::of(case);
         let id = case.id.to_string();
+        // Read once, so that the record and its entry name the same model while the files change.
+        let (model, model_problem) =
+            declared::identity(&case.route, case.answered.infer.as_ref(), &self.metrics);
         let facts = Facts {
             id: &id,
             route: &case.route,
+            model,
+            model_problem,
             caller: case.caller,
             subject_header: case.subject_header.as_deref(),
             caller_gone: case.caller_gone,
@@ -163,7 +169,7 @@ impl Inner {
         let session = &self.session;
         let mut entry =
             Entry::decision(session.writer().clone(), session.id(), sequence, case.id, commitment, details);
-        entry.model = case.route.model_digest();
+        entry.model = model.map(|model| model.digest);
         entry.policy = Some(case.route.policy_digest());
         entry.mode = Some(Mode::Strict);
         Ok((entry, sealed.into()))

@@ -1,16 +1,20 @@
 //! What the traffic of one model means: which tensor holds the features, the score, the label, and whose decision it is.
 //!
 //! Guarantees: a [`Route`] that exists is consistent: its labels lead to actions, its adverse labels exist, no earlier
-//! route hides it, every field that it masks or discloses can occur in its records, and its model file was readable when
-//! it was built. Unknown keys are refused.
+//! route hides it, every field that it masks or discloses can occur in its records, and its model's files were readable
+//! when it was built. Unknown keys are refused.
 //! Does not do: looking at traffic (`fields` does), serving receipts (it only says which fields one may show).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use ledgerstone::entry::RegisteredName;
 use ledgerstone::hash::Hash;
 use ledgerstone::record::{FieldPath, PathPattern};
 use serde::Serialize as _;
+
+use super::declared::Told;
+use crate::models::artifact::{Artifact, ArtifactError};
+use crate::models::{Identity, Served};
 
 pub use self::config::{
     Action, ExplanationConfig, FeaturesConfig, LabelConfig, MaskConfig, MatchConfig, ModelConfig, RawConfig,
@@ -50,7 +54,8 @@ pub struct Route {
     model: Glob,
     masks: Vec<(PathPattern, String)>,
     disclose: Vec<PathPattern>,
-    model_digest: Option<Hash>,
+    serves: Option<Serves>,
+    told: Told,
     policy_digest: Hash,
 }
 
@@ -67,10 +72,31 @@ impl Route {
         &self.config.name
     }
 
-    /// SHA-256 of the model file, where the configuration names the file or the digest.
+    /// What names the model that is served now, where the configuration names its files or its digest.
     #[must_use]
-    pub fn model_digest(&self) -> Option<Hash> {
-        self.model_digest
+    pub fn identity(&self) -> Option<Identity> {
+        match self.serves.as_ref()? {
+            Serves::Digest(digest) => Some(Identity { digest: *digest, manifest: None }),
+            Serves::Files(served) => Some(served.identity()),
+        }
+    }
+
+    /// The model's files, where the configuration names them.
+    pub(crate) fn served(&self) -> Option<Arc<Served>> {
+        match self.serves.as_ref()? {
+            Serves::Digest(_) => None,
+            Serves::Files(served) => Some(Arc::clone(served)),
+        }
+    }
+
+    /// What was said of declared models.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What the log registers the model as.
+    pub(crate) fn registered_name(&self) -> Option<RegisteredName> {
+        RegisteredName::parse(self.config.model.registered.as_ref().unwrap_or(&self.config.name)).ok()
     }
 
     /// SHA-256 of the route as JSON: which mapping, threshold and labels were in force. Entries carry it.
@@ -114,6 +140,13 @@ impl Route {
     }
 }
 
+/// Where the digest of a route's model comes from.
+#[derive(Clone, Debug)]
+enum Serves {
+    Digest(Hash),
+    Files(Arc<Served>),
+}
+
 /// All routes, in the order of the configuration.
 #[derive(Clone, Debug)]
 pub struct Routes {
@@ -142,6 +175,11 @@ impl Routes {
         self.routes.iter().find(|route| route.matches(model)).unwrap_or(&self.unrouted)
     }
 
+    /// The routes of the configuration.
+    pub(crate) fn configured(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
+    }
+
     /// The route named `name`, the built-in one included.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Route>> {
@@ -151,7 +189,7 @@ impl Routes {
 
 fn build(config: &RouteConfig, base: &std::path::Path) -> Result<Route, RouteError> {
     validate::route(config)?;
-    let model_digest = model_digest(config, base)?;
+    let serves = serves(config, base)?;
     let disclose = match &config.receipt.disclose {
         Some(patterns) => validate::disclose(config, patterns.iter().map(String::as_str))?,
         None => validate::disclose(config, DISCLOSE_DEFAULT.into_iter())?,
@@ -160,7 +198,8 @@ fn build(config: &RouteConfig, base: &std::path::Path) -> Result<Route, RouteErr
         model: Glob::new(&config.matches.model),
         masks: validate::masks(config)?,
         disclose,
-        model_digest,
+        serves,
+        told: Told::default(),
         policy_digest: policy_digest(config)?,
         config: config.clone(),
     })
@@ -174,20 +213,23 @@ fn policy_digest(config: &RouteConfig) -> Result<Hash, RouteError> {
     Ok(Hash::of(&json))
 }
 
-fn model_digest(config: &RouteConfig, base: &std::path::Path) -> Result<Option<Hash>, RouteError> {
+fn serves(config: &RouteConfig, base: &std::path::Path) -> Result<Option<Serves>, RouteError> {
+    let route = || config.name.clone();
     if let Some(digest) = &config.model.digest {
-        return validate::digest(&config.name, digest).map(Some);
+        return validate::digest(&config.name, digest).map(|digest| Some(Serves::Digest(digest)));
     }
-    let Some(file) = &config.model.file else {
-        return Ok(None);
+    let artifact = match (&config.model.folder, &config.model.file) {
+        (Some(folder), _) => Artifact::Folder(base.join(folder)),
+        (None, Some(file)) => Artifact::File(base.join(file)),
+        (None, None) => return Ok(None),
     };
-    let path: PathBuf = base.join(file);
-    let bytes = std::fs::read(&path).map_err(|source| RouteError::ModelFile {
-        route: config.name.clone(),
-        path,
-        source,
+    let served = Served::open(artifact).map_err(|source| match source {
+        ArtifactError::Unreadable { path, source } if config.model.file.is_some() => {
+            RouteError::ModelFile { route: route(), path, source }
+        }
+        source => RouteError::ModelFolder { route: route(), source },
     })?;
-    Ok(Some(Hash::of(&bytes)))
+    Ok(Some(Serves::Files(Arc::new(served))))
 }
 
 #[cfg(test)]

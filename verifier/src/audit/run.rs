@@ -21,10 +21,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ledgerstone::code::Code;
 use ledgerstone::hash::Hash;
 
-use self::judge::Judge;
+use self::judge::{Judge, JudgedModel};
 use self::write::Writer;
 use super::results::{Decision, FORMAT, Head, ModelStanding, ResultsError, Tail};
-use crate::bundle::{Bundle, BundleError, Front, Order};
+use crate::bundle::{self, Bundle, BundleError, Front, Order};
 use crate::progress::Progress;
 use crate::recompute::description;
 
@@ -219,6 +219,7 @@ fn prepare(mut front: Front, admitted: Admitted, description: Option<&[u8]>) -> 
     let drawn = admitted.listed.as_ref().map(|(_, drawn)| *drawn);
     let order = Order::new(&front, admitted.listed.map(|(listed, _)| listed));
     for (digest, files) in &mut front.models {
+        let manifest = bundle::manifest(files).map(|manifest| manifest.list_digest());
         let given = description.filter(|_| !files.contains_key(description::FILE));
         if let Some(given) = given {
             files.insert(description::FILE.to_owned(), given.to_vec());
@@ -230,7 +231,7 @@ fn prepare(mut front: Front, admitted: Admitted, description: Option<&[u8]>) -> 
             problem: loaded.as_ref().err().cloned(),
             description_given: given.map(|given| Hash::of(given).to_string()),
         });
-        models.insert(*digest, loaded);
+        models.insert(*digest, JudgedModel { manifest, recomputer: loaded });
     }
     let head = Head {
         format: FORMAT.to_owned(),

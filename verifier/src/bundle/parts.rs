@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ledgerstone::evidence::{MODELS_MAX, ModelPart, part};
-use ledgerstone::hash::{Hash, StreamHasher};
+use ledgerstone::hash::Hash;
+use ledgerstone::manifest::Manifest;
 
 use super::{BundleError, MODELS_BYTES_MAX, ModelFiles};
 use crate::recompute::MODEL_BYTES_MAX;
@@ -119,10 +120,13 @@ pub(super) fn models<'a, R: Read>(
 
 /// The digest of a model, if it is the one that is claimed: of a folder that of its manifest, of a single file its SHA-256.
 fn digest(files: &ModelFiles, claimed: &str) -> Option<Hash> {
-    let mut root = StreamHasher::new();
-    for contents in files.values() {
-        root.update(Hash::of(contents).as_bytes());
-    }
+    let root = manifest(files).map(|manifest| manifest.root());
     let single = files.values().next().filter(|_| files.len() == 1).map(|contents| Hash::of(contents));
-    [Some(root.finish()), single].into_iter().flatten().find(|digest| digest.to_string() == claimed)
+    [root, single].into_iter().flatten().find(|digest| digest.to_string() == claimed)
+}
+
+/// The manifest of a model's files.
+#[must_use]
+pub fn manifest(files: &ModelFiles) -> Option<Manifest> {
+    Manifest::new(files.iter().map(|(name, contents)| (name.clone(), Hash::of(contents)))).ok()
 }

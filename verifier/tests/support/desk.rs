@@ -8,7 +8,8 @@ use crate::log::{self, ORIGIN};
 
 /// A fresh desk: `store/` with twelve entries, `lending.policy` from outside it, `receipt.json` of the decision at entry
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
-/// another log. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
+/// another log. `registered/` is a log that registers models, `mortgage/` a model folder with its OMS signature `mortgage.sig`
+/// and its signer's key `mortgage.pem`; `other.pem` is nobody's. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
 /// `catboost.json` are models, and `rows.csv` for them; `card.json` and `person.csv` are the scorecard page's worked example.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
@@ -29,6 +30,16 @@ pub(crate) fn desk() -> TempDir {
     write("forked.checkpoint", &forked.sign(&forked.checkpoint(published[2].0.size(), root)));
     fs::create_dir(at("crashed")).expect("a directory");
     log::crashed_log(&at("crashed"), log::keys(ORIGIN, 1), Some(1)).stop();
+    fs::create_dir(at("registered")).expect("a directory");
+    log::registered_log(&at("registered"), log::keys(ORIGIN, 1)).stop();
+    let signed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/oms");
+    fs::create_dir_all(at("mortgage/labels")).expect("a directory");
+    for name in ["weights.json", "threshold.json", "labels.json", "labels/en.json"] {
+        fs::copy(signed.join("mortgage").join(name), at("mortgage").join(name)).expect("a model file");
+    }
+    for name in ["mortgage.sig", "mortgage.pem", "other.pem"] {
+        fs::copy(signed.join(name), at(name)).expect("a signature");
+    }
     let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models");
     for (name, here) in [
         ("xgboost_binary.json", "model.json"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ledgerstone::checkpoint::LogKeys;
 use ledgerstone::entry::{
-    DecisionDetails, DecisionId, Entry, GapDetails, GapReason, HeartbeatDetails, Kind, SealedRef, SessionId,
-    StartDetails, WriterName,
+    DecisionDetails, DecisionId, Entry, GapDetails, GapReason, HeartbeatDetails, Kind, ModelDetails,
+    PolicyDetails, RegisteredName, RegisteredVersion, SealedRef, SessionId, StartDetails, WriterName,
 };
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::range::CompactRange;
@@ -214,6 +214,24 @@ impl Recorder {
         self.next();
     }
 
+    /// Registers `artifact` as a version of the lending model.
+    pub(crate) fn model(&mut self, version: &str, artifact: &[u8]) -> Drafted {
+        let sequence = self.next();
+        let details = ModelDetails {
+            name: RegisteredName::parse("lending").expect("a name"),
+            version: RegisteredVersion::parse(version).expect("a version"),
+            signature: Some(Hash::of(b"model.sig")),
+        };
+        Entry::model(Self::writer(), self.session, sequence, Hash::of(artifact), details).into()
+    }
+
+    /// Registers the plan of an audit.
+    pub(crate) fn plan(&mut self) -> Drafted {
+        let sequence = self.next();
+        let details = PolicyDetails { kind: RegisteredName::parse("audit-plan").expect("a name") };
+        Entry::policy(Self::writer(), self.session, sequence, Hash::of(b"plan"), details).into()
+    }
+
     pub(crate) fn stop(&mut self) -> Drafted {
         let sequence = self.next();
         Entry::stop(Self::writer(), self.session, sequence).into()
@@ -282,6 +300,24 @@ pub(crate) fn crashed_log(store: &Path, keys: LogKeys, previous: Option<u8>) -> 
     log.batch(entries);
     let mut second = Recorder::new(2);
     log.batch(vec![second.start(previous), second.stop()]);
+    log
+}
+
+/// A log that registers its model, serves another one for one decision before that is registered, too, and has a plan.
+pub(crate) fn registered_log(store: &Path, keys: LogKeys) -> LogWriter {
+    let mut log = LogWriter::create(store, keys, 64 * 1024 * 1024);
+    let mut recorder = Recorder::new(1);
+    let changed = |mut drafted: Drafted| {
+        drafted.entry.model = Some(Hash::of(b"changed model"));
+        drafted
+    };
+    log.batch(vec![recorder.start(None), recorder.model("3", b"model"), recorder.decision(1, 40)]);
+    log.batch(vec![recorder.decision(2, 25), changed(recorder.decision(3, 33)), recorder.plan()]);
+    log.batch(vec![
+        recorder.model("3.1", b"changed model"),
+        changed(recorder.decision(4, 17)),
+        recorder.stop(),
+    ]);
     log
 }
 

@@ -69,6 +69,8 @@ fn facts<'a>(route: &'a Route, asked: &'a Asked, answered: &'a Answered) -> Fact
     Facts {
         id: "id",
         route,
+        model: route.identity(),
+        model_problem: None,
         caller: None,
         subject_header: None,
         caller_gone: false,

@@ -132,9 +132,20 @@ pub struct ModelConfig {
     /// The model's official name, where it differs from the name on the wire.
     #[serde(default)]
     pub name: Option<String>,
-    /// The model file; its SHA-256 goes into every entry. Read once, at start.
+    /// The model file; its SHA-256 goes into every entry. Read at start, and again when it changes.
     #[serde(default)]
     pub file: Option<PathBuf>,
+    /// The folder that the model server loads; the root of its manifest goes into every entry. Read at start, and again
+    /// when a file in it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// The parameter of the answer in which the model server declares the SHA-256 of what it serves. What it declares is
+    /// what is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
+    /// The name under which the log registers the model; the route's name where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<String>,
     /// The SHA-256 of the model, as `sha256:` and 64 hexadecimal digits, where the file is out of reach.
     #[serde(default)]
     pub digest: Option<String>,

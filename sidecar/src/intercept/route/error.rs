@@ -7,6 +7,8 @@ use ledgerstone::code::Code;
 use ledgerstone::record::FieldPathError;
 use ledgerstone::record::schema::ROOTS;
 
+use crate::models::artifact::ArtifactError;
+
 /// Why the routes of a configuration were refused; every message names the route and what to change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -146,8 +148,16 @@ pub enum RouteError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The model folder has no manifest.
+    #[error("route {route:?}: model.folder: {source}")]
+    ModelFolder {
+        /// The route.
+        route: String,
+        /// Why not.
+        source: ArtifactError,
+    },
     /// A path that is not valid text.
-    #[error("route {route:?}: model.file is not valid UTF-8")]
+    #[error("route {route:?}: model.file or model.folder is not valid UTF-8")]
     PathNotText {
         /// The route.
         route: String,
@@ -159,7 +169,7 @@ impl RouteError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::ModelFile { .. } => Code::Unavailable,
+            Self::ModelFile { .. } | Self::ModelFolder { .. } => Code::Unavailable,
             _ => Code::Misuse,
         }
     }

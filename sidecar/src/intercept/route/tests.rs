@@ -52,7 +52,7 @@ fn builds_a_route_with_every_key() {
     let routes = Routes::build(&[parse(FULL).unwrap()], Path::new(".")).unwrap();
     let route = routes.for_model("mortgage-2");
     assert_eq!(route.name(), "mortgage");
-    assert_eq!(route.model_digest(), Some(Hash::of(b"")));
+    assert_eq!(route.identity().map(|model| model.digest), Some(Hash::of(b"")));
     assert!(route.discloses(&path("output/score/predict")));
     assert!(!route.discloses(&path("output/label")));
     assert_eq!(route.masked(&path("input/feature/income")), Some("not needed"));
@@ -66,7 +66,7 @@ fn builds_a_route_with_every_key() {
 fn records_models_without_a_route_under_the_built_in_one() {
     let routes = Routes::build(&[parse(FULL).unwrap()], Path::new(".")).unwrap();
     assert_eq!(routes.for_model("other").name(), UNROUTED);
-    assert_eq!(routes.get(UNROUTED).unwrap().model_digest(), None);
+    assert_eq!(routes.get(UNROUTED).unwrap().identity(), None);
     assert!(routes.get("absent").is_none());
 }
 
@@ -95,7 +95,7 @@ fn reads_the_digest_from_the_model_file() {
     std::fs::write(dir.path().join("model.json"), b"{}").unwrap();
     let config = parse("name = \"a\"\n[model]\nfile = \"model.json\"").unwrap();
     let routes = Routes::build(&[config], dir.path()).unwrap();
-    assert_eq!(routes.for_model("x").model_digest(), Some(Hash::of(b"{}")));
+    assert_eq!(routes.for_model("x").identity().map(|model| model.digest), Some(Hash::of(b"{}")));
 }
 
 #[test]
@@ -131,7 +131,9 @@ fn says_what_to_change_in_each_route_it_refuses() {
         ("method = \"ModelStreamInfer\"".to_owned(), "cannot be recorded"),
         ("mode = \"observe\"".to_owned(), "the only mode is \"strict\""),
         ("[match]\nmodel = \"\"".to_owned(), "`match.model` is empty"),
-        ("[model]\nfile = \"a\"\ndigest = \"b\"".to_owned(), "not both"),
+        ("[model]\nfile = \"a\"\ndigest = \"b\"".to_owned(), "give one of"),
+        ("[model]\nfolder = \"a\"\ndigest = \"b\"".to_owned(), "give one of"),
+        ("[model]\nregistered = \"Big Loans\"".to_owned(), "a-z 0-9"),
         ("[model]\ndigest = \"sha256:00\"".to_owned(), "64 lowercase"),
         ("[model]\nfile = \"absent\"".to_owned(), "cannot read the model file"),
         (

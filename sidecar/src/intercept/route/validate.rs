@@ -114,8 +114,16 @@ fn broken_rule(config: &RouteConfig) -> Option<&'static str> {
     let rules = [
         (config.matches.model.is_empty(), "`match.model` is empty; write \"*\" for every model"),
         (
-            config.model.file.is_some() && config.model.digest.is_some(),
-            "give `model.file` or `model.digest`, not both: one of them would be ignored",
+            [config.model.file.is_some(), config.model.folder.is_some(), config.model.digest.is_some()]
+                .into_iter()
+                .filter(|given| *given)
+                .count()
+                > 1,
+            "give one of `model.folder`, `model.file` and `model.digest`: the others would be ignored",
+        ),
+        (
+            config.model.registered.as_ref().is_some_and(|name| !is_name(name)),
+            "`model.registered` is 1 to 64 characters of a-z 0-9 . _ -",
         ),
         (
             config.threshold.is_some() && config.score.is_none(),

@@ -87,7 +87,7 @@ async fn started(log: &Arc<FakeLog>) -> Arc<Session> {
 
 /// An entry of a request; its kind does not matter to the session.
 fn entry(session: &Session, sequence: u64) -> Entry {
-    Entry::new(Kind::Model, session.writer().clone(), session.id(), sequence)
+    Entry::new(Kind::Key, session.writer().clone(), session.id(), sequence)
 }
 
 async fn record(session: &Arc<Session>) -> Result<LeafIndex, AppendFault> {
@@ -122,7 +122,7 @@ async fn numbers_requests_in_the_order_they_are_seen() {
     second.append(early, None).await.unwrap();
     first.append(late, None).await.unwrap();
     session.stop(soon()).await.unwrap();
-    assert_eq!(log.kinds(), [(Kind::Start, 0), (Kind::Model, 2), (Kind::Model, 1), (Kind::Stop, 3)]);
+    assert_eq!(log.kinds(), [(Kind::Start, 0), (Kind::Key, 2), (Kind::Key, 1), (Kind::Stop, 3)]);
     assert_complete(&log);
 }
 

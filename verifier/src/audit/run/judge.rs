@@ -14,20 +14,24 @@ use crate::audit::results::Decision;
 use crate::audit::verdict::{Difference, Replayed, Verdict};
 use crate::bundle::Order;
 
+/// A model that came along.
+pub(super) struct JudgedModel {
+    /// The digest of the list of its files.
+    pub(super) manifest: Option<Hash>,
+    /// What runs it, or why it cannot be used.
+    pub(super) recomputer: Result<Recomputer, String>,
+}
+
 /// Everything that a thread needs to judge.
 pub(super) struct Judge {
     order: Order,
-    models: BTreeMap<Hash, Result<Recomputer, String>>,
+    models: BTreeMap<Hash, JudgedModel>,
     /// How many of the listed entries were drawn as decisions; the others were skipped because they are none.
     drawn: Option<u64>,
 }
 
 impl Judge {
-    pub(super) fn new(
-        order: Order,
-        models: BTreeMap<Hash, Result<Recomputer, String>>,
-        drawn: Option<u64>,
-    ) -> Self {
+    pub(super) fn new(order: Order, models: BTreeMap<Hash, JudgedModel>, drawn: Option<u64>) -> Self {
         Self { order, models, drawn }
     }
 
@@ -83,11 +87,16 @@ impl Judge {
         if record.value(&schema::MODEL_DIGEST) != Some(&Value::from(digest)) {
             return Err("the record names another model than its entry".to_owned());
         }
-        match self.models.get(&digest) {
-            Some(Ok(recomputer)) => Ok(recomputer),
-            Some(Err(problem)) => Err(format!("the model {digest} cannot be used: {problem}")),
-            None => Err(format!("the model {digest} does not come along")),
+        let Some(model) = self.models.get(&digest) else {
+            return Err(format!("the model {digest} does not come along"));
+        };
+        // The root that names a folder does not bind the names of its files; what the record has does.
+        let recorded = record.value(&schema::MODEL_MANIFEST);
+        if recorded.is_some_and(|recorded| Some(recorded) != model.manifest.map(Value::from).as_ref()) {
+            return Err(format!("the files of the model {digest} have other names than the recorded ones"));
         }
+        let usable = model.recomputer.as_ref();
+        usable.map_err(|problem| format!("the model {digest} cannot be used: {problem}"))
     }
 }
 
