@@ -263,11 +263,12 @@ mod tests {
         let renamed = manifest(&[("b", "1"), ("c", "2")]).unwrap();
         assert_eq!(own.root(), renamed.root());
         assert_ne!(own.list_digest(), renamed.list_digest());
+        let [one, two] = [b"1", b"2"].map(|contents| Hash::of(contents));
         let written = [
             b"\x82\x77ledgerstone/manifest/v1\x82\x82\x61a\x58\x20".as_slice(),
-            Hash::of(b"1").as_bytes(),
+            one.as_bytes(),
             b"\x82\x61c\x58\x20",
-            Hash::of(b"2").as_bytes(),
+            two.as_bytes(),
         ];
         assert_eq!(own.list_digest(), Hash::of(&written.concat()));
     }
