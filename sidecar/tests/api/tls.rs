@@ -43,8 +43,11 @@ async fn with_tls() -> Option<(TempDir, Sidecar, Running)> {
     }
     install_crypto_provider();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let flags =
-        [format!("server.tls.cert={}", path("tls.pem")), format!("server.tls.key={}", path("tls.key"))];
+    let flags = [
+        format!("server.tls.cert={}", path("tls.pem")),
+        format!("server.tls.key={}", path("tls.key")),
+        "registry.listen=127.0.0.1:0".to_owned(),
+    ];
     let running = build(&files, &flags).await.spawn().await.unwrap();
     Some((folder, files, running))
 }
@@ -75,10 +78,30 @@ async fn speaks_tls_with_its_certificate() {
 
 /// `ledgerstone receipt get` with `arguments`, as its binary runs it.
 async fn receipt_get(arguments: &[&str]) -> Result<Exit, Refusal> {
-    let line = ["ledgerstone", "receipt", "get"].iter().chain(arguments);
-    let parsed = Arguments::try_parse_from(line).unwrap();
+    run(&[&["receipt", "get"], arguments].concat()).await
+}
+
+/// The command line with `arguments`, as its binary runs it.
+async fn run(arguments: &[&str]) -> Result<Exit, Refusal> {
+    let parsed = Arguments::try_parse_from(["ledgerstone"].iter().chain(arguments)).unwrap();
     let work = move || command::run(&parsed.command, &mut Output::standard(parsed.output));
     tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_registry_speaks_tls_like_the_callers_port() {
+    let Some((folder, files, running)) = with_tls().await else { return };
+    let path = |folder: &Path, name: &str| folder.join(name).display().to_string();
+    let (ca, policy) = (path(folder.path(), "tls.pem"), path(&files.store(), "log.policy"));
+    let port = running.registry_addr.unwrap().port();
+    let register = ["audit", "register", &ca, "--policy", &policy];
+    let (plain, tls) = (format!("grpc://localhost:{port}"), format!("grpcs://localhost:{port}"));
+    let plain = [&register[..], &["--sidecar", &plain]].concat();
+    let refusal = run(&plain).await.unwrap_err();
+    assert!(refusal.next.contains("write grpcs://"), "{}", refusal.next);
+    let over_tls = [&register[..], &["--sidecar", &tls, "--ca", &ca]].concat();
+    assert_eq!(run(&over_tls).await.unwrap(), Exit::Verified);
+    running.drain(DRAIN).await.unwrap();
 }
 
 #[tokio::test]
