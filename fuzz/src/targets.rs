@@ -13,6 +13,7 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone_verifier::audit::{Beacon, Plan};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
@@ -26,6 +27,8 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "audit_beacon", run: canonical_text::<Beacon> },
+    Target { name: "audit_plan", run: audit_plan },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },
@@ -64,6 +67,12 @@ fn canonical_text<T: FromStr + ToString>(bytes: &[u8]) -> bool {
     let Some(text) = text(bytes) else { return false };
     let Ok(value) = T::from_str(text) else { return false };
     assert_eq!(value.to_string(), text, "accepted text must print back as itself");
+    true
+}
+
+fn audit_plan(bytes: &[u8]) -> bool {
+    let Ok(plan) = Plan::parse(bytes) else { return false };
+    assert_eq!(plan.to_json().ok().as_deref(), text(bytes), "a plan is its own canonical form");
     true
 }
 

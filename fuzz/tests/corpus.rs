@@ -33,6 +33,7 @@ use ledgerstone::store::batch::{Batch, BatchEntry};
 use ledgerstone::store::journal::{Base, SegmentHeader, encode_record};
 use ledgerstone::tile::EntryBundle;
 use ledgerstone::time::UnixMillis;
+use ledgerstone_verifier::audit::{Beacon, Method, Plan};
 
 type Seed = (&'static str, &'static str, Vec<u8>);
 
@@ -107,6 +108,30 @@ fn scorecard() -> Vec<u8> {
     page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().into()
 }
 
+/// A plan that draws from the tree.
+fn audit_plan(checkpoint: &ledgerstone::checkpoint::Checkpoint) -> Vec<u8> {
+    let beacon = |text: String| text.parse::<Beacon>().unwrap();
+    let digest = Hash::of(b"fuzz");
+    let plan = Plan {
+        checkpoint: checkpoint.clone(),
+        first: 0,
+        last: 1,
+        method: Method::Sequential,
+        tolerable: "1%".parse().unwrap(),
+        confidence: "95%".parse().unwrap(),
+        expected: "0.1%".parse().unwrap(),
+        allowed: 1,
+        beacons: [
+            format!("drand:{digest}:9000000"),
+            "block:bitcoin:900000".into(),
+            format!("nonce:a:{digest}"),
+        ]
+        .map(beacon)
+        .into(),
+    };
+    plan.to_json().unwrap().into_bytes()
+}
+
 fn seeds() -> Vec<Seed> {
     let keys = keys();
     let (start, (decision, disclosure)) = (start_entry(), decision());
@@ -124,6 +149,9 @@ fn seeds() -> Vec<Seed> {
     policy.splice(0..0, *b"# who counts\n");
     let model = br#"{"learner":{"attributes":{},"feature_names":["a","b"],"feature_types":["float","float"],"gradient_booster":{"model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},"tree_info":[0],"trees":[{"base_weights":[0,0.5,-0.5],"categories":[],"categories_nodes":[],"categories_segments":[],"categories_sizes":[],"default_left":[1,0,0],"id":0,"left_children":[1,-1,-1],"loss_changes":[1,0,0],"parents":[2147483647,0,0],"right_children":[2,-1,-1],"split_conditions":[0.25,0.5,-0.5],"split_indices":[1,0,0],"split_type":[0,0,0],"sum_hessian":[2,1,1],"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"}}]},"name":"gbtree"},"learner_model_param":{"base_score":"5E-1","boost_from_average":"1","num_class":"0","num_feature":"2","num_target":"1"},"objective":{"name":"binary:logistic","reg_loss_param":{"scale_pos_weight":"1"}}},"version":[2,1,0]}"#;
     vec![
+        ("audit_beacon", "block", b"block:bitcoin:900000".to_vec()),
+        ("audit_beacon", "nonce", format!("nonce:a:{}", Hash::of(b"fuzz")).into_bytes()),
+        ("audit_plan", "sequential", audit_plan(&checkpoint)),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
         ("entry", "start", start.clone()),

@@ -7,8 +7,10 @@
 //! *Does not do*: recompute a decision, or judge what an exception is. A decision that cannot be recomputed must be counted
 //! as an exception by whoever calls this, or bad decisions could be hidden by losing their inputs.
 
+mod beacon;
 mod bound;
 mod error;
+mod plan;
 mod rate;
 mod sequential;
 mod size;
@@ -17,8 +19,10 @@ mod tail;
 mod tests;
 mod wide;
 
+pub use beacon::Beacon;
 pub use bound::{Bound, upper_bound};
 pub use error::{AuditError, RateError};
+pub use plan::{BEACONS_MAX, Method, PLAN_BYTES_MAX, Plan, PlanError};
 pub use rate::Rate;
 pub use sequential::{Evidence, evidence, sequential_size};
 pub use size::{fixed_size, intolerable_count};

@@ -307,6 +307,9 @@ pub enum AuditCommand {
     /// Say what the exceptions found in a sample mean for all decisions
     #[command(after_help = EXIT_CODES)]
     Bound(AuditBoundArguments),
+    /// Write the plan of an audit: what is drawn, from which tree, by which randomness that nobody knows yet
+    #[command(after_help = EXIT_CODES)]
+    Plan(AuditPlanArguments),
 }
 
 /// Arguments of `audit size`.
@@ -350,4 +353,48 @@ pub struct AuditBoundArguments {
     /// The rate that the sequential plan was made for
     #[arg(long, value_name = "RATE", default_value = "0%", requires = "tolerable")]
     pub expected: Rate,
+}
+
+/// Arguments of `audit plan`.
+#[derive(Debug, Args)]
+pub struct AuditPlanArguments {
+    /// The checkpoint of the log to draw from, as `ledgerstone log checkpoint` printed it
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Write the plan here; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The first leaf index to draw from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u64,
+    /// The last leaf index to draw from [default: the newest in the checkpoint]
+    #[arg(long, value_name = "M")]
+    pub to: Option<u64>,
+    /// The least rate of exceptions that is not tolerable, such as `1%`
+    #[arg(long, value_name = "RATE")]
+    pub tolerable: Rate,
+    /// How sure to be that the rate is below it
+    #[arg(long, value_name = "RATE", default_value = "95%")]
+    pub confidence: Rate,
+    /// How many exceptions the size is made for
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub allow: u64,
+    /// Look after each decision instead of after the last
+    #[arg(long)]
+    pub sequential: bool,
+    /// The rate of exceptions that a sequential plan is made for [default: 0%]
+    #[arg(long, value_name = "RATE", requires = "sequential")]
+    pub expected: Option<Rate>,
+    /// A round of a drand chain that is still to come
+    #[arg(long, value_name = "CHAIN_HASH:ROUND")]
+    pub drand: Vec<String>,
+    /// A block that is still to come; may be repeated for several chains
+    #[arg(long, value_name = "CHAIN:HEIGHT")]
+    pub block: Vec<String>,
+    /// An auditor's own secret of 32 bytes, by its SHA-256; may be repeated for several auditors
+    #[arg(long = "nonce-commitment", value_name = "NAME:SHA256")]
+    pub nonces: Vec<String>,
 }

@@ -4,6 +4,7 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_plan;
 mod audit_size;
 mod key_generate;
 mod key_show;
@@ -41,6 +42,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
+        Command::Audit(AuditCommand::Plan(arguments)) => audit_plan::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
     }
