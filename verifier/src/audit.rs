@@ -8,10 +8,15 @@
 //! as an exception by whoever calls this, or bad decisions could be hidden by losing their inputs.
 
 mod beacon;
+mod bitcoin;
 mod bound;
+mod decision;
+mod drand;
+mod draw;
 mod error;
 mod plan;
 mod rate;
+mod reveal;
 mod sequential;
 mod size;
 mod tail;
@@ -20,10 +25,17 @@ mod tests;
 mod wide;
 
 pub use beacon::Beacon;
+pub use bitcoin::{BlockError, BlockHeader, HEADER_FILE_BYTES_MAX};
 pub use bound::{Bound, upper_bound};
+pub use decision::{Conclusion, Found};
+pub use drand::{DRAND_BYTES_MAX, DrandChain, DrandError, DrandRound};
+pub use draw::{
+    DRAW_BYTES_MAX, DRAW_FORMAT, Draw, DrawError, LOOKED_AT_MAX, Order, TranscriptError, redo, seed,
+};
 pub use error::{AuditError, RateError};
-pub use plan::{BEACONS_MAX, Method, PLAN_BYTES_MAX, Plan, PlanError};
+pub use plan::{BEACONS_MAX, Method, PLAN_BYTES_MAX, Plan, PlanError, PlanFile, PlanFileError};
 pub use rate::Rate;
+pub use reveal::{NONCE_FILE_BYTES_MAX, Proof, Reveal, RevealError, Values, parse_nonce};
 pub use sequential::{Evidence, evidence, sequential_size};
 pub use size::{fixed_size, intolerable_count};
 

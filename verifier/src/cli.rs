@@ -1,13 +1,17 @@
 //! The words of the command line: types only, no behaviour.
 //!
-//! Guarantees: every command, flag and help text of `ledgerstone` is in this file; `tests/cmd/help.session` pins them.
-//! Does not do: anything with them; that is `command`.
+//! Guarantees: every command, flag and help text of `ledgerstone` is in this file and those below it;
+//! `tests/cmd/help.session` pins them. Does not do: anything with them; that is `command`.
+
+mod audit;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::audit::Rate;
+pub use audit::{
+    AuditBoundArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments, AuditSizeArguments,
+};
 
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
@@ -296,105 +300,4 @@ pub struct ModelPredictArguments {
     /// Say for each row the N features that cost the person most, with the scorecard's reason codes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reasons: usize,
-}
-
-/// `ledgerstone audit ...`.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Say how many decisions to draw
-    #[command(after_help = EXIT_CODES)]
-    Size(AuditSizeArguments),
-    /// Say what the exceptions found in a sample mean for all decisions
-    #[command(after_help = EXIT_CODES)]
-    Bound(AuditBoundArguments),
-    /// Write the plan of an audit: what is drawn, from which tree, by which randomness that nobody knows yet
-    #[command(after_help = EXIT_CODES)]
-    Plan(AuditPlanArguments),
-}
-
-/// Arguments of `audit size`.
-#[derive(Debug, Args)]
-pub struct AuditSizeArguments {
-    /// The least rate of exceptions that is not tolerable, such as `1%`
-    #[arg(long, value_name = "RATE")]
-    pub tolerable: Rate,
-    /// How sure to be that the rate is below it
-    #[arg(long, value_name = "RATE", default_value = "95%")]
-    pub confidence: Rate,
-    /// How many decisions there are to draw from [default: as for a log without end]
-    #[arg(long, value_name = "N")]
-    pub population: Option<u64>,
-    /// How many exceptions the sample may hold
-    #[arg(long, value_name = "K", default_value_t = 0)]
-    pub allow: u64,
-    /// The rate of exceptions that a sequential plan is made for; above 0% it may go on after an exception
-    #[arg(long, value_name = "RATE", default_value = "0%")]
-    pub expected: Rate,
-}
-
-/// Arguments of `audit bound`.
-#[derive(Debug, Args)]
-pub struct AuditBoundArguments {
-    /// How many decisions were drawn
-    #[arg(long, value_name = "N")]
-    pub sample: u64,
-    /// How many of them were exceptions, those included that could not be recomputed
-    #[arg(long, value_name = "K")]
-    pub exceptions: u64,
-    /// How sure to be of the bound
-    #[arg(long, value_name = "RATE", default_value = "95%")]
-    pub confidence: Rate,
-    /// How many decisions there were to draw from [default: as for a log without end]
-    #[arg(long, value_name = "N")]
-    pub population: Option<u64>,
-    /// The least rate that is not tolerable: says whether the sample shows that the rate is below it
-    #[arg(long, value_name = "RATE")]
-    pub tolerable: Option<Rate>,
-    /// The rate that the sequential plan was made for
-    #[arg(long, value_name = "RATE", default_value = "0%", requires = "tolerable")]
-    pub expected: Rate,
-}
-
-/// Arguments of `audit plan`.
-#[derive(Debug, Args)]
-pub struct AuditPlanArguments {
-    /// The checkpoint of the log to draw from, as `ledgerstone log checkpoint` printed it
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: PathBuf,
-    /// The keys, as a file.
-    #[command(flatten)]
-    pub trust: TrustArguments,
-    /// Write the plan here; an existing file is left alone
-    #[arg(long, short, value_name = "FILE")]
-    pub output: PathBuf,
-    /// The first leaf index to draw from
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub from: u64,
-    /// The last leaf index to draw from [default: the newest in the checkpoint]
-    #[arg(long, value_name = "M")]
-    pub to: Option<u64>,
-    /// The least rate of exceptions that is not tolerable, such as `1%`
-    #[arg(long, value_name = "RATE")]
-    pub tolerable: Rate,
-    /// How sure to be that the rate is below it
-    #[arg(long, value_name = "RATE", default_value = "95%")]
-    pub confidence: Rate,
-    /// How many exceptions the size is made for
-    #[arg(long, value_name = "K", default_value_t = 0)]
-    pub allow: u64,
-    /// Look after each decision instead of after the last
-    #[arg(long)]
-    pub sequential: bool,
-    /// The rate of exceptions that a sequential plan is made for [default: 0%]
-    #[arg(long, value_name = "RATE", requires = "sequential")]
-    pub expected: Option<Rate>,
-    /// A round of a drand chain that is still to come
-    #[arg(long, value_name = "CHAIN_HASH:ROUND")]
-    pub drand: Vec<String>,
-    /// A block that is still to come; may be repeated for several chains
-    #[arg(long, value_name = "CHAIN:HEIGHT")]
-    pub block: Vec<String>,
-    /// An auditor's own secret of 32 bytes, by its SHA-256; may be repeated for several auditors
-    #[arg(long = "nonce-commitment", value_name = "NAME:SHA256")]
-    pub nonces: Vec<String>,
 }

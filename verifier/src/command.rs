@@ -4,6 +4,7 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_draw;
 mod audit_plan;
 mod audit_size;
 mod key_generate;
@@ -13,6 +14,7 @@ mod log_entries;
 mod log_proof;
 mod model_predict;
 mod model_show;
+mod proved;
 mod receipt_get;
 mod receipt_show;
 mod trust;
@@ -43,6 +45,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
         Command::Audit(AuditCommand::Plan(arguments)) => audit_plan::run(arguments, output),
+        Command::Audit(AuditCommand::Draw(arguments)) => audit_draw::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
     }

@@ -82,6 +82,7 @@ fn every_golden_session_plays_as_written() {
 fn every_example_of_the_manual_plays_as_written() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
     assert!(fs::read_to_string(&manual).expect("the manual").matches("```console").count() >= 10);
-    let pages = ["spec/scorecard.md", "spec/audit-plan.md"].map(|page| manual.with_file_name(page));
+    let pages = ["spec/scorecard.md", "spec/audit-plan.md", "spec/audit-draw.md"]
+        .map(|page| manual.with_file_name(page));
     assert_plays([vec![manual], pages.into()].concat(), session::play_page);
 }

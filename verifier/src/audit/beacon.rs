@@ -5,16 +5,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ledgerstone::encoding::hex_decode;
 use ledgerstone::hash::Hash;
 
 use super::PlanError;
 
-/// Bytes of the name of a chain or of an auditor.
+/// Bytes of the name of an auditor.
 const NAME_BYTES_MAX: usize = 64;
 
 /// The name of the drand beacon; a plan has one of them at most.
-const DRAND: &str = "drand";
+pub(super) const DRAND: &str = "drand";
+
+/// The one chain whose blocks can be checked.
+pub(super) const BITCOIN: &str = "bitcoin";
 
 /// One source of randomness.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +29,8 @@ pub enum Beacon {
         /// The round, from 1.
         round: u64,
     },
-    /// The hash of a block.
+    /// The hash of a block of Bitcoin.
     Block {
-        /// What people call the chain.
-        chain: String,
         /// The block's height.
         height: u64,
     },
@@ -49,7 +49,7 @@ impl Beacon {
     pub fn name(&self) -> &str {
         match self {
             Self::Drand { .. } => DRAND,
-            Self::Block { chain, .. } => chain,
+            Self::Block { .. } => BITCOIN,
             Self::Nonce { name, .. } => name,
         }
     }
@@ -65,8 +65,8 @@ impl FromStr for Beacon {
                 let round = number(round).filter(|round| *round > 0).ok_or(PlanError::Beacon)?;
                 Ok(Self::Drand { chain: digest(chain)?, round })
             }
-            ["block", chain, height] => {
-                Ok(Self::Block { chain: name(chain)?, height: number(height).ok_or(PlanError::Beacon)? })
+            ["block", BITCOIN, height] => {
+                Ok(Self::Block { height: number(height).ok_or(PlanError::Beacon)? })
             }
             ["nonce", whose, commitment] => {
                 Ok(Self::Nonce { name: name(whose)?, commitment: digest(commitment)? })
@@ -80,22 +80,21 @@ impl fmt::Display for Beacon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drand { chain, round } => write!(f, "{DRAND}:{chain}:{round}"),
-            Self::Block { chain, height } => write!(f, "block:{chain}:{height}"),
+            Self::Block { height } => write!(f, "block:{BITCOIN}:{height}"),
             Self::Nonce { name, commitment } => write!(f, "nonce:{name}:{commitment}"),
         }
     }
 }
 
-/// Lowercase letters, digits, points and hyphens; `drand` is taken.
+/// Lowercase letters, digits, points and hyphens; two names are taken.
 fn name(text: &str) -> Result<String, PlanError> {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
-    let fits = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(known) && text != DRAND;
-    if fits { Ok(text.to_owned()) } else { Err(PlanError::Name) }
+    let fits = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(known);
+    if fits && text != DRAND && text != BITCOIN { Ok(text.to_owned()) } else { Err(PlanError::Name) }
 }
 
 fn digest(text: &str) -> Result<Hash, PlanError> {
-    let bytes = hex_decode(text).map_err(|_| PlanError::Beacon)?;
-    Hash::try_from(bytes.as_slice()).map_err(|_| PlanError::Beacon)
+    super::plan::digest(text).ok_or(PlanError::Beacon)
 }
 
 /// A number without leading zeros that any JSON reader keeps exactly.

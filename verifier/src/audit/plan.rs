@@ -1,10 +1,11 @@
 //! An audit's plan: what is fixed before anybody can know which decisions will be drawn.
 //!
-//! *Guarantees*: a plan that parses is its own canonical form byte for byte, draws as many decisions as its rates need, and names at least
-//! one source of randomness. Implements `docs/spec/audit-plan.md`.
+//! *Guarantees*: a plan that parses is its own canonical form byte for byte, draws as many decisions as its rates need, says which
+//! verdicts are no exceptions, and names at least one source of randomness. Implements `docs/spec/audit-plan.md`.
 //!
-//! *Does not do*: read a clock, so it cannot say that a round or a block is still to come when the plan is made; sign.
+//! *Does not do*: read a clock, so it cannot say that a round or a block is still to come when the plan is made.
 
+mod file;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,9 @@ use ledgerstone::merkle::TreeSize;
 use ledgerstone::note::KeyName;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditError, Beacon, POPULATION_MAX, Rate, fixed_size, sequential_size};
+use super::{AuditError, Beacon, DRAW_FORMAT, POPULATION_MAX, Rate, fixed_size, sequential_size};
+
+pub use file::{PlanFile, PlanFileError};
 
 /// Bytes of a plan: sixteen sources at 150 bytes each, an origin of 255 bytes and the rest, some times over.
 pub const PLAN_BYTES_MAX: usize = 16 * 1024;
@@ -28,6 +31,15 @@ const FORMAT: &str = "ledgerstone-audit-plan/v1";
 
 /// The one thing that is drawn by this version.
 const DRAWN: &str = "decision";
+
+/// The verdict that is never an exception.
+const EXACT: &str = "EXACT";
+
+/// The verdict that a profile's tolerance decides.
+const WITHIN_TOLERANCE: &str = "WITHIN_TOLERANCE";
+
+/// The verdict of a decision that hangs on less than the profile's tolerance.
+const MARGIN_AMBIGUOUS: &str = "MARGIN_AMBIGUOUS";
 
 /// When an audit looks at what it found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +70,10 @@ pub struct Plan {
     pub expected: Rate,
     /// Exceptions that its size is made for.
     pub allowed: u64,
+    /// SHA-256 of the profile whose tolerances decide, for models that cannot be recomputed bit for bit.
+    pub profile: Option<Hash>,
+    /// Whether a decision that hangs on less than the profile's tolerance is no exception.
+    pub pass_ambiguous: bool,
     /// Where the randomness will come from.
     pub beacons: Vec<Beacon>,
 }
@@ -73,12 +89,16 @@ struct File {
     first_index: u64,
     last_index: u64,
     drawn: String,
+    draw: String,
     method: Method,
     tolerable: String,
     confidence: String,
     expected: String,
     allowed: u64,
     decisions: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    passes: Vec<String>,
     randomness: Vec<String>,
 }
 
@@ -99,14 +119,16 @@ impl Plan {
         if file.drawn != DRAWN {
             return Err(PlanError::Drawn);
         }
-        let root = hex_decode(&file.root).ok().and_then(|root| Hash::try_from(root.as_slice()).ok());
+        if file.draw != DRAW_FORMAT {
+            return Err(PlanError::Draw);
+        }
         let rate = |text: &str| text.parse::<Rate>().map_err(|_| PlanError::Rate);
         let beacons = file.randomness.iter().take(BEACONS_MAX + 1).map(|beacon| beacon.parse());
         let plan = Self {
             checkpoint: Checkpoint {
                 origin: KeyName::new(&file.origin).map_err(|_| PlanError::Log)?,
                 size: TreeSize::new(file.tree_size),
-                root: root.ok_or(PlanError::Log)?,
+                root: digest(&file.root).ok_or(PlanError::Log)?,
             },
             first: file.first_index,
             last: file.last_index,
@@ -115,8 +137,17 @@ impl Plan {
             confidence: rate(&file.confidence)?,
             expected: rate(&file.expected)?,
             allowed: file.allowed,
+            profile: file
+                .profile
+                .as_deref()
+                .map(|text| digest(text).ok_or(PlanError::Profile))
+                .transpose()?,
+            pass_ambiguous: file.passes.iter().any(|verdict| verdict == MARGIN_AMBIGUOUS),
             beacons: beacons.collect::<Result<_, _>>()?,
         };
+        if plan.passes() != file.passes {
+            return Err(PlanError::Passes);
+        }
         // What is written again is the file only if the number of decisions is the one that the rates need.
         if plan.decisions()? != file.decisions {
             return Err(PlanError::Decisions);
@@ -138,16 +169,41 @@ impl Plan {
             first_index: self.first,
             last_index: self.last,
             drawn: DRAWN.to_owned(),
+            draw: DRAW_FORMAT.to_owned(),
             method: self.method,
             tolerable: self.tolerable.to_string(),
             confidence: self.confidence.to_string(),
             expected: self.expected.to_string(),
             allowed: self.allowed,
             decisions: self.decisions()?,
+            profile: self.profile.map(|profile| profile.to_string()),
+            passes: self.passes().into_iter().map(str::to_owned).collect(),
             randomness: self.beacons.iter().map(ToString::to_string).collect(),
         };
         let text = serde_json::to_string_pretty(&file).map_err(|_| PlanError::Json { line: 0, column: 0 })?;
         Ok(text + "\n")
+    }
+
+    /// SHA-256 of the canonical file: what is published before the draw.
+    ///
+    /// # Errors
+    /// The plan contradicts itself.
+    pub fn digest(&self) -> Result<Hash, PlanError> {
+        Ok(Hash::of(self.to_json()?.as_bytes()))
+    }
+
+    /// The verdicts that are no exceptions; every other one is, and so is a decision whose reasons differ.
+    #[must_use]
+    pub fn passes(&self) -> Vec<&'static str> {
+        let tolerated = self.profile.map(|_| WITHIN_TOLERANCE);
+        let ambiguous = self.pass_ambiguous.then_some(MARGIN_AMBIGUOUS);
+        [Some(EXACT), tolerated, ambiguous].into_iter().flatten().collect()
+    }
+
+    /// How many leaf indices there are to draw from.
+    #[must_use]
+    pub const fn width(&self) -> u64 {
+        self.last.saturating_sub(self.first) + 1
     }
 
     /// How many decisions are drawn; where there are fewer, all of them. The population is known only when the log is read, so this is
@@ -172,6 +228,9 @@ impl Plan {
         if self.first > self.last || self.last >= size {
             return Err(PlanError::Range { size });
         }
+        if self.pass_ambiguous && self.profile.is_none() {
+            return Err(PlanError::Passes);
+        }
         if self.beacons.is_empty() || self.beacons.len() > BEACONS_MAX {
             return Err(PlanError::Beacons);
         }
@@ -195,6 +254,11 @@ impl Plan {
     }
 }
 
+/// A SHA-256 in lowercase hex.
+pub(super) fn digest(text: &str) -> Option<Hash> {
+    Hash::try_from(hex_decode(text).ok()?.as_slice()).ok()
+}
+
 /// Why something is no audit plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -216,6 +280,15 @@ pub enum PlanError {
     /// Something else than decisions is to be drawn.
     #[error("only `{DRAWN}` entries can be drawn by this version")]
     Drawn,
+    /// The draw is another one than this version makes.
+    #[error("the draw is not {DRAW_FORMAT}, the only one that this version makes")]
+    Draw,
+    /// A profile's digest that is none.
+    #[error("the profile is not a SHA-256 of 64 digits of lowercase hex")]
+    Profile,
+    /// Verdicts pass that cannot.
+    #[error("what passes is EXACT, with a profile also WITHIN_TOLERANCE, then perhaps MARGIN_AMBIGUOUS")]
+    Passes,
     /// A rate that is none.
     #[error("a rate is not a percentage such as `1%`")]
     Rate,
@@ -242,12 +315,12 @@ pub enum PlanError {
     Repeated,
     /// A source that cannot be read.
     #[error(
-        "a source of randomness reads `drand:CHAIN_HASH:ROUND`, `block:CHAIN:HEIGHT` or `nonce:NAME:SHA256`, hashes as 64 digits of lowercase hex"
+        "a source of randomness reads `drand:CHAIN_HASH:ROUND`, `block:bitcoin:HEIGHT` or `nonce:NAME:SHA256`, hashes as 64 digits of lowercase hex"
     )]
     Beacon,
     /// A name that is none.
     #[error(
-        "a chain's or auditor's name has 1 to 64 lowercase letters, digits, points and hyphens, and is not `drand`"
+        "an auditor's name has 1 to 64 lowercase letters, digits, points and hyphens, and is not `drand` or `bitcoin`"
     )]
     Name,
     /// A fixed plan with an expected rate.
@@ -264,6 +337,7 @@ impl PlanError {
     pub const fn code(&self) -> Code {
         match self {
             Self::TooLong => Code::Limit,
+            Self::Draw => Code::Misuse,
             _ => Code::Malformed,
         }
     }

@@ -1,3 +1,6 @@
+use ledgerstone::checkpoint::LogKeys;
+use ledgerstone::note::SignatureError;
+
 use super::*;
 
 const CHAIN: &str = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
@@ -16,6 +19,8 @@ fn plan() -> Plan {
         confidence: "95%".parse().unwrap(),
         expected: Rate::NONE,
         allowed: 0,
+        profile: None,
+        pass_ambiguous: false,
         beacons: vec![
             format!("drand:{CHAIN}:9000000").parse().unwrap(),
             "block:bitcoin:900000".parse().unwrap(),
@@ -35,10 +40,53 @@ fn reads_back_what_it_writes() {
     let fixed = plan();
     let allowing = Plan { allowed: 2, first: 3, last: 3, ..plan() };
     let sequential = Plan { method: Method::Sequential, expected: "0.1%".parse().unwrap(), ..plan() };
-    for (plan, decisions) in [(fixed, 299), (allowing, 628), (sequential, 332)] {
+    let tolerant = Plan { profile: Some(Hash::of(b"profile")), ..plan() };
+    let lenient = Plan { pass_ambiguous: true, ..tolerant.clone() };
+    let plans = [(fixed, 299), (allowing, 628), (sequential, 332), (tolerant, 299), (lenient, 299)];
+    for (plan, decisions) in plans {
         assert_eq!(plan.decisions(), Ok(decisions));
         assert_eq!(Plan::parse(plan.to_json().unwrap().as_bytes()), Ok(plan));
     }
+}
+
+#[test]
+fn says_which_verdicts_are_no_exceptions() {
+    let tolerant = Plan { profile: Some(Hash::of(b"profile")), ..plan() };
+    let lenient = Plan { pass_ambiguous: true, ..tolerant.clone() };
+    assert_eq!(plan().passes(), ["EXACT"]);
+    assert_eq!(tolerant.passes(), ["EXACT", "WITHIN_TOLERANCE"]);
+    assert_eq!(lenient.passes(), ["EXACT", "WITHIN_TOLERANCE", "MARGIN_AMBIGUOUS"]);
+    assert_eq!(Plan { pass_ambiguous: true, ..plan() }.to_json(), Err(PlanError::Passes));
+    let text = tolerant.to_json().unwrap();
+    let hidden = text.replace(",\n    \"WITHIN_TOLERANCE\"", "");
+    assert_eq!(Plan::parse(hidden.as_bytes()), Err(PlanError::Passes));
+    let null = plan().to_json().unwrap().replace("\"passes\"", "\"profile\": null,\n  \"passes\"");
+    assert_eq!(Plan::parse(null.as_bytes()), Err(PlanError::NotCanonical));
+}
+
+#[test]
+fn a_signed_plan_is_the_same_plan_and_counts_only_under_its_auditor_s_key() {
+    let keys = |name: &str, seed| {
+        LogKeys::generate_from_seeds(&KeyName::new(name).unwrap(), [seed; 32], [seed + 1; 32]).unwrap()
+    };
+    let auditor = keys("auditor.example.org", 1);
+    let signed = PlanFile::sign(&plan(), &auditor).unwrap();
+    let file = PlanFile::parse(signed.as_bytes()).unwrap();
+    let unsigned = PlanFile::parse(plan().to_json().unwrap().as_bytes()).unwrap();
+    assert_eq!((file.plan(), file.digest()), (unsigned.plan(), unsigned.digest()));
+    assert_eq!(Ok(file.digest()), plan().digest());
+    let [ed25519, ml_dsa] = auditor.vkeys();
+    assert_eq!(file.verify(&ed25519), Ok(()));
+    assert_eq!(file.verify(&ml_dsa), Err(PlanFileError::KeyType));
+    assert_eq!(unsigned.verify(&ed25519), Err(PlanFileError::Unsigned));
+    let [same_name, _] = keys("auditor.example.org", 5).vkeys();
+    assert_eq!(file.verify(&same_name), Err(PlanFileError::Signature(SignatureError::Absent)));
+    let changed = PlanFile::parse(signed.replace("900000\"", "900001\"").as_bytes()).unwrap();
+    assert_eq!(changed.verify(&ed25519), Err(PlanFileError::Signature(SignatureError::Invalid)));
+    let own = keys("log.example.com/lending", 9);
+    assert_eq!(PlanFile::sign(&plan(), &own), Err(PlanFileError::OwnKey));
+    assert!(matches!(PlanFile::parse(signed.trim_end().as_bytes()), Err(PlanFileError::Note(_))));
+    assert!(matches!(PlanFile::parse(signed.replace("  ", " ").as_bytes()), Err(PlanFileError::Plan(_))));
 }
 
 #[test]
@@ -80,10 +128,16 @@ fn refuses_what_it_does_not_know() {
         ("52db", "52DB", PlanError::Beacon),
         ("bitcoin:900000", "bitcoin:9007199254740993", PlanError::Beacon),
         ("bitcoin:900000", "bitcoin:900000:1", PlanError::Beacon),
-        ("block:bitcoin", "block:Bitcoin", PlanError::Name),
-        ("block:bitcoin", "block:", PlanError::Name),
-        ("block:bitcoin", "block:drand", PlanError::Name),
-        ("block:bitcoin", "block:regulator", PlanError::Repeated),
+        ("block:bitcoin", "block:ethereum", PlanError::Beacon),
+        ("nonce:regulator", "nonce:Regulator", PlanError::Name),
+        ("nonce:regulator", "nonce:", PlanError::Name),
+        ("nonce:regulator", "nonce:drand", PlanError::Name),
+        ("nonce:regulator", "nonce:bitcoin", PlanError::Name),
+        ("audit-draw/v1", "audit-draw/v2", PlanError::Draw),
+        ("\"EXACT\"", "\"MISMATCH_SAME_OUTCOME\"", PlanError::Passes),
+        ("\"EXACT\"", "\"EXACT\",\n    \"WITHIN_TOLERANCE\"", PlanError::Passes),
+        ("\"EXACT\"", "\"EXACT\",\n    \"OUTCOME_FLIPS\"", PlanError::Passes),
+        ("\"passes\"", "\"profile\": \"00\",\n  \"passes\"", PlanError::Profile),
     ] {
         assert_eq!(parse_changed(from, to), Err(error), "{to}");
     }
