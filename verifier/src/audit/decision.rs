@@ -5,6 +5,9 @@
 //!
 //! *Does not do*: know which decisions are exceptions.
 
+#[cfg(test)]
+mod tests;
+
 use super::{AuditError, Method, Plan, PlanError, evidence, intolerable_count, sequential_size};
 
 /// What was found so far.
@@ -46,11 +49,12 @@ impl Plan {
         }
         let is_last = decisions >= self.decisions()?;
         Ok(match self.method {
-            Method::Fixed if exceptions > self.allowed => Conclusion::NotShown,
-            Method::Fixed if is_last => Conclusion::Shown,
+            Method::Fixed if !is_last => Conclusion::GoOn,
+            Method::Fixed if exceptions <= self.allowed => Conclusion::Shown,
+            Method::Fixed => Conclusion::NotShown,
             Method::Sequential if self.is_enough(found)? => Conclusion::Shown,
             Method::Sequential if is_last || !self.can_be_enough(exceptions)? => Conclusion::NotShown,
-            Method::Fixed | Method::Sequential => Conclusion::GoOn,
+            Method::Sequential => Conclusion::GoOn,
         })
     }
 
