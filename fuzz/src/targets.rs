@@ -13,7 +13,9 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
-use ledgerstone_verifier::audit::{Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile};
+use ledgerstone_verifier::audit::{
+    Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile, StrataFile,
+};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
@@ -33,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_drand_round", run: audit_drand_round },
     Target { name: "audit_draw", run: audit_draw },
     Target { name: "audit_plan", run: audit_plan },
+    Target { name: "audit_strata", run: |bytes| StrataFile::parse(bytes).is_ok() },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },

@@ -34,7 +34,10 @@ use ledgerstone::store::batch::{Batch, BatchEntry};
 use ledgerstone::store::journal::{Base, SegmentHeader, encode_record};
 use ledgerstone::tile::EntryBundle;
 use ledgerstone::time::UnixMillis;
-use ledgerstone_verifier::audit::{Beacon, BlockHeader, DrandRound, Method, Plan, PlanFile, Values, redo};
+use ledgerstone_verifier::audit::{
+    Beacon, BlockHeader, DrandRound, Given, Method, Plan, PlanFile, StrataFile, Stratification, Stratum,
+    Values, redo,
+};
 
 type Seed = (&'static str, &'static str, Vec<u8>);
 
@@ -124,6 +127,10 @@ fn audit_plan(checkpoint: &ledgerstone::checkpoint::Checkpoint) -> Plan {
         allowed: 1,
         profile: Some(digest),
         pass_ambiguous: false,
+        strata: Some(Stratification {
+            file: Hash::of(STRATA.as_bytes()),
+            strata: vec![Stratum { name: "first".into(), tolerable: "50%".parse().unwrap(), allowed: 0 }],
+        }),
         beacons: [
             format!("drand:{QUICKNET}:42"),
             "block:bitcoin:0".into(),
@@ -143,13 +150,18 @@ fn audit_draw(plan: &Plan) -> Vec<u8> {
     };
     let kinds = |indices: &[u64]| Ok::<_, Infallible>(indices.iter().map(|index| *index == 0).collect());
     let mut bytes = Vec::new();
-    redo(plan, &values.reveal(plan).unwrap(), None, kinds).unwrap().write(&mut bytes).unwrap();
+    let strata = StrataFile::parse(STRATA.as_bytes()).unwrap();
+    redo(plan, Given { reveals: &values.reveal(plan).unwrap(), chain: None, strata: Some(&strata) }, kinds)
+        .unwrap()
+        .write(&mut bytes)
+        .unwrap();
     bytes
 }
 
 const QUICKNET: &str = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
 const CHAIN: &str = r#"{"public_key":"83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d1064510d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a","period":3,"genesis_time":1692803367,"hash":"52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971","groupHash":"f477d5c89f21a17c863a7f937c6a6d15859414d2be09cd448d4279af331c5d3e","schemeID":"bls-unchained-g1-rfc9380","metadata":{"beaconID":"quicknet"}}"#;
 const ROUND: &str = r#"{"round":42,"signature":"95a9f9f5b231b7714de1553105d8ffdf3dcda24cfdb1e689319bccf79a9c8ce430a91b811fbfaf763900bc998b5d686a","randomness":"8ada64bae5c6c0f5540a6a13af56e663240edfbd2c76ac6a8f27671eb7259ce3"}"#;
+const STRATA: &str = "0 first\n1 second\n";
 const HEADER: &str = "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c";
 
 fn seeds() -> Vec<Seed> {
@@ -179,6 +191,7 @@ fn seeds() -> Vec<Seed> {
         ("audit_drand_round", "quicknet", ROUND.into()),
         ("audit_draw", "three_sources", audit_draw(&plan)),
         ("audit_plan", "sequential", plan.to_json().unwrap().into_bytes()),
+        ("audit_strata", "two", STRATA.into()),
         ("audit_plan", "signed", PlanFile::sign(&plan, &auditor).unwrap().into_bytes()),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),

@@ -37,23 +37,42 @@ def order(seed, places):
         moved[there] = moved.pop(here, here)
 
 
-def draw(plan, values, is_decision):
-    """What is drawn and what is skipped."""
-    fields = json.loads(plan)
+def sample(seed, members, wanted, is_decision):
+    """The decisions drawn from these leaf indices, and those that are none."""
     drawn, skipped = [], []
-    for place in order(seed_of(plan, values), fields["last_index"] - fields["first_index"] + 1):
-        if len(drawn) == fields["decisions"]:
+    for place in order(seed, len(members)):
+        if len(drawn) == wanted:
             break
-        index = fields["first_index"] + place
+        index = members[place]
         (drawn if is_decision(index) else skipped).append(index)
     return drawn, skipped
+
+
+def draw(plan, values, is_decision):
+    """What is drawn from the whole range, and what is skipped."""
+    fields = json.loads(plan)
+    members = range(fields["first_index"], fields["last_index"] + 1)
+    return sample(seed_of(plan, values), members, fields["decisions"], is_decision)
+
+
+def draw_strata(plan, values, strata, is_decision):
+    """The same for each stratum of a plan; `strata` is the text of its file."""
+    fields = json.loads(plan)
+    assert sha256(strata.encode()).hex() == fields["strata"]["file"]
+    lines = [(int(index), name) for index, name in (line.split(" ") for line in strata.splitlines())]
+    samples = []
+    for wanted in fields["strata"]["samples"]:
+        members = [i for i, name in lines if name == wanted["name"] and fields["first_index"] <= i <= fields["last_index"]]
+        seed = sha256(cbor.encode(["ledgerstone/audit-stratum/v1", seed_of(plan, values), wanted["name"]]))
+        samples.append(sample(seed, members, wanted["decisions"], is_decision))
+    return samples
 
 
 def first(items, count):
     return [item for item, _ in zip(items, range(count))]
 
 
-def plan_text(first_index, last_index, tolerable, decisions, randomness):
+def plan_text(first_index, last_index, tolerable, decisions, randomness, strata=None):
     fields = {
         "format": "ledgerstone-audit-plan/v1",
         "origin": "log.example.com/lending",
@@ -70,6 +89,7 @@ def plan_text(first_index, last_index, tolerable, decisions, randomness):
         "allowed": 0,
         "decisions": decisions,
         "passes": ["EXACT"],
+        **({"strata": strata} if strata else {}),
         "randomness": randomness,
     }
     return json.dumps(fields, indent=2) + "\n"
@@ -96,7 +116,14 @@ def main():
         drawn, skipped = draw(plan, values, lambda index: index % every != 0)
         seed = seed_of(plan, values).hex()
         draws.append({"plan": plan, "values": values, "every": every, "seed": seed, "drawn": drawn, "skipped": skipped})
-    print(json.dumps({"orders": orders, "draws": draws}, indent=1))
+    lines = "".join(f"{index} {'declined' if index % 3 else 'approved'}\n" for index in range(2, 400))
+    rates = {"declined": ("5%", 59), "approved": ("10%", 29)}
+    samples = [{"name": n, "tolerable": t, "allowed": 0, "decisions": d} for n, (t, d) in rates.items()]
+    plan = plan_text(10, 299, "10%", 29, nonces, {"file": sha256(lines.encode()).hex(), "samples": samples})
+    values = [secret.hex() for secret in secrets]
+    samples = [draw(plan, values, lambda index: index % 5 != 0), *draw_strata(plan, values, lines, lambda index: index % 5 != 0)]
+    stratified = {"plan": plan, "values": values, "strata": lines, "every": 5, "samples": samples}
+    print(json.dumps({"orders": orders, "draws": draws, "stratified": stratified}, indent=1))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ mod rate;
 mod reveal;
 mod sequential;
 mod size;
+mod strata;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,8 @@ pub use bound::{Bound, upper_bound};
 pub use decision::{Conclusion, Found};
 pub use drand::{DRAND_BYTES_MAX, DrandChain, DrandError, DrandRound};
 pub use draw::{
-    DRAW_BYTES_MAX, DRAW_FORMAT, Draw, DrawError, LOOKED_AT_MAX, Order, TranscriptError, redo, seed,
+    DRAW_BYTES_MAX, DRAW_FORMAT, Draw, DrawError, Given, LOOKED_AT_MAX, Order, Sample, TranscriptError, redo,
+    seed, stratum_seed,
 };
 pub use error::{AuditError, RateError};
 pub use plan::{BEACONS_MAX, Method, PLAN_BYTES_MAX, Plan, PlanError, PlanFile, PlanFileError};
@@ -38,6 +40,7 @@ pub use rate::Rate;
 pub use reveal::{NONCE_FILE_BYTES_MAX, Proof, Reveal, RevealError, Values, parse_nonce};
 pub use sequential::{Evidence, evidence, sequential_size};
 pub use size::{fixed_size, intolerable_count};
+pub use strata::{STRATA_BYTES_MAX, STRATA_MAX, StrataError, StrataFile, Stratification, Stratum};
 
 /// Decisions in a sample. Whoever needs more than a million recomputes the whole log; the arithmetic's error bound rests on
 /// this number, too (`wide`).

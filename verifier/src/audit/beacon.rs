@@ -9,7 +9,7 @@ use ledgerstone::hash::Hash;
 
 use super::PlanError;
 
-/// Bytes of the name of an auditor.
+/// Bytes of the name of an auditor or a stratum.
 const NAME_BYTES_MAX: usize = 64;
 
 /// The name of the drand beacon; a plan has one of them at most.
@@ -86,11 +86,15 @@ impl fmt::Display for Beacon {
     }
 }
 
-/// Lowercase letters, digits, points and hyphens; two names are taken.
+/// A name that is not taken.
 fn name(text: &str) -> Result<String, PlanError> {
+    if is_name(text) && text != DRAND && text != BITCOIN { Ok(text.to_owned()) } else { Err(PlanError::Name) }
+}
+
+/// Whether a text is lowercase letters, digits, points and hyphens.
+pub(super) fn is_name(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
-    let fits = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(known);
-    if fits && text != DRAND && text != BITCOIN { Ok(text.to_owned()) } else { Err(PlanError::Name) }
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(known)
 }
 
 fn digest(text: &str) -> Result<Hash, PlanError> {

@@ -7,7 +7,7 @@
 
 mod file;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use ledgerstone::checkpoint::Checkpoint;
 use ledgerstone::code::Code;
@@ -17,7 +17,11 @@ use ledgerstone::merkle::TreeSize;
 use ledgerstone::note::KeyName;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditError, Beacon, DRAW_FORMAT, POPULATION_MAX, Rate, fixed_size, sequential_size};
+use super::strata::StratificationJson;
+use super::{
+    AuditError, Beacon, DRAW_FORMAT, POPULATION_MAX, Rate, STRATA_MAX, Stratification, fixed_size,
+    sequential_size,
+};
 
 pub use file::{PlanFile, PlanFileError};
 
@@ -74,6 +78,8 @@ pub struct Plan {
     pub profile: Option<Hash>,
     /// Whether a decision that hangs on less than the profile's tolerance is no exception.
     pub pass_ambiguous: bool,
+    /// The strata that get samples of their own.
+    pub strata: Option<Stratification>,
     /// Where the randomness will come from.
     pub beacons: Vec<Beacon>,
 }
@@ -99,6 +105,8 @@ struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     profile: Option<String>,
     passes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strata: Option<StratificationJson>,
     randomness: Vec<String>,
 }
 
@@ -143,14 +151,23 @@ impl Plan {
                 .map(|text| digest(text).ok_or(PlanError::Profile))
                 .transpose()?,
             pass_ambiguous: file.passes.iter().any(|verdict| verdict == MARGIN_AMBIGUOUS),
+            strata: file.strata.as_ref().map(StratificationJson::read).transpose()?,
             beacons: beacons.collect::<Result<_, _>>()?,
         };
+        plan.check()?;
         if plan.passes() != file.passes {
             return Err(PlanError::Passes);
         }
         // What is written again is the file only if the number of decisions is the one that the rates need.
         if plan.decisions()? != file.decisions {
             return Err(PlanError::Decisions);
+        }
+        for (stratum, decisions) in
+            plan.strata().zip(file.strata.iter().flat_map(StratificationJson::decisions))
+        {
+            if plan.of_stratum(stratum).decisions()? != decisions {
+                return Err(PlanError::Decisions);
+            }
         }
         if plan.to_json()?.as_bytes() == bytes { Ok(plan) } else { Err(PlanError::NotCanonical) }
     }
@@ -178,6 +195,7 @@ impl Plan {
             decisions: self.decisions()?,
             profile: self.profile.map(|profile| profile.to_string()),
             passes: self.passes().into_iter().map(str::to_owned).collect(),
+            strata: self.strata_json()?,
             randomness: self.beacons.iter().map(ToString::to_string).collect(),
         };
         let text = serde_json::to_string_pretty(&file).map_err(|_| PlanError::Json { line: 0, column: 0 })?;
@@ -231,6 +249,7 @@ impl Plan {
         if self.pass_ambiguous && self.profile.is_none() {
             return Err(PlanError::Passes);
         }
+        self.check_strata()?;
         if self.beacons.is_empty() || self.beacons.len() > BEACONS_MAX {
             return Err(PlanError::Beacons);
         }
@@ -289,6 +308,11 @@ pub enum PlanError {
     /// Verdicts pass that cannot.
     #[error("what passes is EXACT, with a profile also WITHIN_TOLERANCE, then perhaps MARGIN_AMBIGUOUS")]
     Passes,
+    /// Strata that are none.
+    #[error(
+        "a plan with strata names their file by its SHA-256, and 1 to {STRATA_MAX} of them, each once, by name, rate and exceptions allowed (`NAME:RATE[:K]`)"
+    )]
+    Strata,
     /// A rate that is none.
     #[error("a rate is not a percentage such as `1%`")]
     Rate,

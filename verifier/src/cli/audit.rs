@@ -108,6 +108,13 @@ pub struct AuditPlanArguments {
     /// Count a decision that hangs on less than the profile's tolerance as no exception
     #[arg(long, requires = "profile")]
     pub pass_ambiguous: bool,
+    /// File that says which leaf index is in which stratum, a line each: `INDEX NAME`, by rising index
+    #[arg(long, value_name = "FILE", requires = "samples")]
+    pub strata: Option<PathBuf>,
+    /// Draw from this stratum, too: its name, the least rate of exceptions in it that is not tolerable, and perhaps how many
+    /// exceptions its size is made for; may be repeated
+    #[arg(long = "stratum", id = "samples", value_name = "NAME:RATE[:K]", requires = "strata")]
+    pub samples: Vec<String>,
     /// A round of a drand chain that is still to come
     #[arg(long, value_name = "CHAIN_HASH:ROUND")]
     pub drand: Vec<String>,
@@ -152,6 +159,9 @@ pub struct AuditDrawArguments {
     /// An auditor's secret: the name in the plan and a file with its 64 digits of hex; may be repeated
     #[arg(long = "nonce", value_name = "NAME=FILE")]
     pub nonces: Vec<String>,
+    /// The strata file that the plan names
+    #[arg(long, value_name = "FILE")]
+    pub strata: Option<PathBuf>,
     /// Write the draw here; an existing file is left alone
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,

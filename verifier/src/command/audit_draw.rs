@@ -10,11 +10,13 @@ use ledgerstone::entry::{Entry, Kind};
 use ledgerstone::note::VerifierKey;
 use serde::Serialize;
 
+use super::audit_plan::strata_file;
 use super::key_generate::{Secrecy, write_new};
 use super::proved;
 use crate::audit::{
-    Beacon, BlockHeader, DRAND_BYTES_MAX, DrandChain, DrandRound, Draw, DrawError, HEADER_FILE_BYTES_MAX,
-    NONCE_FILE_BYTES_MAX, PlanFile, PlanFileError, Proof, Reveal, RevealError, Values, parse_nonce, redo,
+    Beacon, BlockHeader, DRAND_BYTES_MAX, DrandChain, DrandRound, Draw, DrawError, Given,
+    HEADER_FILE_BYTES_MAX, NONCE_FILE_BYTES_MAX, Plan, PlanFile, PlanFileError, Proof, Reveal, RevealError,
+    Sample, StrataFile, Stratum, Values, parse_nonce, redo,
 };
 use crate::cli::AuditDrawArguments;
 use crate::exit::{Exit, Refusal};
@@ -44,10 +46,21 @@ struct DrawnJson {
     signed_by: Option<String>,
     seed: String,
     decisions: usize,
-    looked_at: usize,
+    looked_at: u64,
     /// Whether these are all decisions in the plan's range.
     is_all: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strata: Vec<StratumJson>,
     not_checked: Vec<String>,
+}
+
+/// What was drawn from a stratum.
+#[derive(Serialize)]
+struct StratumJson {
+    name: String,
+    decisions: usize,
+    /// Whether these are all decisions that the strata file puts into it.
+    is_all: bool,
 }
 
 /// Draws.
@@ -69,11 +82,14 @@ pub(super) fn run(arguments: &AuditDrawArguments, output: &mut Output) -> Result
     })?;
     let web = WebOptions { ca: arguments.network.ca.clone() };
     let source = source::open(&arguments.source, &web)?;
-    let drawn = redo(plan, &reveals, values.chain.as_ref(), |indices| {
-        are_decisions(source.as_ref(), &plan.checkpoint, indices)
-    });
+    let strata = arguments.strata.as_deref().map(strata_file).transpose()?;
+    let given = Given { reveals: &reveals, chain: values.chain.as_ref(), strata: strata.as_ref() };
+    let drawn = redo(plan, given, |indices| are_decisions(source.as_ref(), &plan.checkpoint, indices));
     let draw = drawn.map_err(|error| match error {
         DrawError::Entries(refusal) => refusal,
+        DrawError::Strata => {
+            Refusal::new(error.code(), &error, "Give --strata the file whose SHA-256 stands in the plan.")
+        }
         other => Refusal::new(other.code(), &other, "Nothing was drawn."),
     })?;
     let mut bytes = Vec::new();
@@ -84,9 +100,10 @@ pub(super) fn run(arguments: &AuditDrawArguments, output: &mut Output) -> Result
         plan: draw.plan.to_string(),
         signed_by: arguments.auditor.clone(),
         seed: draw.seed.to_string(),
-        decisions: draw.drawn.len(),
-        looked_at: draw.drawn.len() + draw.skipped.len(),
+        decisions: draw.sample.drawn.len(),
+        looked_at: draw.samples().map(Sample::looked_at).sum(),
         is_all: draw.is_exhausted(plan),
+        strata: strata_json(plan, &draw, strata.as_ref()),
         not_checked: not_checked(&reveals, arguments.unsigned),
     };
     if output.is_json() {
@@ -208,7 +225,6 @@ fn not_checked(reveals: &[Reveal], is_unsigned: bool) -> Vec<String> {
 }
 
 fn shown(draw: &Draw, drawn: &DrawnJson) -> String {
-    let line = |name: &str, value: &str| wrapped(value, &format!("{name:<INDENT$}"), INDENT);
     let Checkpoint { origin, size, .. } = &draw.checkpoint;
     let mut text = line("Log", &format!("{origin} at {}", plural(size.get(), "entry", "entries")));
     text += &line("Plan", &format!("SHA-256 {}", drawn.plan));
@@ -217,25 +233,55 @@ fn shown(draw: &Draw, drawn: &DrawnJson) -> String {
         text += &line("Randomness", &format!("{} is {}", reveal.beacon, reveal.value));
     }
     text += &line("Seed", &drawn.seed);
-    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let looked_at = plural(count(drawn.looked_at), "entry", "entries");
-    let others = thousands(count(draw.skipped.len()));
+    let looked_at = plural(drawn.looked_at, "entry", "entries");
+    let others = thousands(draw.samples().map(|sample| count(sample.skipped.len())).sum());
+    let each = if drawn.strata.is_empty() { "" } else { " (counted in each sample)" };
     text += &line(
         "Looked at",
-        &format!("{looked_at}, each proved to stand in the tree; {others} of them are no decisions"),
+        &format!("{looked_at}{each}, each proved to stand in the tree; {others} of them are no decisions"),
     );
-    let decisions = plural(count(drawn.decisions), "decision", "decisions");
-    let all = if drawn.is_all { ", all there are in the plan's range" } else { "" };
-    text += &line("Drawn", &format!("{decisions}{all}"));
-    if !draw.drawn.is_empty() {
-        let first: Vec<_> = draw.drawn.iter().take(SHOWN_MAX).map(|index| thousands(*index)).collect();
-        let rest = draw.drawn.len() - first.len();
-        let rest = if rest > 0 { format!(" and {} more", thousands(count(rest))) } else { String::new() };
-        text += &line("Entries", &format!("{}{rest}", first.join(" ")));
+    let sampled = |decisions: usize, is_all: bool, of: &str| {
+        let all = if is_all { format!(", all there are in {of}") } else { String::new() };
+        format!("{}{all}", plural(count(decisions), "decision", "decisions"))
+    };
+    text += &line("Drawn", &sampled(drawn.decisions, drawn.is_all, "the plan's range"));
+    text += &entries(&draw.sample);
+    for (stratum, sample) in drawn.strata.iter().zip(&draw.strata) {
+        let drawn = sampled(stratum.decisions, stratum.is_all, "this stratum");
+        text += &line("Stratum", &format!("{}: {drawn}", stratum.name));
+        text += &entries(sample);
     }
     for sentence in &drawn.not_checked {
         text += "\n";
         text += &wrapped(sentence, "", 0);
     }
     text
+}
+
+/// The first indices of a sample.
+fn entries(sample: &Sample) -> String {
+    if sample.drawn.is_empty() {
+        return String::new();
+    }
+    let first: Vec<_> = sample.drawn.iter().take(SHOWN_MAX).map(|index| thousands(*index)).collect();
+    let rest = sample.drawn.len() - first.len();
+    let rest = if rest > 0 { format!(" and {} more", thousands(count(rest))) } else { String::new() };
+    line("Entries", &format!("{}{rest}", first.join(" ")))
+}
+
+fn line(name: &str, value: &str) -> String {
+    wrapped(value, &format!("{name:<INDENT$}"), INDENT)
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn strata_json(plan: &Plan, draw: &Draw, file: Option<&StrataFile>) -> Vec<StratumJson> {
+    let json = |(stratum, sample): (&Stratum, &Sample)| StratumJson {
+        name: stratum.name.clone(),
+        decisions: sample.drawn.len(),
+        is_all: file.is_some_and(|file| count(file.members(plan, &stratum.name).len()) == sample.looked_at()),
+    };
+    plan.strata().zip(&draw.strata).map(json).collect()
 }

@@ -4,6 +4,7 @@
 //! whether a round or a block is still to come; it says so, and when a round is due.
 
 use std::error::Error;
+use std::path::Path;
 
 use ledgerstone::checkpoint::Checkpoint;
 use ledgerstone::limits::NOTE_BYTES_MAX;
@@ -13,7 +14,10 @@ use serde::Serialize;
 
 use super::key_generate::{Secrecy, write_new};
 use super::{key_show, trust};
-use crate::audit::{Beacon, DrandChain, Method, Plan, PlanError, PlanFile, PlanFileError, Rate};
+use crate::audit::{
+    Beacon, DrandChain, Method, Plan, PlanError, PlanFile, PlanFileError, Rate, STRATA_BYTES_MAX, StrataFile,
+    Stratification, Stratum,
+};
 use crate::cli::AuditPlanArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Answer, Output, plural, thousands, wrapped};
@@ -48,8 +52,20 @@ struct PlannedJson {
     decisions: u64,
     first_index: u64,
     last_index: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strata: Vec<StratumJson>,
     randomness: Vec<SourceJson>,
     not_checked: Vec<&'static str>,
+}
+
+/// A stratum.
+#[derive(Serialize)]
+struct StratumJson {
+    name: String,
+    tolerable: Rate,
+    decisions: u64,
+    /// Entries that the strata file puts into it.
+    entries: usize,
 }
 
 /// A source of randomness.
@@ -75,7 +91,8 @@ pub(super) fn run(arguments: &AuditPlanArguments, output: &mut Output) -> Result
         Ok(checkpoint) => checkpoint,
         Err(answer) => return output.answer(&answer),
     };
-    let plan = plan(arguments, checkpoint).map_err(|error| refused(&error))?;
+    let strata = arguments.strata.as_deref().map(strata_file).transpose()?;
+    let plan = plan(arguments, checkpoint, strata.as_ref()).map_err(|error| refused(&error))?;
     let keys = arguments.key.as_deref().map(key_show::read).transpose()?;
     let text = match &keys {
         Some(keys) => PlanFile::sign(&plan, keys),
@@ -83,7 +100,7 @@ pub(super) fn run(arguments: &AuditPlanArguments, output: &mut Output) -> Result
     };
     let text = text.map_err(|error| refused(&error))?;
     let signed_by = keys.map(|keys| keys.vkeys().map(|key| key.to_string())).map(|[ed25519, _]| ed25519);
-    let planned = planned(&plan, signed_by).map_err(|error| refused(&error))?;
+    let planned = planned(&plan, strata.as_ref(), signed_by).map_err(|error| refused(&error))?;
     write_new(&arguments.output, text.as_bytes(), Secrecy::Public)?;
     if output.is_json() {
         output.json(&planned)?;
@@ -93,7 +110,19 @@ pub(super) fn run(arguments: &AuditPlanArguments, output: &mut Output) -> Result
     Ok(Exit::Verified)
 }
 
-fn planned(plan: &Plan, signed_by: Option<String>) -> Result<PlannedJson, PlanError> {
+fn planned(
+    plan: &Plan,
+    strata: Option<&StrataFile>,
+    signed_by: Option<String>,
+) -> Result<PlannedJson, PlanError> {
+    let sample = |stratum: &Stratum| {
+        Ok::<_, PlanError>(StratumJson {
+            name: stratum.name.clone(),
+            tolerable: stratum.tolerable,
+            decisions: plan.of_stratum(stratum).decisions()?,
+            entries: strata.map_or(0, |strata| strata.members(plan, &stratum.name).len()),
+        })
+    };
     let source = |beacon: &Beacon| {
         let due = match beacon {
             Beacon::Drand { chain, round } => DrandChain::known(chain).and_then(|chain| chain.due(*round)),
@@ -112,6 +141,7 @@ fn planned(plan: &Plan, signed_by: Option<String>) -> Result<PlannedJson, PlanEr
         decisions: plan.decisions()?,
         first_index: plan.first,
         last_index: plan.last,
+        strata: plan.strata().map(sample).collect::<Result<_, _>>()?,
         randomness: plan.beacons.iter().map(source).collect(),
         not_checked: [Some(NOT_CHECKED), unsigned, unknown].into_iter().flatten().collect(),
     })
@@ -136,7 +166,33 @@ fn checkpoint(
     }
 }
 
-fn plan(arguments: &AuditPlanArguments, checkpoint: Checkpoint) -> Result<Plan, PlanError> {
+/// The strata file at `path`.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub(super) fn strata_file(path: &Path) -> Result<StrataFile, Refusal> {
+    StrataFile::parse(&read_input(path, STRATA_BYTES_MAX)?).map_err(|error| {
+        let next = "Write one line for each leaf index: the index, a space, the stratum's name.";
+        Refusal::new(error.code(), format_args!("{}: {error}", path.display()), next)
+    })
+}
+
+/// A stratum as it stands on the command line.
+fn stratum(text: &str) -> Result<Stratum, PlanError> {
+    let (name, rest) = text.split_once(':').ok_or(PlanError::Strata)?;
+    let (tolerable, allowed) = rest.split_once(':').unwrap_or((rest, "0"));
+    Ok(Stratum {
+        name: name.to_owned(),
+        tolerable: tolerable.parse().map_err(|_| PlanError::Rate)?,
+        allowed: allowed.parse().map_err(|_| PlanError::Strata)?,
+    })
+}
+
+fn plan(
+    arguments: &AuditPlanArguments,
+    checkpoint: Checkpoint,
+    strata: Option<&StrataFile>,
+) -> Result<Plan, PlanError> {
     let newest = checkpoint.size.get().saturating_sub(1);
     let named = [("drand", &arguments.drand), ("block", &arguments.block), ("nonce", &arguments.nonces)];
     let beacons = named
@@ -153,6 +209,14 @@ fn plan(arguments: &AuditPlanArguments, checkpoint: Checkpoint) -> Result<Plan, 
         allowed: arguments.allow,
         profile: arguments.profile,
         pass_ambiguous: arguments.pass_ambiguous,
+        strata: strata
+            .map(|file| {
+                Ok::<_, PlanError>(Stratification {
+                    file: file.digest(),
+                    strata: arguments.samples.iter().map(|text| stratum(text)).collect::<Result<_, _>>()?,
+                })
+            })
+            .transpose()?,
         beacons: beacons.collect::<Result<_, _>>()?,
     })
 }
@@ -183,6 +247,11 @@ fn shown(plan: &Plan, planned: &PlannedJson) -> String {
         ),
     ]
     .concat();
+    for StratumJson { name, tolerable, decisions, entries } in &planned.strata {
+        let entries = plural(u64::try_from(*entries).unwrap_or(u64::MAX), "entry", "entries");
+        let decisions = plural(*decisions, "decision", "decisions");
+        text += &line("Stratum", &format!("{name}, {entries}: {decisions} to show a rate below {tolerable}"));
+    }
     text += &line("Passes", &plan.passes().join(", "));
     for SourceJson { source, due } in &planned.randomness {
         let due = due.as_ref().map_or_else(String::new, |due| format!(", due {due}"));

@@ -44,6 +44,7 @@ pub(crate) fn plan(method: Method, tolerable: &str, expected: &str, allowed: u64
         allowed,
         profile: None,
         pass_ambiguous: false,
+        strata: None,
         beacons: vec!["block:bitcoin:1".parse().expect("a source")],
     }
 }

@@ -23,6 +23,7 @@ fn plan(method: Method, expected: &str, allowed: u64) -> Plan {
         allowed,
         profile: None,
         pass_ambiguous: false,
+        strata: None,
         beacons: vec!["block:bitcoin:1".parse().unwrap()],
     }
 }

@@ -32,12 +32,16 @@ fn vector(number: usize) -> (Plan, Values, Value) {
     (plan, Values { nonces, ..Values::default() }, vector)
 }
 
+const fn of(reveals: &[Reveal]) -> Given<'_> {
+    Given { reveals, chain: None, strata: None }
+}
+
 /// Draws where a decision stands at each index that `is_decision` says.
 fn draw(plan: &Plan, reveals: &[Reveal], is_decision: impl Fn(u64) -> bool) -> Draw {
     let kinds = |indices: &[u64]| {
         Ok::<_, Infallible>(indices.iter().map(|index| is_decision(*index)).collect::<Vec<_>>())
     };
-    redo(plan, reveals, None, kinds).unwrap()
+    redo(plan, of(reveals), kinds).unwrap()
 }
 
 fn file(draw: &Draw) -> Vec<u8> {
@@ -58,10 +62,29 @@ fn draws_what_a_second_implementation_draws() {
         let every = vector["every"].as_u64().unwrap();
         let drawn = draw(&plan, &values.reveal(&plan).unwrap(), |index| index % every != 0);
         assert_eq!(drawn.seed, hash(&vector["seed"]));
-        assert_eq!(drawn.drawn, numbers(&vector["drawn"]));
-        assert_eq!(drawn.skipped, numbers(&vector["skipped"]));
-        assert_eq!(drawn.is_exhausted(&plan), (drawn.drawn.len() as u64) < plan.decisions().unwrap());
+        assert_eq!(drawn.sample.drawn, numbers(&vector["drawn"]));
+        assert_eq!(drawn.sample.skipped, numbers(&vector["skipped"]));
+        assert_eq!(drawn.is_exhausted(&plan), (drawn.sample.drawn.len() as u64) < plan.decisions().unwrap());
         assert_eq!(Draw::parse(&file(&drawn)), Ok(drawn));
+    }
+}
+
+#[test]
+fn draws_from_strata_what_a_second_implementation_draws() {
+    let vectors: Value = serde_json::from_str(VECTORS).unwrap();
+    let vector = &vectors["stratified"];
+    let plan = Plan::parse(vector["plan"].as_str().unwrap().as_bytes()).unwrap();
+    let strata = StrataFile::parse(vector["strata"].as_str().unwrap().as_bytes()).unwrap();
+    let (_, values, _) = self::vector(0);
+    let reveals = values.reveal(&plan).unwrap();
+    let every = vector["every"].as_u64().unwrap();
+    let kinds =
+        |indices: &[u64]| Ok::<_, Infallible>(indices.iter().map(|index| index % every != 0).collect());
+    let draw = redo(&plan, Given { strata: Some(&strata), ..of(&reveals) }, kinds).unwrap();
+    let expected = vector["samples"].as_array().unwrap();
+    assert_eq!(expected.len(), 3);
+    for (sample, expected) in draw.samples().zip(expected) {
+        assert_eq!((&sample.drawn, &sample.skipped), (&numbers(&expected[0]), &numbers(&expected[1])));
     }
 }
 
@@ -122,14 +145,17 @@ fn looks_at_no_entry_that_it_does_not_need() {
     let (plan, values, vector) = vector(0);
     let reveals = values.reveal(&plan).unwrap();
     let mut asked = Vec::new();
-    let drawn = redo(&plan, &reveals, None, |indices| {
+    let drawn = redo(&plan, of(&reveals), |indices| {
         asked.extend_from_slice(indices);
         Ok::<_, Infallible>(indices.iter().map(|index| index % 10 != 0).collect())
     });
     let drawn = drawn.unwrap();
-    assert_eq!(asked.len(), drawn.drawn.len() + drawn.skipped.len());
-    assert!(asked.last().is_some_and(|last| Some(last) == drawn.drawn.last()), "the last looked at is drawn");
-    assert_eq!(drawn.drawn, numbers(&vector["drawn"]));
+    assert_eq!(asked.len(), drawn.sample.drawn.len() + drawn.sample.skipped.len());
+    assert!(
+        asked.last().is_some_and(|last| Some(last) == drawn.sample.drawn.last()),
+        "the last looked at is drawn"
+    );
+    assert_eq!(drawn.sample.drawn, numbers(&vector["drawn"]));
 }
 
 #[test]
@@ -145,9 +171,9 @@ fn another_plan_value_or_log_gives_another_draw() {
     for other in [other_root, other_origin, turned, other_rates] {
         let other = draw(&other, &values.reveal(&other).unwrap(), |index| index % 10 != 0);
         assert_ne!(other.seed, first.seed);
-        assert_ne!(other.drawn, first.drawn);
+        assert_ne!(other.sample.drawn, first.sample.drawn);
     }
-    assert_ne!(draw(&plan, &values.reveal(&plan).unwrap(), |_| true).drawn, first.drawn);
+    assert_ne!(draw(&plan, &values.reveal(&plan).unwrap(), |_| true).sample.drawn, first.sample.drawn);
 }
 
 #[test]
@@ -219,7 +245,7 @@ fn draws_again_from_a_transcript_only_what_its_proofs_show() {
     let refused = |change: fn(&mut Vec<Reveal>)| {
         let mut reveals = read.reveals.clone();
         change(&mut reveals);
-        redo(&plan, &reveals, None, kinds).unwrap_err()
+        redo(&plan, of(&reveals), kinds).unwrap_err()
     };
     let proof = || DrawError::Reveal(RevealError::Proof);
     assert_eq!(refused(|reveals| reveals[0].value = Hash::of(b"chosen")), proof());
@@ -237,10 +263,10 @@ fn draws_again_from_a_transcript_only_what_its_proofs_show() {
     let DrandRound { signature: round, .. } = values.drand.clone().unwrap();
     let mut more = read.reveals.clone();
     more[0].proof = Proof::Drand { signature: round, previous_signature: Some(signature) };
-    assert_eq!(redo(&plan, &more, None, kinds).unwrap_err(), proof());
+    assert_eq!(redo(&plan, of(&more), kinds).unwrap_err(), proof());
     let few = |_: &[u64]| Ok::<_, Infallible>(Vec::new());
-    assert_eq!(redo(&plan, &read.reveals, None, few).unwrap_err(), DrawError::Answers);
-    assert_eq!(redo(&plan, &read.reveals, None, |_| Err("gone")).unwrap_err(), DrawError::Entries("gone"));
+    assert_eq!(redo(&plan, of(&read.reveals), few).unwrap_err(), DrawError::Answers);
+    assert_eq!(redo(&plan, of(&read.reveals), |_| Err("gone")).unwrap_err(), DrawError::Entries("gone"));
 }
 
 #[test]
@@ -248,7 +274,7 @@ fn stops_where_a_log_has_too_few_decisions_for_its_length() {
     let (plan, values, _) = vector(3);
     let none = |indices: &[u64]| Ok::<_, Infallible>(vec![false; indices.len()]);
     let reveals = values.reveal(&plan).unwrap();
-    assert_eq!(redo(&plan, &reveals, None, none).unwrap_err(), DrawError::LookedAt);
+    assert_eq!(redo(&plan, of(&reveals), none).unwrap_err(), DrawError::LookedAt);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::plan::digest;
 use super::super::reveal::RevealJson;
-use super::super::{BEACONS_MAX, POPULATION_MAX, Reveal};
-use super::{DRAW_FORMAT, Draw, LOOKED_AT_MAX};
+use super::super::{BEACONS_MAX, POPULATION_MAX, Reveal, STRATA_MAX};
+use super::{DRAW_FORMAT, Draw, LOOKED_AT_MAX, Sample};
 
 /// Bytes of a draw: two million indices of 22 characters with their line feeds at most, and 16 values of less than a kilobyte.
 pub const DRAW_BYTES_MAX: usize = 48 * 1024 * 1024;
@@ -32,6 +32,8 @@ struct File {
     seed: String,
     drawn: Vec<u64>,
     skipped: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    strata: Vec<Sample>,
 }
 
 impl Draw {
@@ -62,8 +64,8 @@ impl Draw {
             reveals: (file.values.into_iter().map(Reveal::from_json).collect::<Option<_>>())
                 .ok_or(TranscriptError::Values)?,
             seed: hash(&file.seed)?,
-            drawn: file.drawn,
-            skipped: file.skipped,
+            sample: Sample { drawn: file.drawn, skipped: file.skipped },
+            strata: file.strata,
         };
         draw.check_indices()?;
         // The text is compared while it is written, so that a large draw is not held twice.
@@ -87,24 +89,29 @@ impl Draw {
             root: self.checkpoint.root.to_string(),
             values: self.reveals.iter().map(Reveal::to_json).collect(),
             seed: self.seed.to_string(),
-            drawn: self.drawn.clone(),
-            skipped: self.skipped.clone(),
+            drawn: self.sample.drawn.clone(),
+            skipped: self.sample.skipped.clone(),
+            strata: self.strata.clone(),
         };
         serde_json::to_writer_pretty(&mut writer, &file)?;
         writer.write_all(b"\n")
     }
 
-    /// Refuses an index that stands twice or outside the tree, and more than a draw looks at.
+    /// Refuses an index that stands twice in one sample or outside the tree, and more than a draw looks at.
     fn check_indices(&self) -> Result<(), TranscriptError> {
-        let mut seen: Vec<u64> = self.drawn.iter().chain(&self.skipped).copied().collect();
-        seen.sort_unstable();
-        let is_inside = seen.last().is_none_or(|last| *last < self.checkpoint.size.get());
-        let is_short = u64::try_from(seen.len()).is_ok_and(|count| count <= LOOKED_AT_MAX);
-        if is_inside && is_short && seen.is_sorted_by(|a, b| a < b) {
-            Ok(())
-        } else {
-            Err(TranscriptError::Indices)
+        let looked_at = self.samples().fold(0_u64, |sum, sample| sum.saturating_add(sample.looked_at()));
+        if looked_at > LOOKED_AT_MAX || self.strata.len() > STRATA_MAX {
+            return Err(TranscriptError::Indices);
         }
+        for Sample { drawn, skipped } in self.samples() {
+            let mut seen: Vec<u64> = drawn.iter().chain(skipped).copied().collect();
+            seen.sort_unstable();
+            let is_inside = seen.last().is_none_or(|last| *last < self.checkpoint.size.get());
+            if !is_inside || !seen.is_sorted_by(|a, b| a < b) {
+                return Err(TranscriptError::Indices);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -144,7 +151,7 @@ pub enum TranscriptError {
     #[error("the plan's digest, the log's tree, the seed or a value cannot be read")]
     Values,
     /// Indices that no draw gives.
-    #[error("a leaf index stands twice, or is outside the tree, or there are too many")]
+    #[error("a leaf index stands twice in a sample, or is outside the tree, or there are too many")]
     Indices,
     /// Every value can be read, but the file is not written as a draw is.
     #[error("the file is not in canonical form")]

@@ -5,7 +5,7 @@ use super::*;
 
 const CHAIN: &str = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
 
-fn plan() -> Plan {
+pub(in crate::audit) fn plan() -> Plan {
     Plan {
         checkpoint: Checkpoint {
             origin: KeyName::new("log.example.com/lending").unwrap(),
@@ -21,6 +21,7 @@ fn plan() -> Plan {
         allowed: 0,
         profile: None,
         pass_ambiguous: false,
+        strata: None,
         beacons: vec![
             format!("drand:{CHAIN}:9000000").parse().unwrap(),
             "block:bitcoin:900000".parse().unwrap(),
