@@ -1,7 +1,8 @@
 //! What an audit may say after so many decisions: the rule that its plan fixed.
 //!
-//! *Guarantees*: a plan whose log is not tolerable concludes [`Conclusion::Shown`] with a chance of at most 1 - confidence, whenever
-//! somebody asks. Where all decisions were drawn there is no chance left: the rate is known.
+//! *Guarantees*: for independent draws, a plan whose log is not tolerable concludes [`Conclusion::Shown`] with a chance of at most
+//! 1 - confidence, whenever somebody asks; without replacement with no greater one in all that the tests compute. Where all decisions
+//! were drawn there is no chance left: the rate is known.
 //!
 //! *Does not do*: know which decisions are exceptions.
 

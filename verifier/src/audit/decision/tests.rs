@@ -1,5 +1,7 @@
 //! The rule at its edges; `tests/audit_simulation.rs` follows it through whole audits.
 
+use std::collections::HashMap;
+
 use ledgerstone::checkpoint::Checkpoint;
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::TreeSize;
@@ -82,4 +84,54 @@ fn refuses_more_exceptions_than_decisions() {
     let found = Found { decisions: 3, exceptions: 4, is_all: false };
     let error = AuditError::Exceptions { exceptions: 4, sample: 3 };
     assert_eq!(plan.conclude(found), Err(error.into()));
+}
+
+/// The chance that an urn of `population` decisions, of which `bad` are exceptions, is called tolerable before all were drawn.
+fn passes(plan: &Plan, rule: &mut HashMap<Found, Conclusion>, population: u64, bad: u64) -> f64 {
+    let (mut at, mut shown) = (vec![1.0], 0.0);
+    for drawn in 1..population {
+        let mut next = vec![0.0; at.len() + 1];
+        for (found, chance) in at.iter().enumerate() {
+            let hit = bad.saturating_sub(found as u64) as f64 / (population - drawn + 1) as f64;
+            next[found] += chance * (1.0 - hit.min(1.0));
+            next[found + 1] += chance * hit.min(1.0);
+        }
+        at = next;
+        for (exceptions, chance) in (0..=drawn).zip(&mut at) {
+            let found = Found { decisions: drawn, exceptions, is_all: false };
+            if *chance == 0.0 {
+                continue;
+            }
+            match rule.entry(found).or_insert_with(|| plan.conclude(found).unwrap()) {
+                Conclusion::GoOn => {}
+                Conclusion::NotShown => *chance = 0.0,
+                Conclusion::Shown => shown += std::mem::take(chance),
+            }
+        }
+        while at.last() == Some(&0.0) {
+            at.pop();
+        }
+    }
+    shown
+}
+
+#[test]
+fn draws_without_replacement_are_wrong_no_more_often_than_independent_ones() {
+    let populations = (2..=130).chain([200, 333, 500, 1000, 3000]);
+    for (method, tolerable, expected, allowed) in [
+        (Method::Fixed, "5%", "0%", 0),
+        (Method::Fixed, "10%", "0%", 2),
+        (Method::Sequential, "5%", "0.5%", 4),
+        (Method::Sequential, "10%", "5%", 9),
+        (Method::Sequential, "50%", "10%", 6),
+    ] {
+        let plan = Plan { tolerable: tolerable.parse().unwrap(), ..plan(method, expected, allowed) };
+        let mut rule = HashMap::new();
+        let mut worst: f64 = 0.0;
+        for population in populations.clone() {
+            let bad = intolerable_count(plan.tolerable, population);
+            worst = worst.max(passes(&plan, &mut rule, population, bad));
+        }
+        assert!(worst > 0.02 && worst <= 0.05, "{method:?} below {tolerable}: {worst}");
+    }
 }
