@@ -11,7 +11,7 @@ mod error;
 mod models;
 mod runs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use ledgerstone::checkpoint::SignedCheckpoint;
@@ -28,8 +28,8 @@ use self::runs::{Part, Survey};
 use crate::keyring::KeyProvider;
 use crate::reader::LogReader;
 
-/// Bytes of a draw's transcript: what two million indices of ten digits take.
-const DRAW_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Bytes of a draw's transcript.
+const DRAW_BYTES_MAX: u64 = 48 * 1024 * 1024;
 
 /// What to export.
 #[derive(Clone, Debug)]
@@ -66,8 +66,29 @@ struct Drawn {
     origin: String,
     tree_size: u64,
     root: String,
+    #[serde(flatten)]
+    sample: Sample,
+    #[serde(default)]
+    strata: Vec<Sample>,
+}
+
+/// One sample of a draw.
+#[derive(Debug, Deserialize)]
+struct Sample {
     drawn: Vec<u64>,
     skipped: Vec<u64>,
+}
+
+impl Drawn {
+    /// Every index once: those drawn in the order of the samples, and those skipped.
+    fn listed(&self) -> (Vec<u64>, Vec<u64>) {
+        let mut seen = BTreeSet::new();
+        let samples = || std::iter::once(&self.sample).chain(&self.strata);
+        let drawn = samples().flat_map(|sample| &sample.drawn).copied();
+        let drawn = drawn.filter(|index| seen.insert(*index)).collect();
+        let skipped = samples().flat_map(|sample| &sample.skipped).copied();
+        (drawn, skipped.filter(|index| seen.insert(*index)).collect())
+    }
 }
 
 /// What is about to be written.
@@ -136,12 +157,13 @@ impl<'a> Exporter<'a> {
                     problem: source.to_string(),
                 })?;
                 let consistency = consistency(log, &drawn, signed, path)?;
-                let survey = Survey::of_draw(log, &drawn.drawn, &drawn.skipped, drawn.tree_size)?;
+                let (listed, skipped) = drawn.listed();
+                let survey = Survey::of_draw(log, &listed, &skipped, drawn.tree_size)?;
                 let selection = Selection::Draw {
                     sha256: hex_encode(Hash::of(&bytes).as_bytes()),
                     tree_size: drawn.tree_size,
-                    drawn: drawn.drawn.len() as u64,
-                    skipped: drawn.skipped.len() as u64,
+                    drawn: listed.len() as u64,
+                    skipped: skipped.len() as u64,
                 };
                 (selection, survey, Some((bytes, consistency)))
             }

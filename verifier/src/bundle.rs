@@ -30,9 +30,6 @@ pub use self::error::BundleError;
 pub use self::parts::manifest;
 use self::parts::{Member, Parts};
 
-/// Bytes of a draw's transcript.
-pub const DRAW_BYTES_MAX: usize = 32 << 20;
-
 /// Bytes of all models of a bundle together.
 pub const MODELS_BYTES_MAX: u64 = 8 << 30;
 
@@ -169,7 +166,7 @@ fn read_front<'a, R: Read>(parts: &mut Parts<'a, R>) -> Result<(Front, Option<Me
     let draw = match &header.selection {
         Selection::Range { .. } => None,
         Selection::Draw { sha256, .. } => {
-            let transcript = parts.expect(part::DRAW)?.bytes(DRAW_BYTES_MAX)?;
+            let transcript = parts.expect(part::DRAW)?.bytes(crate::audit::DRAW_BYTES_MAX)?;
             if Hash::of(&transcript).to_string() != *sha256 {
                 return Err(wrong("the draw in it is not the one that it names"));
             }

@@ -4,6 +4,8 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_draw;
+mod audit_plan;
 mod audit_register;
 mod audit_run;
 mod audit_size;
@@ -20,6 +22,7 @@ mod model_predict;
 mod model_register;
 mod model_show;
 mod model_verify;
+mod proved;
 mod receipt_get;
 mod receipt_show;
 mod registry;
@@ -54,6 +57,8 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Model(ModelCommand::Digest(arguments)) => model_digest::run(arguments, output),
         Command::Model(ModelCommand::Verify(arguments)) => model_verify::run(arguments, output),
         Command::Model(ModelCommand::Register(arguments)) => model_register::run(arguments, output),
+        Command::Audit(AuditCommand::Plan(arguments)) => audit_plan::run(arguments, output),
+        Command::Audit(AuditCommand::Draw(arguments)) => audit_draw::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
         Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),

@@ -1,6 +1,7 @@
 //! `ledgerstone audit register`: says in a sidecar's log which plan an audit follows.
 //!
-//! Guarantees: what is registered is the digest of the plan's bytes, or the one given. Does not do: reading the plan.
+//! Guarantees: what is registered is the digest that `audit plan` printed, of a policy of another kind that of the file's bytes, or
+//! the one given. Does not do: checking the plan's signature.
 
 use bytes::Bytes;
 use ledgerstone::encoding::hex_decode;
@@ -9,13 +10,17 @@ use ledgerstone::hash::Hash;
 use ledgerstone::proto::ledgerstone_v1::RegisterPolicyRequest;
 
 use super::registry::{self, Registered};
+use crate::audit::PlanFile;
 use crate::cli::AuditRegisterArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::source::read_input;
 
-/// Bytes of a plan.
-const PLAN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a policy's file.
+const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The kind of an audit's plan, whose digest is that of its text without the signature.
+const AUDIT_PLAN: &str = "audit-plan";
 
 /// Registers the plan.
 ///
@@ -33,8 +38,18 @@ pub(super) fn run(arguments: &AuditRegisterArguments, output: &mut Output) -> Re
 }
 
 fn digest(arguments: &AuditRegisterArguments) -> Result<Hash, Refusal> {
-    if let Some(plan) = &arguments.plan {
-        return Ok(Hash::of(&read_input(plan, PLAN_BYTES_MAX)?));
+    if let Some(path) = &arguments.plan {
+        let bytes = read_input(path, FILE_BYTES_MAX)?;
+        if arguments.kind != AUDIT_PLAN {
+            return Ok(Hash::of(&bytes));
+        }
+        let plan = PlanFile::parse(&bytes).map_err(|error| {
+            Refusal::malformed(
+                format_args!("{} is no plan: {error}", path.display()),
+                "Give the file that `ledgerstone audit plan` wrote, or another --kind.",
+            )
+        })?;
+        return Ok(plan.digest());
     }
     let text = arguments.digest.as_deref().unwrap_or_default();
     let bytes = hex_decode(text.strip_prefix("sha256:").unwrap_or(text)).ok();

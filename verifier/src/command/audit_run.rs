@@ -6,16 +6,15 @@
 use std::fmt::Write as _;
 
 use ledgerstone::evidence::Selection;
-use ledgerstone::hash::Hash;
-use ledgerstone::merkle::TreeSize;
 use ledgerstone::policy::Policy;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::trust;
 use crate::audit::results::{Head, Tail};
 use crate::audit::run::{self, Admitted, Options, RunError};
 use crate::audit::verdict::Verdict;
-use crate::bundle::{DRAW_BYTES_MAX, Front};
+use crate::audit::{DRAW_BYTES_MAX, Draw};
+use crate::bundle::Front;
 use crate::cli::AuditRunArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, thousands};
@@ -32,15 +31,6 @@ struct RunJson<'a> {
     results: String,
     head: &'a Head,
     counts: &'a Tail,
-}
-
-/// What the run needs of a draw's transcript.
-#[derive(Deserialize)]
-struct Drawn {
-    tree_size: u64,
-    root: String,
-    drawn: Vec<u64>,
-    skipped: Vec<u64>,
 }
 
 /// Runs the bundle and prints the counts.
@@ -98,19 +88,12 @@ fn admit(front: &Front, policy: Option<&Policy>, own: Option<&[u8]>) -> Result<A
             if own.is_some_and(|own| own != part.transcript) {
                 return Err(RunError::Draw("it is not the one given with --draw".to_owned()));
             }
-            let drawn: Drawn = serde_json::from_slice(&part.transcript)
-                .map_err(|error| RunError::Draw(format!("its transcript does not read: {error}")))?;
-            let root = hex(&drawn.root).ok_or_else(|| RunError::Draw("its root is no SHA-256".to_owned()))?;
-            part.check(TreeSize::new(drawn.tree_size), &root, front)?;
-            let count = drawn.drawn.len() as u64;
-            Some(([drawn.drawn, drawn.skipped].concat(), count))
+            let draw = Draw::parse(&part.transcript).map_err(|error| RunError::Draw(error.to_string()))?;
+            part.check(draw.checkpoint.size, &draw.checkpoint.root, front)?;
+            Some(draw.listed())
         }
     };
     Ok(Admitted { checkpoint_verified: policy.is_some(), listed })
-}
-
-fn hex(text: &str) -> Option<Hash> {
-    Hash::try_from(ledgerstone::encoding::hex_decode(text).ok()?.as_slice()).ok()
 }
 
 fn refused(error: RunError) -> Refusal {

@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 
 use ledgerstone::entry::Kind;
 use ledgerstone::evidence::{Header, RecordPart};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::trust;
+use crate::audit::Draw;
 use crate::bundle::{Bundle, BundleError, Order};
 use crate::cli::BundleInspectArguments;
 use crate::exit::{Exit, Refusal};
@@ -36,13 +37,6 @@ struct Inspection {
     models: BTreeMap<String, u64>,
 }
 
-/// What the inspection needs of a draw's transcript.
-#[derive(Deserialize)]
-struct Listed {
-    drawn: Vec<u64>,
-    skipped: Vec<u64>,
-}
-
 /// Prints what a bundle holds.
 ///
 /// # Errors
@@ -65,9 +59,10 @@ pub(super) fn run(arguments: &BundleInspectArguments, output: &mut Output) -> Re
             let listed = match &front.draw {
                 None => None,
                 Some(part) => {
-                    let listed: Listed = serde_json::from_slice(&part.transcript)
-                        .map_err(|error| BundleError::Draw { problem: error.to_string() })?;
-                    Some([listed.drawn, listed.skipped].concat())
+                    let wrong = |problem: String| BundleError::Draw { problem };
+                    let draw = Draw::parse(&part.transcript).map_err(|error| wrong(error.to_string()))?;
+                    part.check(draw.checkpoint.size, &draw.checkpoint.root, &front)?;
+                    Some(draw.listed().0)
                 }
             };
             let inspection = Inspection {
