@@ -124,7 +124,7 @@ address = "http://127.0.0.1:8001"
 [[route]]
 name = "{name}"
 match = {{ model = "{name}" }}
-model = {{ file = "model/mortgage.json" }}
+model = {{ folder = "model" }}
 use_case = "5b"
 subject = {{ parameter = "{APPLICATION}" }}
 score = {{ tensor = "{PROBABILITY}" }}

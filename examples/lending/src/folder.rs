@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use ledgerstone_verifier::recompute::description;
+
 use crate::model;
 
 /// Says that a folder was made by this example and may be replaced by it.
@@ -35,7 +37,8 @@ impl RunFolder {
             fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         }
         fs::write(root.join(MARK), "The next run of the lending example replaces this folder.\n")?;
-        fs::write(folder.model(), model::FILE)?;
+        fs::write(folder.model().join("mortgage.json"), model::FILE)?;
+        fs::write(folder.model().join(description::FILE), model::DESCRIPTION)?;
         Ok(folder)
     }
 
@@ -51,10 +54,22 @@ impl RunFolder {
         self.root.join("sidecar.toml")
     }
 
-    /// The model file whose digest is in every entry.
+    /// The model's folder, whose digest is in every entry.
     #[must_use]
     pub fn model(&self) -> PathBuf {
-        self.root.join("model/mortgage.json")
+        self.root.join("model")
+    }
+
+    /// The evidence for somebody without the log.
+    #[must_use]
+    pub fn bundle(&self) -> PathBuf {
+        self.root.join("evidence.bundle")
+    }
+
+    /// What recomputing the evidence gave.
+    #[must_use]
+    pub fn results(&self) -> PathBuf {
+        self.root.join("results.jsonl")
     }
 
     /// The key that opens sealed records.
@@ -107,7 +122,7 @@ mod tests {
         fs::write(&left, "{}").unwrap();
         RunFolder::create(&root).unwrap();
         assert!(!left.exists());
-        assert_eq!(fs::read(folder.model()).unwrap(), model::FILE);
+        assert_eq!(fs::read(folder.model().join("mortgage.json")).unwrap(), model::FILE);
     }
 
     #[test]

@@ -10,16 +10,15 @@ use ledgerstone::code::CheckName;
 use ledgerstone::policy::Policy;
 use ledgerstone::record::{Value, schema};
 use ledgerstone::verify::Verdict;
-use ledgerstone_sidecar::keyring::FileKeyProvider;
+use ledgerstone_verifier::audit::verdict::Verdict as Recomputed;
 use ledgerstone_verifier::progress::Shown;
 use ledgerstone_verifier::recompute::xgboost::Model;
 use lending::applications::{self, Application};
-use lending::audit::{self, Audited, Auditor};
 use lending::client::{self, Answer};
 use lending::desk::Desk;
 use lending::folder::RunFolder;
 use lending::tell::{count, rate, say, seconds, step, table};
-use lending::{evidence, model, tell};
+use lending::{audit, evidence, model, tell};
 
 /// Sends 1,989 real mortgage applications through a recorded model, then puts the records to the test.
 #[derive(Debug, Parser)]
@@ -51,7 +50,7 @@ async fn main() -> Result<()> {
     check_receipt(&folder, refused, &receipt, &policy)?;
     check_log(&folder, &policy)?;
     change_one_byte(&folder, refused, &policy)?;
-    recompute(&folder, &model, &answers, refused)?;
+    recompute(&folder, &answers, refused, &policy)?;
     told_what_is_left(&folder, refused);
     Ok(())
 }
@@ -159,29 +158,34 @@ fn change_one_byte(folder: &RunFolder, refused: &Answer, policy: &Policy) -> Res
     Ok(())
 }
 
-fn recompute(folder: &RunFolder, model: &Model, answers: &[Answer], refused: &Answer) -> Result<()> {
-    step(6, "A regulator opens the sealed records and runs every decision again");
-    let keys = FileKeyProvider::load(&folder.record_key())?;
-    let auditor = Auditor { model, digest: model::digest(), threshold: model::threshold()? };
-    let audited = audit::check_store(&folder.store(), &keys, &auditor)?;
-    let exact = audited.iter().filter(|one| one.differences.is_empty()).count();
+fn recompute(folder: &RunFolder, answers: &[Answer], refused: &Answer, policy: &Policy) -> Result<()> {
+    step(6, "A regulator gets the evidence in one file, and runs every decision again");
+    let exported = audit::export(folder)?;
     say(&format!(
-        "{} of {} decisions: margin, probability and outcome follow from the recorded inputs, bit for bit, under the \
-         model {}.",
-        count(exact),
-        count(answers.len()),
-        auditor.digest
+        "{} bytes: every entry with its proof, every record opened, the model. No log, key or network is needed.",
+        count(usize::try_from(exported.bytes)?)
     ));
-    ensure!(exact == answers.len() && audited.len() == answers.len(), "not every decision was recomputed");
-    let one = audited.iter().find(|one| one.decision == refused.decision);
-    doctor(&auditor, one.context("the refused application has no record")?, refused)
+    let (head, tail) = audit::recompute(folder, policy, &mut Shown::new(true, false))?;
+    let exact = tail.verdicts.get(&Recomputed::Exact).copied().unwrap_or(0);
+    let model = head.models.first().context("the model did not come along")?;
+    say(&format!(
+        "{} of {} decisions are EXACT: margin, probability and outcome follow from the recorded inputs, bit for bit, \
+         under the model {}.",
+        count(usize::try_from(exact)?),
+        count(usize::try_from(tail.decisions)?),
+        model.digest
+    ));
+    ensure!(
+        exact == answers.len() as u64 && tail.decisions == exact && tail.exceptions == 0,
+        "not every decision was recomputed"
+    );
+    doctor(folder, refused)
 }
 
 /// Changes one input of one record, as somebody who wants a refusal to look right, and shows that it comes out.
-fn doctor(auditor: &Auditor<'_>, audited: &Audited, refused: &Answer) -> Result<()> {
-    let path = schema::feature(CREDIT_HISTORY)?;
-    let doctored = audit::doctored(&audited.content.record, &path, Value::Float(6.0))?;
-    let found = auditor.check(&doctored, &audited.content.secret, audited.committed)?;
+fn doctor(folder: &RunFolder, refused: &Answer) -> Result<()> {
+    let found = audit::evidence(folder, refused.index)?
+        .rewritten(&schema::feature(CREDIT_HISTORY)?, Value::Float(6.0))?;
     say(&format!(
         "Now somebody with the keys rewrites the record of application {}: credit history from 1 (no trouble) to 6 \
          (the worst), so that the refusal looks right.",
@@ -189,7 +193,7 @@ fn doctor(auditor: &Auditor<'_>, audited: &Audited, refused: &Answer) -> Result<
     ));
     ensure!(found.len() > 1, "the doctored record was not noticed");
     for difference in found {
-        tell::caught(&difference.to_string());
+        tell::caught(&difference);
     }
     Ok(())
 }
@@ -203,6 +207,8 @@ fn told_what_is_left(folder: &RunFolder, refused: &Answer) {
         ("the log's public keys", policy.clone()),
         ("the receipt", folder.receipt(refused.application).display().to_string()),
         ("the changed copy", folder.tampered().display().to_string()),
+        ("the evidence", folder.bundle().display().to_string()),
+        ("what it gave", folder.results().display().to_string()),
     ]);
     let (log, store) = (folder.log(), folder.store());
     let receipt = folder.receipt(refused.application);
@@ -214,6 +220,8 @@ fn told_what_is_left(folder: &RunFolder, refused: &Answer) {
         ("ledgerstone", format!("verify receipt {} --policy {policy}", receipt.display())),
         ("ledgerstone", format!("receipt show {}", receipt.display())),
         ("ledgerstone", format!("log entries {}", log.display())),
+        ("ledgerstone", format!("bundle inspect {} --policy {policy}", folder.bundle().display())),
+        ("ledgerstone", format!("audit run {} --policy {policy} -o again.jsonl", folder.bundle().display())),
         (
             "ledgerstone-sidecar",
             format!("record open {} --config {}", refused.decision, folder.configuration().display()),

@@ -1,7 +1,6 @@
 //! The committed model and what MODEL.md says of it.
 
 use anyhow::{Context, Result};
-use ledgerstone::hash::Hash;
 use ledgerstone_verifier::recompute::xgboost::Model;
 
 /// The model's name, for the model server and the sidecar's route.
@@ -13,6 +12,9 @@ pub const VERSION: &str = "1";
 /// The model file.
 pub const FILE: &[u8] = include_bytes!("../model/mortgage.json");
 
+/// How decisions of the model are recomputed.
+pub const DESCRIPTION: &[u8] = include_bytes!("../model/recompute.json");
+
 const METRICS: &str = include_str!("../model/metrics.json");
 
 /// The model file, read and checked.
@@ -21,12 +23,6 @@ const METRICS: &str = include_str!("../model/metrics.json");
 /// If the file is not one that the evaluator reproduces.
 pub fn load() -> Result<Model> {
     Ok(Model::parse(FILE)?)
-}
-
-/// The digest that names this model in every record: SHA-256 of the file.
-#[must_use]
-pub fn digest() -> Hash {
-    Hash::of(FILE)
 }
 
 /// The probability from which on the example approves; `train.py` chose it.
