@@ -149,7 +149,31 @@ fn seeds() -> Vec<Seed> {
         ("scorecard", "example", scorecard()),
         ("lightgbm_model", "binary", models("lightgbm_binary.txt")),
         ("lightgbm_model", "linear", models("lightgbm_linear.txt")),
+        ("safetensors", "two-tensors", tensors()),
+        ("text_config", "bert", texts("bert/config.json")),
+        ("text_config", "deberta", texts("deberta-v2/config.json")),
+        ("text_config", "modernbert", texts("modernbert/config.json")),
+        ("text_head", "two-labels", text_head()),
+        ("text_tokenizer", "letters", texts("roberta/tokenizer.json")),
     ]
+}
+
+/// A file of the small text models that the verifier's tests keep.
+fn texts(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier/tests/vectors/text").join(name))
+        .unwrap()
+}
+
+/// A classifier's weights: two labels on three numbers.
+fn tensors() -> Vec<u8> {
+    let header = br#"{"weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"bias":{"dtype":"F32","shape":[2],"data_offsets":[24,32]}}"#;
+    let numbers = (0_u8..8).flat_map(|number| (f32::from(number) / 4.0).to_le_bytes());
+    [&u64::try_from(header.len()).unwrap().to_le_bytes()[..], header, &numbers.collect::<Vec<u8>>()].concat()
+}
+
+fn text_head() -> Vec<u8> {
+    let json = br#"{"format":"ledgerstone-text-head/v1","labels":["no","yes"],"link":"softmax"}"#;
+    [&json[..], b"\n", &tensors()].concat()
 }
 
 #[test]

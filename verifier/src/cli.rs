@@ -267,7 +267,7 @@ pub enum ModelCommand {
     /// Print what a model file holds, and which of its numbers recomputation gives exactly
     #[command(after_help = EXIT_CODES)]
     Show(ModelShowArguments),
-    /// Recompute what a model says of the rows of a CSV file
+    /// Recompute what a model says of the rows of a CSV file, or of the lines of a text file
     #[command(after_help = EXIT_CODES)]
     Predict(ModelPredictArguments),
 }
@@ -275,21 +275,31 @@ pub enum ModelCommand {
 /// Arguments of `model show`.
 #[derive(Debug, Args)]
 pub struct ModelShowArguments {
-    /// The model file, as its library wrote it; its format is told by its bytes
-    #[arg(value_name = "FILE")]
+    /// The model file, as its library wrote it; its format is told by its bytes. Or the folder of a text model
+    /// (config.json, tokenizer.json, model.safetensors)
+    #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
 }
 
 /// Arguments of `model predict`.
 #[derive(Debug, Args)]
 pub struct ModelPredictArguments {
-    /// The model file, as its library wrote it; its format is told by its bytes
-    #[arg(value_name = "FILE")]
+    /// The model file, as its library wrote it; its format is told by its bytes. Or the folder of a text model
+    #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
     /// The rows: CSV with a line of column names first, taken by name where the model has names, else in
     /// order; an empty cell is a missing value
-    #[arg(long, value_name = "CSV")]
-    pub rows: PathBuf,
+    #[arg(long, value_name = "CSV", required_unless_present = "text")]
+    pub rows: Option<PathBuf>,
+    /// The texts for a text model: UTF-8, one a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "contributions", "reasons"])]
+    pub text: Option<PathBuf>,
+    /// Compute N texts side by side, as the recorder did, filled up to the longest of them; the last bits depend on it
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "text")]
+    pub batch: u16,
+    /// Fill every text up to N tokens, as the recorder did
+    #[arg(long, value_name = "N", requires = "text")]
+    pub padded: Option<usize>,
     /// Say for each row what each feature contributed to the margin
     #[arg(long)]
     pub contributions: bool,

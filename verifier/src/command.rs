@@ -10,6 +10,7 @@ mod key_show;
 mod log_checkpoint;
 mod log_entries;
 mod log_proof;
+mod model_folder;
 mod model_predict;
 mod model_show;
 mod receipt_get;

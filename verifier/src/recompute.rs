@@ -11,6 +11,7 @@ pub mod catboost;
 pub mod error;
 pub mod lightgbm;
 mod model;
+pub mod neural;
 pub mod scorecard;
 mod treeshap;
 pub mod xgboost;

@@ -10,6 +10,7 @@ use crate::log::{self, ORIGIN};
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
 /// another log. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
 /// `catboost.json` are models, and `rows.csv` for them; `card.json` and `person.csv` are the scorecard page's worked example.
+/// `classifier/` is a text model and `letters.txt` has two texts for it.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -38,6 +39,12 @@ pub(crate) fn desk() -> TempDir {
     ] {
         fs::copy(models.join(name), at(here)).expect("a model");
     }
+    fs::create_dir(at("classifier")).expect("a directory");
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let small = models.with_file_name("text").join("bert").join(name);
+        fs::copy(small, at("classifier").join(name)).expect("a model's file");
+    }
+    write("letters.txt", "a loan was refused\nshe has worked here for nine years\n");
     write("rows.csv", ROWS);
     let page = include_str!("../../../docs/spec/scorecard.md");
     let card =
