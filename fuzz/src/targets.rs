@@ -13,6 +13,7 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone_verifier::audit::profile::Profile;
 use ledgerstone_verifier::recompute::neural::{config, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "text_tokenizer", run: |bytes| tokenizer::check(bytes).is_ok() },
     Target { name: "tile_path", run: tile_path },
     Target { name: "tlog_proof", run: tlog_proof },
+    Target { name: "tolerance_profile", run: tolerance_profile },
     Target { name: "verifier_key", run: verifier_key },
     Target { name: "xgboost_model", run: model },
     Target { name: "xgboost_ubjson", run: model },
@@ -200,5 +202,12 @@ fn text_head(bytes: &[u8]) -> bool {
     let (json, weights) = bytes.split_at(end);
     let Ok(head) = head::read(json, weights.get(1..).unwrap_or_default(), WIDTH) else { return false };
     assert_eq!((head.weights.len(), head.biases.len()), (head.labels.len() * WIDTH, head.labels.len()));
+    true
+}
+
+fn tolerance_profile(bytes: &[u8]) -> bool {
+    let Ok((profile, note)) = Profile::parse(bytes) else { return false };
+    assert_eq!(profile.to_text(), note.text(), "a profile is its own canonical form");
+    assert!(profile.honest.max <= profile.tau, "no honest distance lies above the tolerance");
     true
 }

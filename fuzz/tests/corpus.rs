@@ -154,6 +154,7 @@ fn seeds() -> Vec<Seed> {
         ("text_config", "deberta", texts("deberta-v2/config.json")),
         ("text_config", "modernbert", texts("modernbert/config.json")),
         ("text_head", "two-labels", text_head()),
+        ("tolerance_profile", "one-tamper", tolerance_profile()),
         ("text_tokenizer", "letters", texts("roberta/tokenizer.json")),
     ]
 }
@@ -169,6 +170,14 @@ fn tensors() -> Vec<u8> {
     let header = br#"{"weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"bias":{"dtype":"F32","shape":[2],"data_offsets":[24,32]}}"#;
     let numbers = (0_u8..8).flat_map(|number| (f32::from(number) / 4.0).to_le_bytes());
     [&u64::try_from(header.len()).unwrap().to_le_bytes()[..], header, &numbers.collect::<Vec<u8>>()].concat()
+}
+
+fn tolerance_profile() -> Vec<u8> {
+    let digest = "ab".repeat(32);
+    let text = format!(
+        r#"{{"format":"ledgerstone-tolerance-profile/v1","model":"{digest}","quantity":"vector","engine":"candle 0.11.1","dtype":"f32","machine":{{"target":"x86_64-linux","libm":"gnu","device":"cpu","instructions":["avx2"]}},"threads":[1,2],"batches":[1,16],"inputs":"{digest}","honest":{{"count":96,"max":2e-7,"p999":2e-7}},"tau":4e-6,"tampers":[{{"name":"weights f16","count":48,"detected":48,"min":0.00012}}]}}"#
+    );
+    keys().sign_text(text + "\n").unwrap().to_string().into_bytes()
 }
 
 fn text_head() -> Vec<u8> {

@@ -9,6 +9,7 @@
 
 mod bound;
 mod error;
+pub mod profile;
 mod rate;
 mod sequential;
 mod size;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::audit::Rate;
+use crate::recompute::neural::Processor;
 
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
@@ -300,6 +301,9 @@ pub struct ModelPredictArguments {
     /// Fill every text up to N tokens, as the recorder did
     #[arg(long, value_name = "N", requires = "text")]
     pub padded: Option<usize>,
+    /// Where to compute a network
+    #[arg(long, value_enum, default_value_t, requires = "text")]
+    pub device: Processor,
     /// Say for each row what each feature contributed to the margin
     #[arg(long)]
     pub contributions: bool,
@@ -317,6 +321,42 @@ pub enum AuditCommand {
     /// Say what the exceptions found in a sample mean for all decisions
     #[command(after_help = EXIT_CODES)]
     Bound(AuditBoundArguments),
+    /// Measure how far honest recomputations of a model lie apart and which changes of it a tolerance shows, and
+    /// sign what was found as a tolerance profile
+    #[command(after_help = EXIT_CODES)]
+    Calibrate(AuditCalibrateArguments),
+}
+
+/// Arguments of `audit calibrate`.
+#[derive(Debug, Args)]
+pub struct AuditCalibrateArguments {
+    /// The model: the folder of a text model, or a model file
+    #[arg(value_name = "FILE|DIR")]
+    pub model: PathBuf,
+    /// The texts to measure with: UTF-8, one a line
+    #[arg(long, value_name = "FILE", required_unless_present = "rows")]
+    pub text: Option<PathBuf>,
+    /// The rows to measure with, as for `model predict`
+    #[arg(long, value_name = "CSV", conflicts_with = "text")]
+    pub rows: Option<PathBuf>,
+    /// The keys that sign the profile, from `ledgerstone key generate`
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where to write the profile; an existing file is left alone
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The tolerance [default: 20 times the greatest honest distance, rounded up to two digits]
+    #[arg(long, value_name = "NUMBER")]
+    pub tau: Option<f64>,
+    /// Texts computed side by side in one of the honest conditions
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub batch: u16,
+    /// Numbers of threads to compute with
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [1, 2])]
+    pub threads: Vec<u16>,
+    /// What another honest machine said of the same texts, as `model predict --json` prints it there; may be repeated
+    #[arg(long, value_name = "FILE", requires = "text")]
+    pub recorded: Vec<PathBuf>,
 }
 
 /// Arguments of `audit size`.

@@ -4,6 +4,7 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_calibrate;
 mod audit_size;
 mod key_generate;
 mod key_show;
@@ -44,5 +45,6 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
+        Command::Audit(AuditCommand::Calibrate(arguments)) => audit_calibrate::run(arguments, output),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn show(folder: &Path, _: &mut Output) -> Result<Exit, Refusal> {
 }
 
 #[cfg(feature = "neural")]
-pub(super) use with_engine::{read, show};
+pub(super) use with_engine::{read, read_files, refused, show};
 
 #[cfg(feature = "neural")]
 mod with_engine {
@@ -32,7 +32,7 @@ mod with_engine {
     use crate::output::{plural, printable, thousands, wrapped};
     use crate::recompute::ModelError;
     use crate::recompute::neural::pooling::Pooling;
-    use crate::recompute::neural::{Files, TextAbout, TextModel};
+    use crate::recompute::neural::{Files, Processor, TextAbout, TextModel};
     use crate::source::{ReadError, read_input};
 
     /// The format of `model show` of a folder.
@@ -51,7 +51,7 @@ mod with_engine {
     /// # Errors
     /// A file cannot be read, or the model is none that is known.
     pub(in crate::command) fn show(folder: &Path, output: &mut Output) -> Result<Exit, Refusal> {
-        let model = read(folder)?;
+        let model = read(folder, Processor::Cpu)?;
         let (about, digest) = (model.about(), model.digest());
         if output.is_json() {
             output.json(&FolderJson { format: FORMAT, digest: digest.to_string(), about: &about })?;
@@ -62,12 +62,18 @@ mod with_engine {
     }
 
     /// The model of a folder.
-    pub(in crate::command) fn read(folder: &Path) -> Result<TextModel, Refusal> {
-        TextModel::load(&read_files(folder)?).map_err(|error| refused(folder, &error))
+    pub(in crate::command) fn read(folder: &Path, processor: Processor) -> Result<TextModel, Refusal> {
+        if processor == Processor::Cuda && !cfg!(ledgerstone_cuda) {
+            return Err(Refusal::usage(
+                "this program was not built for graphics processors",
+                "Build it with RUSTFLAGS=\"--cfg ledgerstone_cuda\", or leave --device out.",
+            ));
+        }
+        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| refused(folder, &error))
     }
 
     /// The files of a folder.
-    fn read_files(folder: &Path) -> Result<Files, Refusal> {
+    pub(in crate::command) fn read_files(folder: &Path) -> Result<Files, Refusal> {
         let files = Files::read(|name, bytes_max| match read_input(&folder.join(name), bytes_max) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(ReadError::Missing { .. }) => Ok(None),
@@ -76,7 +82,7 @@ mod with_engine {
         Ok(files?)
     }
 
-    fn refused(folder: &Path, error: &ModelError) -> Refusal {
+    pub(in crate::command) fn refused(folder: &Path, error: &ModelError) -> Refusal {
         Refusal::new(
             error.code(),
             format_args!("{} cannot be used: {error}", folder.display()),

@@ -3,7 +3,7 @@
 //! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
-mod rows;
+pub(super) mod rows;
 mod text;
 
 use std::path::Path;
@@ -23,7 +23,7 @@ use rows::Rows;
 const FORMAT: &str = "ledgerstone-prediction/v1";
 
 /// Bytes of a file of rows.
-const ROWS_BYTES_MAX: usize = 1 << 30;
+pub(super) const ROWS_BYTES_MAX: usize = 1 << 30;
 
 /// Prints what the model says of each row.
 ///

@@ -30,3 +30,13 @@ mod weights;
 pub use files::Files;
 #[cfg(feature = "neural")]
 pub use text::{ENGINE, TextAbout, TextModel, TextScore};
+
+/// Where a network is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Processor {
+    /// The main processor.
+    #[default]
+    Cpu,
+    /// The first of NVIDIA's graphics processors; only in a program that was built for one.
+    Cuda,
+}

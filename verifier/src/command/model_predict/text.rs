@@ -62,7 +62,7 @@ mod with_engine {
                 "Give --rows CSV instead of --text, or name the text model's folder.",
             ));
         }
-        let model = model_folder::read(&arguments.model)?;
+        let model = model_folder::read(&arguments.model, arguments.device)?;
         let bytes = read_input(texts, TEXTS_BYTES_MAX)?;
         let name = texts.display();
         let all = core::str::from_utf8(&bytes).map_err(|error| {

@@ -12,6 +12,7 @@ use ledgerstone::hash::Hash;
 use serde::Serialize;
 use tokenizers::{Tokenizer, TruncationParams};
 
+use super::Processor;
 use super::config::{Config, Family};
 use super::disentangled::Disentangled;
 use super::encoder::{Batch, Encoder};
@@ -22,7 +23,7 @@ use super::pooling::{self, Pooling};
 use super::readout::Readout;
 use super::safetensors::Kind;
 use super::tokenizer::{self, TEXT_BYTES_MAX};
-use super::weights::Weights;
+use super::weights::{Weights, network};
 use crate::recompute::error::{ModelError, RowError, malformed, shown};
 
 /// Numbers of a batch's attention: texts × heads × tokens². 2^28 of them have 1 GiB.
@@ -101,11 +102,23 @@ impl std::fmt::Debug for TextModel {
 }
 
 impl TextModel {
-    /// Reads a model.
+    /// Reads a model, to be computed on the main processor.
     ///
     /// # Errors
     /// [`ModelError`] says which file is missing or what is wrong in it.
     pub fn load(files: &Files) -> Result<Self, ModelError> {
+        Self::load_on(files, Processor::Cpu)
+    }
+
+    /// Reads a model, to be computed on a processor of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`TextModel::load`], or this program cannot use such a processor.
+    pub fn load_on(files: &Files, processor: Processor) -> Result<Self, ModelError> {
+        let device = match processor {
+            Processor::Cpu => Device::Cpu,
+            Processor::Cuda => Device::new_cuda(0).map_err(|error| network(&error))?,
+        };
         let config = Config::parse(files.required("config.json")?)?;
         tokenizer::check(files.required("tokenizer.json")?)?;
         let sentence = pooling::read(files)?;
@@ -115,7 +128,7 @@ impl TextModel {
             (Some(_), None) => return Err(ModelError::Missing { file: "head.safetensors" }),
             (None, Some(_)) => return Err(ModelError::Missing { file: "head.json" }),
         };
-        contained(|| Self::build(files, config, sentence, head))
+        contained(|| Self::build(files, config, sentence, head, device))
             .unwrap_or_else(|problem| Err(ModelError::Network { problem }))
     }
 
@@ -124,8 +137,8 @@ impl TextModel {
         config: Config,
         sentence: Option<pooling::Sentence>,
         head: Option<head::Head>,
+        device: Device,
     ) -> Result<Self, ModelError> {
-        let device = Device::Cpu;
         let prefixes: &[&str] = match config.family {
             Family::Bert => &["bert."],
             Family::DistilBert => &["distilbert."],
