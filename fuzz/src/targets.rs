@@ -14,7 +14,7 @@ use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
 use ledgerstone_verifier::audit::profile::Profile;
-use ledgerstone_verifier::recompute::neural::{config, head, safetensors, tokenizer};
+use ledgerstone_verifier::recompute::neural::{config, gguf, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
@@ -34,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
     Target { name: "field_path", run: field_path },
+    Target { name: "gguf_header", run: gguf_header },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "lightgbm_model", run: model },
     Target { name: "policy", run: policy },
@@ -209,5 +210,12 @@ fn tolerance_profile(bytes: &[u8]) -> bool {
     let Ok((profile, note)) = Profile::parse(bytes) else { return false };
     assert_eq!(profile.to_text(), note.text(), "a profile is its own canonical form");
     assert!(profile.honest.max <= profile.tau, "no honest distance lies above the tolerance");
+    true
+}
+
+fn gguf_header(bytes: &[u8]) -> bool {
+    let Ok(header) = gguf::Header::parse(bytes) else { return false };
+    assert!(header.width.is_multiple_of(header.heads) && header.layers <= 256);
+    assert!((header.end as usize) < header.vocabulary && header.context <= gguf::CONTEXT_MAX);
     true
 }

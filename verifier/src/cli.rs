@@ -271,6 +271,35 @@ pub enum ModelCommand {
     /// Recompute what a model says of the rows of a CSV file, or of the lines of a text file
     #[command(after_help = EXIT_CODES)]
     Predict(ModelPredictArguments),
+    /// Recompute what a language model answers to a prompt, or find where a recorded answer leaves it
+    #[command(after_help = EXIT_CODES)]
+    Generate(ModelGenerateArguments),
+}
+
+/// Arguments of `model generate`.
+#[derive(Debug, Args)]
+pub struct ModelGenerateArguments {
+    /// The model: a GGUF file, with its tokenizer in it
+    #[arg(value_name = "FILE")]
+    pub model: PathBuf,
+    /// The prompt as the model saw it, chat template and all
+    #[arg(long, value_name = "FILE")]
+    pub prompt: PathBuf,
+    /// The most tokens to answer with
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub tokens: u16,
+    /// What logits are divided by before a token is drawn; 0 takes the likeliest
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub temperature: f64,
+    /// The share of the likeliest tokens that is drawn from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
+    pub top_p: f64,
+    /// What the draws follow from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Compare with this answer, as `model generate --json` printed it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tokens", "temperature", "top_p", "seed"])]
+    pub recorded: Option<PathBuf>,
 }
 
 /// Arguments of `model show`.

@@ -12,6 +12,7 @@ mod log_checkpoint;
 mod log_entries;
 mod log_proof;
 mod model_folder;
+mod model_generate;
 mod model_predict;
 mod model_show;
 mod receipt_get;
@@ -43,6 +44,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
+        Command::Model(ModelCommand::Generate(arguments)) => model_generate::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
         Command::Audit(AuditCommand::Calibrate(arguments)) => audit_calibrate::run(arguments, output),

@@ -12,13 +12,17 @@ mod disentangled;
 #[cfg(feature = "neural")]
 mod encoder;
 pub mod files;
+pub mod gguf;
 pub mod head;
+#[cfg(feature = "neural")]
+mod language;
 #[cfg(feature = "neural")]
 mod modern;
 pub mod pooling;
 #[cfg(feature = "neural")]
 mod readout;
 pub mod safetensors;
+pub mod sampler;
 #[cfg(feature = "neural")]
 pub mod tamper;
 #[cfg(feature = "neural")]
@@ -28,6 +32,8 @@ pub mod tokenizer;
 mod weights;
 
 pub use files::Files;
+#[cfg(feature = "neural")]
+pub use language::{Difference, Finish, Generation, LanguageModel, Step};
 #[cfg(feature = "neural")]
 pub use text::{ENGINE, TextAbout, TextModel, TextScore};
 

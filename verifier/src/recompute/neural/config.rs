@@ -113,7 +113,7 @@ pub struct Config {
     /// The classifier, if the architecture has one.
     pub classifier: Option<Classifier>,
     /// The whole object, for what only one family has.
-    pub(super) object: Map<String, Value>,
+    pub object: Map<String, Value>,
 }
 
 impl Config {
