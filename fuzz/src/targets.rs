@@ -13,10 +13,12 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone_verifier::audit::profile::Profile;
 use ledgerstone_verifier::audit::{
     Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile, StrataFile,
 };
 use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
+use ledgerstone_verifier::recompute::neural::{config, gguf, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
@@ -43,17 +45,23 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
     Target { name: "field_path", run: field_path },
+    Target { name: "gguf_header", run: gguf_header },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "lightgbm_model", run: model },
     Target { name: "oms_bundle", run: oms_bundle },
     Target { name: "oms_key", run: oms_key },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
+    Target { name: "safetensors", run: tensors },
     Target { name: "scorecard", run: model },
     Target { name: "signed_note", run: signed_note },
     Target { name: "signing_key", run: signing_key },
+    Target { name: "text_config", run: text_config },
+    Target { name: "text_head", run: text_head },
+    Target { name: "text_tokenizer", run: |bytes| tokenizer::check(bytes).is_ok() },
     Target { name: "tile_path", run: tile_path },
     Target { name: "tlog_proof", run: tlog_proof },
+    Target { name: "tolerance_profile", run: tolerance_profile },
     Target { name: "verifier_key", run: verifier_key },
     Target { name: "xgboost_model", run: model },
     Target { name: "xgboost_ubjson", run: model },
@@ -236,5 +244,47 @@ fn model(bytes: &[u8]) -> bool {
             ),
         }
     }
+    true
+}
+
+fn tensors(bytes: &[u8]) -> bool {
+    let Ok(tensors) = safetensors::tensors(bytes) else { return false };
+    let data: usize = tensors.values().map(|stored| stored.bytes.len()).sum();
+    assert!(data <= bytes.len(), "tensors lie beside each other in the file");
+    for stored in tensors.values() {
+        assert_eq!(stored.shape.iter().product::<usize>() * stored.kind.width(), stored.bytes.len());
+        assert_eq!(bytes.get(stored.offset..stored.offset + stored.bytes.len()), Some(stored.bytes));
+    }
+    true
+}
+
+fn text_config(bytes: &[u8]) -> bool {
+    let Ok(config) = config::Config::parse(bytes) else { return false };
+    assert!(config.layers <= 96 && config.hidden.is_multiple_of(config.heads) && config.tokens_max() > 2);
+    assert!((config.pad as usize) < config.vocabulary);
+    true
+}
+
+/// `head.json`, a line end, `head.safetensors`; for an encoder of three numbers.
+fn text_head(bytes: &[u8]) -> bool {
+    const WIDTH: usize = 3;
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (json, weights) = bytes.split_at(end);
+    let Ok(head) = head::read(json, weights.get(1..).unwrap_or_default(), WIDTH) else { return false };
+    assert_eq!((head.weights.len(), head.biases.len()), (head.labels.len() * WIDTH, head.labels.len()));
+    true
+}
+
+fn tolerance_profile(bytes: &[u8]) -> bool {
+    let Ok((profile, note)) = Profile::parse(bytes) else { return false };
+    assert_eq!(profile.to_text(), note.text(), "a profile is its own canonical form");
+    assert!(profile.honest.max <= profile.tau, "no honest distance lies above the tolerance");
+    true
+}
+
+fn gguf_header(bytes: &[u8]) -> bool {
+    let Ok(header) = gguf::Header::parse(bytes) else { return false };
+    assert!(header.width.is_multiple_of(header.heads) && header.layers <= 256);
+    assert!((header.end as usize) < header.vocabulary && header.context <= gguf::CONTEXT_MAX);
     true
 }

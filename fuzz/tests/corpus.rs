@@ -242,7 +242,74 @@ fn seeds() -> Vec<Seed> {
         ("scorecard", "example", scorecard()),
         ("lightgbm_model", "binary", models("lightgbm_binary.txt")),
         ("lightgbm_model", "linear", models("lightgbm_linear.txt")),
+        ("gguf_header", "one-tensor", gguf()),
+        ("safetensors", "two-tensors", tensors()),
+        ("text_config", "bert", texts("bert/config.json")),
+        ("text_config", "deberta", texts("deberta-v2/config.json")),
+        ("text_config", "modernbert", texts("modernbert/config.json")),
+        ("text_head", "two-labels", text_head()),
+        ("tolerance_profile", "one-tamper", tolerance_profile()),
+        ("text_tokenizer", "letters", texts("roberta/tokenizer.json")),
     ]
+}
+
+/// A file of the small text models that the verifier's tests keep.
+fn texts(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier/tests/vectors/text").join(name))
+        .unwrap()
+}
+
+/// A classifier's weights: two labels on three numbers.
+fn tensors() -> Vec<u8> {
+    let header = br#"{"weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"bias":{"dtype":"F32","shape":[2],"data_offsets":[24,32]}}"#;
+    let numbers = (0_u8..8).flat_map(|number| (f32::from(number) / 4.0).to_le_bytes());
+    [&u64::try_from(header.len()).unwrap().to_le_bytes()[..], header, &numbers.collect::<Vec<u8>>()].concat()
+}
+
+fn tolerance_profile() -> Vec<u8> {
+    let digest = "ab".repeat(32);
+    let text = format!(
+        r#"{{"format":"ledgerstone-tolerance-profile/v1","model":"{digest}","quantity":"vector","engine":"candle 0.11.1","dtype":"f32","machine":{{"target":"x86_64-linux","libm":"gnu","device":"cpu","instructions":["avx2"]}},"threads":[1,2],"batches":[1,16],"inputs":"{digest}","honest":{{"count":96,"max":2e-7,"p999":2e-7}},"tau":4e-6,"tampers":[{{"name":"weights f16","count":48,"detected":48,"min":0.00012}}]}}"#
+    );
+    keys().sign_text(text + "\n").unwrap().to_string().into_bytes()
+}
+
+/// A GGUF file with the keys that a network needs, and one tensor.
+fn gguf() -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let number = |number: u32| number.to_le_bytes().to_vec();
+    let tokens = [&8_u32.to_le_bytes()[..], &2_u64.to_le_bytes(), &text("a"), &text("<end>")].concat();
+    let keys = [
+        ("general.architecture", 8, text("llama")),
+        ("llama.embedding_length", 4, number(8)),
+        ("llama.attention.head_count", 4, number(2)),
+        ("llama.attention.head_count_kv", 4, number(1)),
+        ("llama.rope.dimension_count", 4, number(4)),
+        ("llama.attention.layer_norm_rms_epsilon", 6, 1e-5_f32.to_le_bytes().to_vec()),
+        ("llama.block_count", 4, number(1)),
+        ("llama.context_length", 4, number(64)),
+        ("tokenizer.ggml.model", 8, text("gpt2")),
+        ("tokenizer.ggml.pre", 8, text("smollm")),
+        ("tokenizer.ggml.tokens", 9, tokens),
+        ("tokenizer.ggml.eos_token_id", 4, number(1)),
+    ];
+    let mut bytes = [&b"GGUF"[..], &3_u32.to_le_bytes(), &1_u64.to_le_bytes()].concat();
+    bytes.extend((keys.len() as u64).to_le_bytes());
+    for (key, kind, value) in keys {
+        bytes.extend([text(key), number(kind), value].concat());
+    }
+    bytes.extend(
+        [text("token_embd.weight"), number(2), 8_u64.to_le_bytes().to_vec(), 2_u64.to_le_bytes().to_vec()]
+            .concat(),
+    );
+    bytes.extend([number(0), vec![0; 8]].concat());
+    bytes.resize(bytes.len().next_multiple_of(32) + 64, 0);
+    bytes
+}
+
+fn text_head() -> Vec<u8> {
+    let json = br#"{"format":"ledgerstone-text-head/v1","labels":["no","yes"],"link":"softmax"}"#;
+    [&json[..], b"\n", &tensors()].concat()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod drand;
 mod draw;
 mod error;
 mod plan;
+pub mod profile;
 mod rate;
 pub mod replay;
 pub mod results;

@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{
-    AuditBoundArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments, AuditRegisterArguments,
-    AuditRunArguments, AuditSizeArguments,
+    AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments,
+    AuditRegisterArguments, AuditRunArguments, AuditSizeArguments,
 };
+
+use crate::recompute::neural::Processor;
 
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
@@ -289,7 +291,7 @@ pub enum ModelCommand {
     /// Print what a model file holds, and which of its numbers recomputation gives exactly
     #[command(after_help = EXIT_CODES)]
     Show(ModelShowArguments),
-    /// Recompute what a model says of the rows of a CSV file
+    /// Recompute what a model says of the rows of a CSV file, or of the lines of a text file
     #[command(after_help = EXIT_CODES)]
     Predict(ModelPredictArguments),
     /// Print the digest that names a model folder, and what it is made of
@@ -301,6 +303,9 @@ pub enum ModelCommand {
     /// Say in a sidecar's log that a model folder comes into use
     #[command(after_help = EXIT_CODES, disable_version_flag = true)]
     Register(ModelRegisterArguments),
+    /// Recompute what a language model answers to a prompt, or find where a recorded answer leaves it
+    #[command(after_help = EXIT_CODES)]
+    Generate(ModelGenerateArguments),
 }
 
 /// Arguments of `model digest`.
@@ -360,24 +365,63 @@ pub struct ModelRegisterArguments {
     pub signature: Option<PathBuf>,
 }
 
+/// Arguments of `model generate`.
+#[derive(Debug, Args)]
+pub struct ModelGenerateArguments {
+    /// The model: a GGUF file, with its tokenizer in it
+    #[arg(value_name = "FILE")]
+    pub model: PathBuf,
+    /// The prompt as the model saw it, chat template and all
+    #[arg(long, value_name = "FILE")]
+    pub prompt: PathBuf,
+    /// The most tokens to answer with
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub tokens: u16,
+    /// What logits are divided by before a token is drawn; 0 takes the likeliest
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub temperature: f64,
+    /// The share of the likeliest tokens that is drawn from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
+    pub top_p: f64,
+    /// What the draws follow from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Compare with this answer, as `model generate --json` printed it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tokens", "temperature", "top_p", "seed"])]
+    pub recorded: Option<PathBuf>,
+}
+
 /// Arguments of `model show`.
 #[derive(Debug, Args)]
 pub struct ModelShowArguments {
-    /// The model file, as its library wrote it; its format is told by its bytes
-    #[arg(value_name = "FILE")]
+    /// The model file, as its library wrote it; its format is told by its bytes. Or the folder of a text model
+    /// (config.json, tokenizer.json, model.safetensors)
+    #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
 }
 
 /// Arguments of `model predict`.
 #[derive(Debug, Args)]
 pub struct ModelPredictArguments {
-    /// The model file, as its library wrote it; its format is told by its bytes
-    #[arg(value_name = "FILE")]
+    /// The model file, as its library wrote it; its format is told by its bytes. Or the folder of a text model
+    #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
     /// The rows: CSV with a line of column names first, taken by name where the model has names, else in
     /// order; an empty cell is a missing value
-    #[arg(long, value_name = "CSV")]
-    pub rows: PathBuf,
+    #[arg(long, value_name = "CSV", required_unless_present = "text")]
+    pub rows: Option<PathBuf>,
+    /// The texts for a text model: UTF-8, one a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "contributions", "reasons"])]
+    pub text: Option<PathBuf>,
+    /// Compute N texts side by side, as the recorder did, filled up to the longest of them; the last bits depend on it
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "text")]
+    pub batch: u16,
+    /// Fill every text up to N tokens, as the recorder did
+    #[arg(long, value_name = "N", requires = "text")]
+    pub padded: Option<usize>,
+    /// Where to compute a network
+    #[arg(long, value_enum, default_value_t, requires = "text")]
+    pub device: Processor,
     /// Say for each row what each feature contributed to the margin
     #[arg(long)]
     pub contributions: bool,

@@ -4,6 +4,7 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_calibrate;
 mod audit_draw;
 mod audit_plan;
 mod audit_register;
@@ -18,6 +19,8 @@ mod log_entries;
 mod log_models;
 mod log_proof;
 mod model_digest;
+mod model_folder;
+mod model_generate;
 mod model_predict;
 mod model_register;
 mod model_show;
@@ -64,5 +67,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),
         Command::Audit(AuditCommand::Register(arguments)) => audit_register::run(arguments, output),
+        Command::Model(ModelCommand::Generate(arguments)) => model_generate::run(arguments, output),
+        Command::Audit(AuditCommand::Calibrate(arguments)) => audit_calibrate::run(arguments, output),
     }
 }

@@ -12,6 +12,7 @@ pub mod description;
 pub mod error;
 pub mod lightgbm;
 mod model;
+pub mod neural;
 pub mod scorecard;
 mod treeshap;
 pub mod xgboost;

@@ -164,7 +164,7 @@ fn assert_refused(directory: &Path, models: usize) {
 }
 
 fn trained(script: &str) -> Option<PathBuf> {
-    library::trained(&format!("library/{script}.py"), "verifier/tests/library/requirements.txt")
+    library::trained(&format!("library/{script}.py"), "verifier/tests/library/requirements.txt", &[])
 }
 
 #[test]

@@ -91,7 +91,8 @@ fn files_of_every_major_version_give_the_bits_of_their_library() {
 
 #[test]
 fn models_of_every_shape_give_the_bits_of_the_library() {
-    let Some(directory) = library::trained("xgboost/models.py", "examples/lending/requirements.txt") else {
+    let Some(directory) = library::trained("xgboost/models.py", "examples/lending/requirements.txt", &[])
+    else {
         return;
     };
     let models = files(&directory, &["json"]);

@@ -27,6 +27,10 @@ pub enum AuditCommand {
     /// Say in a sidecar's log which plan an audit follows, before its sample is drawn
     #[command(after_help = EXIT_CODES)]
     Register(AuditRegisterArguments),
+    /// Measure how far honest recomputations of a model lie apart and which changes of it a tolerance shows, and
+    /// sign what was found as a tolerance profile
+    #[command(after_help = EXIT_CODES)]
+    Calibrate(AuditCalibrateArguments),
     /// Recompute every decision of an evidence bundle
     #[command(after_help = EXIT_CODES)]
     Run(AuditRunArguments),
@@ -224,4 +228,36 @@ pub struct AuditRunArguments {
     /// How many threads recompute [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// Arguments of `audit calibrate`.
+#[derive(Debug, Args)]
+pub struct AuditCalibrateArguments {
+    /// The model: the folder of a text model, or a model file
+    #[arg(value_name = "FILE|DIR")]
+    pub model: PathBuf,
+    /// The texts to measure with: UTF-8, one a line
+    #[arg(long, value_name = "FILE", required_unless_present = "rows")]
+    pub text: Option<PathBuf>,
+    /// The rows to measure with, as for `model predict`
+    #[arg(long, value_name = "CSV", conflicts_with = "text")]
+    pub rows: Option<PathBuf>,
+    /// The keys that sign the profile, from `ledgerstone key generate`
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where to write the profile; an existing file is left alone
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The tolerance [default: 20 times the greatest honest distance, rounded up to two digits]
+    #[arg(long, value_name = "NUMBER")]
+    pub tau: Option<f64>,
+    /// Texts computed side by side in one of the honest conditions
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub batch: u16,
+    /// Numbers of threads to compute with
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [1, 2])]
+    pub threads: Vec<u16>,
+    /// What another honest machine said of the same texts, as `model predict --json` prints it there; may be repeated
+    #[arg(long, value_name = "FILE", requires = "text")]
+    pub recorded: Vec<PathBuf>,
 }

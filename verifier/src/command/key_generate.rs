@@ -95,7 +95,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], secrecy: Secrecy) -> Result<(
     })
 }
 
-fn exists(path: &Path) -> Refusal {
+pub(crate) fn exists(path: &Path) -> Refusal {
     Refusal::usage(
         format_args!("{} exists already and was left as it is", path.display()),
         "Choose another file name, or move that file away first.",

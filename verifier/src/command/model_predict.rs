@@ -1,9 +1,12 @@
-//! `ledgerstone model predict`: recomputes what a model says of the rows of a CSV file.
+//! `ledgerstone model predict`: recomputes what a model says of the rows of a CSV file, or of the lines of a text file (`text`).
 //!
 //! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
-mod rows;
+pub(super) mod rows;
+mod text;
+
+use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
@@ -20,17 +23,29 @@ use rows::Rows;
 const FORMAT: &str = "ledgerstone-prediction/v1";
 
 /// Bytes of a file of rows.
-const ROWS_BYTES_MAX: usize = 1 << 30;
+pub(super) const ROWS_BYTES_MAX: usize = 1 << 30;
 
 /// Prints what the model says of each row.
 ///
 /// # Errors
 /// A file cannot be read, is malformed, or holds a row that is none of this model's.
 pub(super) fn run(arguments: &ModelPredictArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    match (&arguments.rows, &arguments.text) {
+        (Some(rows), _) => predict_rows(arguments, rows, output),
+        (None, Some(texts)) => text::run(arguments, texts, output),
+        (None, None) => Err(Refusal::usage("there is nothing to recompute", "Give --rows or --text.")),
+    }
+}
+
+fn predict_rows(
+    arguments: &ModelPredictArguments,
+    rows: &Path,
+    output: &mut Output,
+) -> Result<Exit, Refusal> {
     let (model, digest) = model_show::read(&arguments.model)?;
     let about = model.about();
-    let name = arguments.rows.display().to_string();
-    let bytes = read_input(&arguments.rows, ROWS_BYTES_MAX)?;
+    let name = rows.display().to_string();
+    let bytes = read_input(rows, ROWS_BYTES_MAX)?;
     let rows = Rows::read(&bytes, &about).map_err(|problem| {
         Refusal::malformed(
             format_args!("{name} does not fit the model: {problem}"),

@@ -30,6 +30,9 @@ struct ModelJson<'a> {
 /// # Errors
 /// It cannot be read or is no model that is known.
 pub(super) fn run(arguments: &ModelShowArguments, output: &mut Output) -> Result<Exit, Refusal> {
+    if arguments.model.is_dir() {
+        return super::model_folder::show(&arguments.model, output);
+    }
     let (model, digest) = read(&arguments.model)?;
     let about = model.about();
     if output.is_json() {
@@ -45,6 +48,12 @@ pub(super) fn run(arguments: &ModelShowArguments, output: &mut Output) -> Result
 /// # Errors
 /// It cannot be read or is no model that is known.
 pub(super) fn read(path: &Path) -> Result<(Model, Hash), Refusal> {
+    if path.is_dir() {
+        return Err(Refusal::usage(
+            format_args!("{} is a folder, and its model reads texts", path.display()),
+            "Give --text FILE instead of --rows.",
+        ));
+    }
     let bytes = read_input(path, MODEL_BYTES_MAX)?;
     let model = Model::parse(&bytes).map_err(|error| {
         Refusal::new(

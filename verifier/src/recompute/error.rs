@@ -46,6 +46,18 @@ pub enum ModelError {
         /// Where the file says so.
         place: String,
     },
+    /// A file of the model's folder is not there.
+    #[error("the model's folder has no {file}; copy the whole folder that the model was saved to")]
+    Missing {
+        /// The file's name.
+        file: &'static str,
+    },
+    /// The weights do not make the network that the settings describe.
+    #[error("the network cannot be built from its files: {problem}; save the model again")]
+    Network {
+        /// What the engine says.
+        problem: String,
+    },
     /// The file is larger, or has more of something, than is read.
     #[error("the model file has {found} {what}, at most {max} are read")]
     Limit {
@@ -63,7 +75,11 @@ impl ModelError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Unrecognised | Self::Syntax { .. } | Self::Malformed { .. } => Code::Malformed,
+            Self::Unrecognised
+            | Self::Syntax { .. }
+            | Self::Malformed { .. }
+            | Self::Missing { .. }
+            | Self::Network { .. } => Code::Malformed,
             Self::Unsupported { .. } => Code::Misuse,
             Self::Limit { .. } => Code::Limit,
         }
@@ -129,6 +145,22 @@ pub enum RowError {
     /// Reasons were asked of a model that has none.
     #[error("the model gives no reasons: only a scorecard has a table of them")]
     NoReasons,
+    /// A text is longer than is read, or than the network has places for.
+    #[error("the text has {found} {what}, at most {max} are read; record what the model saw, cut as it was")]
+    TextLength {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many the text has.
+        found: usize,
+        /// How many are read.
+        max: usize,
+    },
+    /// The engine could not compute the text.
+    #[error("the text cannot be computed: {problem}")]
+    Network {
+        /// What the engine says.
+        problem: String,
+    },
     /// The library defines no contributions for this row or model.
     #[error("contributions cannot be recomputed exactly: {problem}")]
     Contributions {
@@ -142,7 +174,10 @@ impl RowError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Length { .. } | Self::Infinite { .. } | Self::Value { .. } => Code::Malformed,
+            Self::Length { .. } | Self::Infinite { .. } | Self::Value { .. } | Self::Network { .. } => {
+                Code::Malformed
+            }
+            Self::TextLength { .. } => Code::Limit,
             Self::Several { .. } | Self::NoReasons | Self::Contributions { .. } => Code::Misuse,
         }
     }

@@ -13,6 +13,7 @@ use crate::log::{self, ORIGIN};
 /// `catboost.json` are models, and `rows.csv` for them; `card.json` and `person.csv` are the scorecard page's worked example.
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
+/// `classifier/` is a text model and `letters.txt` has two texts for it.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -51,6 +52,12 @@ pub(crate) fn desk() -> TempDir {
     ] {
         fs::copy(models.join(name), at(here)).expect("a model");
     }
+    fs::create_dir(at("classifier")).expect("a directory");
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let small = models.with_file_name("text").join("bert").join(name);
+        fs::copy(small, at("classifier").join(name)).expect("a model's file");
+    }
+    write("letters.txt", "a loan was refused\nshe has worked here for nine years\n");
     write("rows.csv", ROWS);
     let page = include_str!("../../../docs/spec/scorecard.md");
     let card =

@@ -11,12 +11,13 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Runs a script of `tests/` with the packages of a requirements file of the repository and gives the directory it filled;
+/// Runs a script of `tests/` with the packages of a requirements file of the repository (`options` are pip's, such as
+/// `--no-deps`) and gives the directory it filled;
 /// `None` where Python or the packages are missing and nobody insists.
-pub(crate) fn trained(script: &str, requirements: &str) -> Option<PathBuf> {
+pub(crate) fn trained(script: &str, requirements: &str, options: &[&str]) -> Option<PathBuf> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(script.replace(['/', '.'], "-"));
     let _ = std::fs::remove_dir_all(&directory);
-    let result = python(requirements).and_then(|python| {
+    let result = python(requirements, options).and_then(|python| {
         let _alone = TRAINING.lock();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
         let status = Command::new(python).arg(&path).arg(&directory).status();
@@ -32,9 +33,10 @@ pub(crate) fn trained(script: &str, requirements: &str) -> Option<PathBuf> {
     }
 }
 
-fn python(requirements: &str) -> Result<PathBuf, String> {
+fn python(requirements: &str, options: &[&str]) -> Result<PathBuf, String> {
     let output = Command::new(repository().join("scripts/py-env"))
         .arg(repository().join(requirements))
+        .args(options)
         .output()
         .map_err(|error| format!("scripts/py-env does not run: {error}"))?;
     if output.status.success() {

@@ -1,0 +1,131 @@
+//! The folder of a text model: what it holds, read for `model show` and `model predict`.
+//!
+//! Guarantees: only the files that [`NAMES`] lists are opened, each within its bound. Does not do: computing.
+//!
+//! [`NAMES`]: crate::recompute::neural::files::NAMES
+
+use std::path::Path;
+
+use crate::exit::{Exit, Refusal};
+use crate::output::Output;
+
+#[cfg(not(feature = "neural"))]
+pub(super) fn show(folder: &Path, _: &mut Output) -> Result<Exit, Refusal> {
+    Err(Refusal::usage(
+        format_args!(
+            "{} is a folder, and this program was built without the feature `neural`",
+            folder.display()
+        ),
+        "Use a `ledgerstone` that was built with it.",
+    ))
+}
+
+#[cfg(feature = "neural")]
+pub(super) use with_engine::{read, read_files, refused, show};
+
+#[cfg(feature = "neural")]
+mod with_engine {
+    use ledgerstone::hash::Hash;
+    use serde::Serialize;
+
+    use super::{Exit, Output, Path, Refusal};
+    use crate::output::{plural, printable, thousands, wrapped};
+    use crate::recompute::ModelError;
+    use crate::recompute::neural::pooling::Pooling;
+    use crate::recompute::neural::{Files, Processor, TextAbout, TextModel};
+    use crate::source::{ReadError, read_input};
+
+    /// The format of `model show` of a folder.
+    const FORMAT: &str = "ledgerstone-text-model/v1";
+
+    #[derive(Serialize)]
+    struct FolderJson<'a> {
+        format: &'static str,
+        digest: String,
+        #[serde(flatten)]
+        about: &'a TextAbout,
+    }
+
+    /// Prints what the folder holds.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the model is none that is known.
+    pub(in crate::command) fn show(folder: &Path, output: &mut Output) -> Result<Exit, Refusal> {
+        let model = read(folder, Processor::Cpu)?;
+        let (about, digest) = (model.about(), model.digest());
+        if output.is_json() {
+            output.json(&FolderJson { format: FORMAT, digest: digest.to_string(), about: &about })?;
+        } else {
+            output.print(&text(&about, &digest))?;
+        }
+        Ok(Exit::Verified)
+    }
+
+    /// The model of a folder.
+    pub(in crate::command) fn read(folder: &Path, processor: Processor) -> Result<TextModel, Refusal> {
+        if processor == Processor::Cuda && !cfg!(ledgerstone_cuda) {
+            return Err(Refusal::usage(
+                "this program was not built for graphics processors",
+                "Build it with RUSTFLAGS=\"--cfg ledgerstone_cuda\", or leave --device out.",
+            ));
+        }
+        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| refused(folder, &error))
+    }
+
+    /// The files of a folder.
+    pub(in crate::command) fn read_files(folder: &Path) -> Result<Files, Refusal> {
+        let files = Files::read(|name, bytes_max| match read_input(&folder.join(name), bytes_max) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(ReadError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        });
+        Ok(files?)
+    }
+
+    pub(in crate::command) fn refused(folder: &Path, error: &ModelError) -> Refusal {
+        Refusal::new(
+            error.code(),
+            format_args!("{} cannot be used: {error}", folder.display()),
+            "Check that this is the folder that was registered as the model; nothing was recomputed.",
+        )
+    }
+
+    fn text(about: &TextAbout, digest: &Hash) -> String {
+        let line = |name: &str, value: &str| wrapped(&printable(value), &format!("{name:<17}"), 17);
+        let pooling = match about.pooling {
+            Pooling::Cls => "the first token's",
+            Pooling::Mean => "the tokens' mean",
+            Pooling::Max => "the tokens' greatest",
+        };
+        let normalize = if about.normalize { ", divided by its length" } else { "" };
+        let labels = match about.labels.as_slice() {
+            [] => "none: the vector is the answer".to_owned(),
+            labels => format!("{}: {}", plural(labels.len() as u64, "label", "labels"), labels.join(", ")),
+        };
+        let longer = if about.truncates { "a longer text is cut" } else { "a longer text is refused" };
+        [
+            line("Model", &format!("{} text encoder", about.family)),
+            line("SHA-256", &digest.to_string()),
+            line(
+                "Layers",
+                &format!(
+                    "{}, with {}",
+                    about.layers,
+                    plural(about.heads as u64, "attention head", "attention heads")
+                ),
+            ),
+            line("Vector", &format!("{} numbers: {pooling} vector{normalize}", about.width)),
+            line("Classifier", &labels),
+            line("Vocabulary", &plural(about.vocabulary as u64, "token", "tokens")),
+            line("Text", &format!("at most {} tokens; {longer}", thousands(about.tokens_max as u64))),
+            line("Weights", &format!("stored as {}, computed in f32 by {}", about.stored, about.engine)),
+            "\nWhat recomputation gives\n".to_owned(),
+            line("  vector", "the recorder's within a tolerance, which depends on its engine and machine"),
+            line(
+                "  one machine",
+                "the same bits every time, for one text and batch, whatever the number of threads",
+            ),
+        ]
+        .concat()
+    }
+}

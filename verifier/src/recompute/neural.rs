@@ -1,0 +1,48 @@
+//! Text encoders and language models: networks whose numbers depend on the machine, so that a record is compared within a tolerance.
+//!
+//! *Guarantees*: a model is given as named bytes, of which no path, no network and no pickle is read; every size that a file claims is
+//! checked before memory is taken for it. The same bytes, text and batch give the same bits on one machine, whatever the number of threads.
+//!
+//! *Does not do*: decide how far two vectors may lie apart; that is a tolerance profile's (`docs/spec/tolerance-profile.md`). The readers
+//! of files are always here; what computes needs the feature `neural`.
+
+pub mod config;
+#[cfg(feature = "neural")]
+mod disentangled;
+#[cfg(feature = "neural")]
+mod encoder;
+pub mod files;
+pub mod gguf;
+pub mod head;
+#[cfg(feature = "neural")]
+mod language;
+#[cfg(feature = "neural")]
+mod modern;
+pub mod pooling;
+#[cfg(feature = "neural")]
+mod readout;
+pub mod safetensors;
+pub mod sampler;
+#[cfg(feature = "neural")]
+pub mod tamper;
+#[cfg(feature = "neural")]
+mod text;
+pub mod tokenizer;
+#[cfg(feature = "neural")]
+mod weights;
+
+pub use files::Files;
+#[cfg(feature = "neural")]
+pub use language::{Difference, Finish, Generation, LanguageModel, Step};
+#[cfg(feature = "neural")]
+pub use text::{ENGINE, TextAbout, TextModel, TextScore};
+
+/// Where a network is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Processor {
+    /// The main processor.
+    #[default]
+    Cpu,
+    /// The first of NVIDIA's graphics processors; only in a program that was built for one.
+    Cuda,
+}
