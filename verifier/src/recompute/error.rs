@@ -152,7 +152,7 @@ impl RowError {
         match self {
             Self::Length { .. } | Self::Infinite { .. } | Self::Value { .. } | Self::Graph { .. } => {
                 Code::Malformed
-            },
+            }
             Self::Several { .. } | Self::NoReasons | Self::Contributions { .. } => Code::Misuse,
         }
     }

@@ -107,9 +107,9 @@ impl Model {
     /// [`RowError`] if the row has another length than the model, or values that the graph does not take.
     pub fn numbers(&self, row: &[f64]) -> Result<Numbers, RowError> {
         let mut found = self.graph.run(row, 1)?;
-        let found = found.pop().filter(|found| {
-            found.margins.len() == self.margins && found.answer.len() == self.answers
-        });
+        let found = found
+            .pop()
+            .filter(|found| found.margins.len() == self.margins && found.answer.len() == self.answers);
         found.ok_or_else(|| RowError::Graph {
             place: "graph".to_owned(),
             problem: "gives another number of numbers for this row",

@@ -102,15 +102,20 @@ impl Graph {
                 continue;
             }
             let column = column(port, draft.place(port.name)?)?;
-            let width = vec![if column.kind == Kind::F32 || column.kind == Kind::F64 { TRIAL } else { 0.0 }; column.width];
-            let tensor = column.tensor(&width, 1).map_err(|error| malformed(port_place(port), error.problem))?;
+            let width = vec![
+                if column.kind == Kind::F32 || column.kind == Kind::F64 { TRIAL } else { 0.0 };
+                column.width
+            ];
+            let tensor =
+                column.tensor(&width, 1).map_err(|error| malformed(port_place(port), error.problem))?;
             draft.set(column.value, tensor);
             names.push(shown(port.name));
             columns.push(column);
         }
         let width = columns.iter().try_fold(0_usize, |sum, column| sum.checked_add(column.width));
         let width = width.filter(|width| (1..=FEATURES_MAX).contains(width));
-        let width = width.ok_or_else(|| unsupported("a model of so many columns, or none,", "GraphProto.input"))?;
+        let width =
+            width.ok_or_else(|| unsupported("a model of so many columns, or none,", "GraphProto.input"))?;
         for node in &parts.nodes {
             draft.add(node, versions)?;
         }
@@ -158,9 +163,8 @@ impl Graph {
             (self.labels, self.answers) = found.iter().copied().partition(is_text);
         }
         let behind_answers = self.behind(&self.answers);
-        let is_scoring = |number: &&usize| {
-            self.steps.get(**number).is_some_and(|step| step.built.gives_raw_scores)
-        };
+        let is_scoring =
+            |number: &&usize| self.steps.get(**number).is_some_and(|step| step.built.gives_raw_scores);
         let scoring: Vec<&usize> = behind_answers.iter().filter(is_scoring).collect();
         self.margins = match *scoring {
             [number] => self.steps.get(*number).and_then(|step| *step.outputs.last()?).into_iter().collect(),
@@ -169,7 +173,9 @@ impl Graph {
         let behind_margins = self.behind(&self.margins);
         let numbers = self.answers.iter().chain(&self.margins);
         self.gives_doubles = numbers.copied().any(|place| kind(place) != Some(Kind::F32));
-        let steps = |numbers: &[usize]| numbers.iter().filter_map(|number| self.steps.get(*number)).collect::<Vec<_>>();
+        let steps = |numbers: &[usize]| {
+            numbers.iter().filter_map(|number| self.steps.get(*number)).collect::<Vec<_>>()
+        };
         let near = |numbers: &[usize]| {
             let mut near: Vec<String> = steps(numbers)
                 .into_iter()
@@ -182,7 +188,10 @@ impl Graph {
         };
         let (near_margins, near_answers) = (near(&behind_margins), near(&behind_answers));
         let all_by_row = steps(&behind_margins).iter().all(|step| step.built.is_by_row)
-            && self.columns.iter().all(|column| column.is_open && column.dims.as_ref().is_some_and(|dims| dims.len() == 1));
+            && self
+                .columns
+                .iter()
+                .all(|column| column.is_open && column.dims.as_ref().is_some_and(|dims| dims.len() == 1));
         (self.near_margins, self.near_answers, self.is_by_row) = (near_margins, near_answers, all_by_row);
         Ok(())
     }
@@ -225,7 +234,10 @@ impl Graph {
                 .copied()
                 .collect();
             let tensor = column.tensor(&part, count);
-            let problem = |fault: Fault| RowError::Graph { place: format!("input {}", number + 1), problem: fault.problem };
+            let problem = |fault: Fault| RowError::Graph {
+                place: format!("input {}", number + 1),
+                problem: fault.problem,
+            };
             if let Some(into) = values.get_mut(column.value) {
                 *into = Some(Cow::Owned(tensor.map_err(problem)?));
             }
@@ -234,8 +246,8 @@ impl Graph {
         let work = Cell::new(0);
         for step in self.steps.iter() {
             let outputs = step.run(&values, &work, false);
-            let outputs =
-                outputs.map_err(|fault| RowError::Graph { place: step.place.clone(), problem: fault.problem })?;
+            let outputs = outputs
+                .map_err(|fault| RowError::Graph { place: step.place.clone(), problem: fault.problem })?;
             for (place, tensor) in step.outputs.iter().zip(outputs) {
                 if let Some(into) = place.and_then(|place| values.get_mut(place)) {
                     *into = Some(Cow::Owned(tensor));
@@ -248,7 +260,8 @@ impl Graph {
 
     /// The numbers of each row.
     fn collect(&self, values: &[Slot<'_>], count: usize) -> Result<Vec<Numbers>, Fault> {
-        let tensor = |place: &usize| values.get(*place).and_then(Option::as_deref).ok_or(Fault::new("is not given"));
+        let tensor =
+            |place: &usize| values.get(*place).and_then(Option::as_deref).ok_or(Fault::new("is not given"));
         let mut found = vec![Numbers { margins: Vec::new(), answer: Vec::new(), labels: Vec::new() }; count];
         let mut spread = |places: &[usize], is_margin: bool| -> Result<(), Fault> {
             for place in places {
@@ -321,13 +334,9 @@ impl Graph {
 }
 
 impl Step {
-    fn run(
-        &self,
-        values: &[Slot<'_>],
-        work: &Cell<u64>,
-        is_trial: bool,
-    ) -> Result<Vec<Tensor>, Fault> {
-        let value = |place: &Option<usize>| place.and_then(|place| values.get(place)).and_then(Option::as_deref);
+    fn run(&self, values: &[Slot<'_>], work: &Cell<u64>, is_trial: bool) -> Result<Vec<Tensor>, Fault> {
+        let value =
+            |place: &Option<usize>| place.and_then(|place| values.get(place)).and_then(Option::as_deref);
         let inputs = Inputs { values: self.inputs.iter().map(value).collect(), work, is_trial };
         let outputs = (self.built.run)(&inputs)?;
         inputs.charge(outputs.iter().map(Tensor::len).sum())?;
@@ -362,11 +371,18 @@ impl<'a> Draft<'a> {
             }
             inputs.push(known);
         }
-        let value = |place: &Option<usize>| place.and_then(|place| self.values.get(place)).and_then(Option::as_deref);
+        let value =
+            |place: &Option<usize>| place.and_then(|place| self.values.get(place)).and_then(Option::as_deref);
         let given: Vec<Option<&Tensor>> = inputs.iter().map(value).collect();
         let built = ops::build(node, &given, versions)?;
         let gives_raw_scores = built.gives_raw_scores;
-        let step = Step { place: node.place(), operation: shown(node.operation), inputs, outputs: Vec::new(), built };
+        let step = Step {
+            place: node.place(),
+            operation: shown(node.operation),
+            inputs,
+            outputs: Vec::new(),
+            built,
+        };
         let outputs = step.run(&self.values, &self.work, true);
         let outputs = outputs.map_err(|fault| malformed(node.place(), fault.problem))?;
         let named = outputs.len() - usize::from(gives_raw_scores);
@@ -455,7 +471,8 @@ impl Column {
             Kind::F64 => Data::F64(items.to_vec()),
             Kind::I64 => Data::I64(whole()?),
             Kind::I32 => {
-                let narrow: Option<Vec<i32>> = whole()?.iter().map(|item| i32::try_from(*item).ok()).collect();
+                let narrow: Option<Vec<i32>> =
+                    whole()?.iter().map(|item| i32::try_from(*item).ok()).collect();
                 Data::I32(narrow.ok_or(Fault::new("takes 32-bit numbers, and is given a larger one"))?)
             }
             Kind::Bool => match items.iter().all(|item| *item == 0.0 || *item == 1.0) {

@@ -101,7 +101,9 @@ pub(super) fn build(
 ) -> Result<Built, ModelError> {
     let first = inputs.first().copied().flatten();
     match (node.domain, node.operation) {
-        ("", _) if versions.plain == 0 => Err(unsupported("an operation of a set without a version", node.place())),
+        ("", _) if versions.plain == 0 => {
+            Err(unsupported("an operation of a set without a version", node.place()))
+        }
         ("ai.onnx.ml", _) if versions.ml == 0 => {
             Err(unsupported("an operation of a set without a version", node.place()))
         }

@@ -84,7 +84,8 @@ fn normalizer(node: &Node<'_>) -> Result<Built, ModelError> {
     only(node, &["norm"])?;
     let norm: fn(&mut [f32], &[f32]) = match node.text("norm")?.unwrap_or("MAX") {
         "MAX" => |row, _| {
-            let greatest = row.iter().fold(-f32::MAX, |greatest, x| if greatest < *x { *x } else { greatest });
+            let greatest =
+                row.iter().fold(-f32::MAX, |greatest, x| if greatest < *x { *x } else { greatest });
             divide(row, greatest);
         },
         "L1" => |row, _| {
@@ -127,7 +128,10 @@ fn divide(row: &mut [f32], by: f32) {
 }
 
 fn imputer(node: &Node<'_>) -> Result<Built, ModelError> {
-    only(node, &["imputed_value_floats", "imputed_value_int64s", "replaced_value_float", "replaced_value_int64"])?;
+    only(
+        node,
+        &["imputed_value_floats", "imputed_value_int64s", "replaced_value_float", "replaced_value_int64"],
+    )?;
     let (floats, integers) = (node.floats("imputed_value_floats")?, node.integers("imputed_value_int64s")?);
     if floats.is_empty() == integers.is_empty() {
         return Err(malformed(node.place(), "needs values of one type"));
@@ -165,7 +169,10 @@ fn imputed<T: Copy>(
     Ok(items.iter().enumerate().map(filled).collect())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the engine drops the fraction, too; the range is checked")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the engine drops the fraction, too; the range is checked"
+)]
 fn one_hot(node: &Node<'_>) -> Result<Built, ModelError> {
     only(node, &["cats_int64s", "cats_strings", "zeros"])?;
     let (numbers, texts) = (node.integers("cats_int64s")?, node.texts("cats_strings")?);
@@ -201,7 +208,11 @@ fn one_hot(node: &Node<'_>) -> Result<Built, ModelError> {
         inputs.charge(found.len().saturating_mul(width))?;
         let mut dims = input.dims().to_vec();
         dims.push(width);
-        let mut ones = vec![0.0_f32; super::super::tensor::items_of(&dims).ok_or(Fault::new("makes too large a tensor"))?];
+        let mut ones = vec![
+            0.0_f32;
+            super::super::tensor::items_of(&dims)
+                .ok_or(Fault::new("makes too large a tensor"))?
+        ];
         for (row, place) in ones.chunks_mut(width).zip(found) {
             if let Some(one) = place.and_then(|place| row.get_mut(place)) {
                 *one = 1.0;
@@ -262,7 +273,9 @@ fn label_encoder(node: &Node<'_>, inputs: &[Option<&Tensor>]) -> Result<Built, M
         (Data::F32(items), None) => {
             Data::F32([items, vec![node.float("default_float")?.unwrap_or(-0.0)]].concat())
         }
-        (Data::I64(items), None) => Data::I64([items, vec![node.integer("default_int64")?.unwrap_or(-1)]].concat()),
+        (Data::I64(items), None) => {
+            Data::I64([items, vec![node.integer("default_int64")?.unwrap_or(-1)]].concat())
+        }
         (Data::Text(items), None) => {
             Data::Text([items, vec![node.text("default_string")?.unwrap_or("_Unused").to_owned()]].concat())
         }

@@ -120,9 +120,9 @@ struct Root {
 struct Node<T> {
     /// The column of a split, and in the top bits what kind of node it is.
     feature: u32,
-    /// The threshold; of a leaf its first weight.
+    /// The threshold; of a leaf its first weight. A set's place, as bits.
     value: T,
-    /// Where the row goes if the comparison holds; of a leaf its first weight's place. For a set, the flags say which.
+    /// Where the row goes if the comparison holds; of a leaf its first weight's place.
     first: u32,
     /// Where it goes otherwise; of a leaf its number of weights.
     second: u32,
@@ -133,7 +133,7 @@ const MISSING_FIRST: u32 = 1 << 31;
 /// The value must equal the threshold, not be at most the threshold.
 const EQUAL: u32 = 1 << 30;
 const LEAF: u32 = 1 << 29;
-/// The value must be in the set whose place is [`Node::set`].
+/// The value must be in the set whose place is [`Node::value`].
 const MEMBER: u32 = 1 << 28;
 const FEATURE: u32 = MEMBER - 1;
 
@@ -145,9 +145,7 @@ const DEPTH_IN_STEP_MAX: u32 = 12;
 
 /// A leaf that a row fell into.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::recompute::onnx) struct Leaf<T> {
-    /// Its first weight.
-    pub(in crate::recompute::onnx) weight: T,
+pub(in crate::recompute::onnx) struct Leaf {
     first: u32,
     count: u32,
 }
@@ -162,8 +160,13 @@ impl<T: Float> Forest<T> {
         if u32::try_from(count).is_err() {
             return Err((0, "has more nodes than can be numbered"));
         }
-        let mut forest =
-            Self { nodes: Vec::with_capacity(count), roots: Vec::new(), weights: Vec::new(), sets: Vec::new(), columns: 0 };
+        let mut forest = Self {
+            nodes: Vec::with_capacity(count),
+            roots: Vec::new(),
+            weights: Vec::new(),
+            sets: Vec::new(),
+            columns: 0,
+        };
         for (at, sketch) in sketches.into_iter().enumerate() {
             let node = forest.node(sketch, count).map_err(|problem| (at, problem))?;
             forest.nodes.push(node);
@@ -200,21 +203,28 @@ impl<T: Float> Forest<T> {
         let (yes, no) = (number(if_true)?, number(if_false)?);
         // The lowest number has none below it, so nothing is below it: no number is at most a missing one.
         let below = |value: T| value.below().unwrap_or(T::from(f32::NAN));
-        let nan = |value: T| if value.is_missing() { Err("compares with what is no number") } else { Ok(value) };
+        let nan =
+            |value: T| if value.is_missing() { Err("compares with what is no number") } else { Ok(value) };
         let flag = |missing_first: bool| if missing_first { MISSING_FIRST } else { 0 };
         Ok(match condition {
             Condition::AtMost(value) => {
                 Node { feature: feature | flag(missing_is_true), value: nan(value)?, first: yes, second: no }
             }
-            Condition::Below(value) => {
-                Node { feature: feature | flag(missing_is_true), value: below(nan(value)?), first: yes, second: no }
-            }
+            Condition::Below(value) => Node {
+                feature: feature | flag(missing_is_true),
+                value: below(nan(value)?),
+                first: yes,
+                second: no,
+            },
             Condition::Above(value) => {
                 Node { feature: feature | flag(!missing_is_true), value: nan(value)?, first: no, second: yes }
             }
-            Condition::AtLeast(value) => {
-                Node { feature: feature | flag(!missing_is_true), value: below(nan(value)?), first: no, second: yes }
-            }
+            Condition::AtLeast(value) => Node {
+                feature: feature | flag(!missing_is_true),
+                value: below(nan(value)?),
+                first: no,
+                second: yes,
+            },
             Condition::Equal(value) => Node {
                 feature: feature | EQUAL | flag(missing_is_true),
                 value: nan(value)?,
@@ -276,18 +286,25 @@ impl<T: Float> Forest<T> {
         self.columns
     }
 
+    /// Columns on which a split on a set of categories stands.
+    pub(in crate::recompute::onnx) fn category_columns(&self) -> impl Iterator<Item = usize> {
+        let nodes = self.nodes.iter().filter(|node| node.feature & (LEAF | MEMBER) == MEMBER);
+        let columns: std::collections::BTreeSet<u32> = nodes.map(|node| node.feature & FEATURE).collect();
+        columns.into_iter().map(|column| column as usize)
+    }
+
     pub(in crate::recompute::onnx) fn tree_count(&self) -> usize {
         self.roots.len()
     }
 
     /// What a leaf gives each output that it has a weight for.
-    pub(in crate::recompute::onnx) fn weights(&self, leaf: Leaf<T>) -> &[(u32, T)] {
+    pub(in crate::recompute::onnx) fn weights(&self, leaf: Leaf) -> &[(u32, T)] {
         let (first, count) = (leaf.first as usize, leaf.count as usize);
         self.weights.get(first..first + count).unwrap_or_default()
     }
 
     /// Calls `each` with the leaf of every row, tree by tree; a row has at least [`Forest::columns`] items.
-    pub(in crate::recompute::onnx) fn leaves(&self, rows: &[&[T]], mut each: impl FnMut(usize, Leaf<T>)) {
+    pub(in crate::recompute::onnx) fn leaves(&self, rows: &[&[T]], mut each: impl FnMut(usize, Leaf)) {
         for root in &self.roots {
             let (groups, rest) = rows.as_chunks::<LANES>();
             let mut number = 0;
@@ -312,9 +329,9 @@ impl<T: Float> Forest<T> {
     }
 
     #[expect(clippy::indexing_slicing, reason = "a walk ends at a node that check found")]
-    fn leaf(&self, at: usize) -> Leaf<T> {
+    fn leaf(&self, at: usize) -> Leaf {
         let node = &self.nodes[at];
-        Leaf { weight: node.value, first: node.first, count: node.second }
+        Leaf { first: node.first, count: node.second }
     }
 
     /// Walks some rows side by side, so that the processor waits for several nodes at once. A row that is at its leaf stays
@@ -330,7 +347,8 @@ impl<T: Float> Forest<T> {
             for (at, row) in places.iter_mut().zip(rows) {
                 let node = &nodes[*at];
                 let value = row[(node.feature & FEATURE) as usize];
-                let first = (value <= node.value) | (value.is_missing() & (node.feature & MISSING_FIRST != 0));
+                let first =
+                    (value <= node.value) | (value.is_missing() & (node.feature & MISSING_FIRST != 0));
                 let child = if first { node.first } else { node.second } as usize;
                 *at = if node.feature & LEAF == 0 { child } else { *at };
             }

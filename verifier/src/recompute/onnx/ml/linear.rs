@@ -24,10 +24,20 @@ struct Linear {
 pub(in crate::recompute::onnx) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
     let wrong = |problem| malformed(node.place(), problem);
     let is_classifier = node.operation == "LinearClassifier";
-    only(node, match is_classifier {
-        true => &["coefficients", "intercepts", "multi_class", "post_transform", "classlabels_strings", "classlabels_ints"],
-        false => &["coefficients", "intercepts", "targets", "post_transform"],
-    })?;
+    only(
+        node,
+        match is_classifier {
+            true => &[
+                "coefficients",
+                "intercepts",
+                "multi_class",
+                "post_transform",
+                "classlabels_strings",
+                "classlabels_ints",
+            ],
+            false => &["coefficients", "intercepts", "targets", "post_transform"],
+        },
+    )?;
     let transform = Transform::named(node.text("post_transform")?.unwrap_or("NONE"));
     let transform = transform.ok_or_else(|| wrong("has an unknown post_transform"))?;
     let (coefficients, mut intercepts) = (node.floats("coefficients")?, node.floats("intercepts")?);
@@ -70,7 +80,10 @@ impl Linear {
                 return Err(Fault::new("has another number of coefficients than its input has columns"));
             }
             inputs.charge(self.coefficients.len())?;
-            let sums: Vec<f32> = self.coefficients.chunks_exact(columns.max(1)).zip(&self.intercepts)
+            let sums: Vec<f32> = self
+                .coefficients
+                .chunks_exact(columns.max(1))
+                .zip(&self.intercepts)
                 .map(|(weights, intercept)| sum(row, weights, *intercept))
                 .collect();
             let of_row: Vec<Score<f32>> = sums.iter().map(|sum| Score::given(*sum)).collect();
@@ -79,7 +92,7 @@ impl Linear {
                 scores.extend(&sums);
             } else {
                 raw.extend(Transform::None.scores(&of_row, Second::Complement)?);
-                scores.extend(self.transform_of(&of_row)?);
+                scores.extend(self.transform.scores(&of_row, Second::Complement)?);
             }
             places.push(match sums.as_slice() {
                 [sum] => usize::from(*sum > 0.0),
@@ -93,12 +106,6 @@ impl Linear {
             Some(labels) => Ok([vec![labels.tensor(&places)?], numbers.to_vec()].concat()),
             None => Ok(numbers.to_vec()),
         }
-    }
-
-    /// The engine gives a single score its complement, whatever the transform.
-    fn transform_of(&self, scores: &[Score<f32>]) -> Result<Vec<f32>, Fault> {
-        let transform = if scores.len() == 1 { Transform::None } else { self.transform };
-        transform.scores(scores, Second::Complement)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! *Guarantees*: onnxruntime's arithmetic, operation by operation, in `f32`; the exponential is the platform's, as there.
 //!
-//! *Does not do*: leave out what looks odd: a score that no leaf gave stays zero whatever base values say, and probabilities of a binary
-//! model whose weights are all positive are not transformed. The engine does so, too.
+//! *Does not do*: leave out what looks odd: a score that no leaf gave stays zero whatever base values say, and a single score knows no
+//! transform but `LOGISTIC`. The engine does so, too.
 
 use super::forest::Float;
 use crate::recompute::onnx::Fault;
@@ -63,12 +63,12 @@ impl Transform {
         }
     }
 
-    /// As `TreeEnsemble` of version 5 numbers them.
+    /// As the engine reads the numbers of `TreeEnsemble`; the specification has `SOFTMAX` as 1 and `LOGISTIC` as 2.
     pub(in crate::recompute::onnx) fn numbered(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::None),
-            1 => Some(Self::Softmax),
-            2 => Some(Self::Logistic),
+            1 => Some(Self::Logistic),
+            2 => Some(Self::Softmax),
             3 => Some(Self::SoftmaxZero),
             4 => Some(Self::Probit),
             _ => None,
@@ -99,8 +99,8 @@ impl Transform {
             (Self::Probit, _) | (_, Second::Undefined) => {
                 Err(Fault::new("has two classes, but one score, and the engine leaves the other unwritten"))
             }
+            (Self::Logistic, _) => Ok(vec![logistic(-score), logistic(score)]),
             (_, Second::Complement) => Ok(vec![T::from(1.0) - score, score]),
-            (Self::Logistic, Second::Negation) => Ok(vec![logistic(-score), logistic(score)]),
             (_, Second::Negation) => Ok(vec![-score, score]),
         }
     }

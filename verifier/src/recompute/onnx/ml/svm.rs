@@ -71,8 +71,16 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>) -> Result<Built, ModelE
         _ => return Err(wrong("has another number of kernel_params than three")),
     };
     let (vectors, coefficients) = (node.floats("support_vectors")?, node.floats("coefficients")?);
-    let machine =
-        Machine { kernel, gamma, coefficient, degree, vectors, columns: 0, coefficients, rho: node.floats("rho")? };
+    let machine = Machine {
+        kernel,
+        gamma,
+        coefficient,
+        degree,
+        vectors,
+        columns: 0,
+        coefficients,
+        rho: node.floats("rho")?,
+    };
     if machine.coefficients.is_empty() || machine.rho.is_empty() {
         return Err(wrong("has no coefficients or no rho"));
     }
@@ -208,12 +216,14 @@ impl Classifier {
             let (of_row, label, second) = self.row(inputs, row)?;
             places.push(label);
             let given: Vec<Score<f32>> = of_row.iter().map(|score| Score::given(*score)).collect();
-            raw.extend(Transform::None.scores(&given, if given.len() == 1 { Second::Negation } else { second })?);
-            let transform = if given.len() == 1 { Transform::None } else { self.transform };
-            scores.extend(transform.scores(&given, second)?);
+            raw.extend(
+                Transform::None.scores(&given, if given.len() == 1 { Second::Negation } else { second })?,
+            );
+            scores.extend(self.transform.scores(&given, second)?);
         }
         let dims = vec![places.len(), scores.len() / places.len().max(1)];
-        let (scores, raw) = (Tensor::new(dims.clone(), Data::F32(scores))?, Tensor::new(dims, Data::F32(raw))?);
+        let (scores, raw) =
+            (Tensor::new(dims.clone(), Data::F32(scores))?, Tensor::new(dims, Data::F32(raw))?);
         Ok(vec![self.labels.tensor(&places)?, scores, raw])
     }
 
@@ -228,8 +238,8 @@ impl Classifier {
             let scores: Vec<f32> = rows.map(|weights| sum(row, weights, rho)).collect();
             let best = greatest(&scores);
             let greatest = scores.get(best).copied().unwrap_or_default();
-            let is_second = classes == 2
-                && if self.is_all_positive { greatest >= 0.5 } else { greatest > 0.0 };
+            let is_second =
+                classes == 2 && if self.is_all_positive { greatest >= 0.5 } else { greatest > 0.0 };
             return Ok((scores, if is_second { 1 } else { best }, Second::Undefined));
         }
         let kernels = machine.kernels(inputs, row, &machine.vectors)?;
@@ -239,9 +249,8 @@ impl Classifier {
         if !self.probabilities.is_empty() {
             return Ok((self.probabilities_of(&sums), label, Second::Undefined));
         }
-        // Without a transform the engine negates a single score, with one it takes the complement of the untransformed.
+        // Without a transform the engine negates a single score.
         let second = if self.transform == Transform::None { Second::Negation } else { Second::Complement };
-        // The label of two classes is that of the votes.
         Ok((sums, label, second))
     }
 
@@ -268,7 +277,8 @@ impl Classifier {
                 for (row, range) in [(j - 1, of_i), (i, of_j)] {
                     let weights = self.machine.coefficients.get(row * kernels.len()..).unwrap_or_default();
                     let weights = weights.get(range.clone()).unwrap_or_default();
-                    for (weight, kernel) in weights.iter().zip(kernels.get(range.clone()).unwrap_or_default()) {
+                    for (weight, kernel) in weights.iter().zip(kernels.get(range.clone()).unwrap_or_default())
+                    {
                         sum += f64::from(weight * kernel);
                     }
                 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::super::file::Node;
 use super::super::ops::{Built, Inputs};
 use super::super::tensor::{Data, Kind, Tensor};
-use super::super::{Fault, FEATURES_MAX};
+use super::super::{FEATURES_MAX, Fault};
 use super::forest::{Condition, Float, Forest, Sketch};
 use super::scores::{Score, Second, Transform};
 use super::table::{self, Table};
@@ -174,7 +174,15 @@ fn only(node: &Node<'_>, own: &[&str]) -> Result<(), ModelError> {
 }
 
 fn read_regressor<T: Float + Items>(node: &Node<'_>) -> Result<Ensemble<T>, ModelError> {
-    let own = ["aggregate_function", "n_targets", "target_ids", "target_nodeids", "target_treeids", "target_weights", "target_weights_as_tensor"];
+    let own = [
+        "aggregate_function",
+        "n_targets",
+        "target_ids",
+        "target_nodeids",
+        "target_treeids",
+        "target_weights",
+        "target_weights_as_tensor",
+    ];
     only(node, &own)?;
     let aggregate = match node.text("aggregate_function")?.unwrap_or("SUM") {
         "SUM" => Aggregate::Sum,
@@ -205,9 +213,15 @@ fn read_classifier<T: Float + Items>(node: &Node<'_>) -> Result<Ensemble<T>, Mod
     }
     let (forest, votes) = read_forest(node, "class", outputs)?;
     let is_one = votes.iter().all(|(class, _)| votes.first().is_some_and(|(first, _)| first == class));
+    let is_binary = outputs == 2 && is_one && !votes.is_empty();
+    // Of two classes that both have weights, the engine gives the places, not the labels; but those that are texts.
+    let labels = match labels {
+        table::Labels::Numbers(_) if outputs == 2 && !is_binary => table::Labels::Numbers(vec![0, 1]),
+        other => other,
+    };
     let purpose = Purpose::Classes {
         labels,
-        is_binary: outputs == 2 && is_one && !votes.is_empty(),
+        is_binary,
         is_all_positive: !votes.iter().any(|(_, weight)| *weight < T::from(0.0)),
     };
     Ok(Ensemble { forest, outputs, bases, transform: transform(node)?, purpose })
@@ -378,13 +392,22 @@ fn read_version_5<T: Float + Items>(node: &Node<'_>) -> Result<Ensemble<T>, Mode
         let root = root.ok_or_else(|| wrong("has a tree whose root is no node"))?;
         // A tree of one leaf is written as a split whose ways both lead to it.
         roots.push(match sketches.get(root) {
-            Some(Sketch::Split { if_true, if_false, .. }) if if_true == if_false && *if_true >= splits => *if_true,
+            Some(Sketch::Split { if_true, if_false, .. }) if if_true == if_false && *if_true >= splits => {
+                *if_true
+            }
             _ => root,
         });
     }
     let forest = Forest::check(sketches, &roots).map_err(|(_, problem)| wrong(problem))?;
     let transform = transform.ok_or_else(|| wrong("has an unknown post_transform"))?;
     Ok(Ensemble { forest, outputs, bases: Vec::new(), transform, purpose: Purpose::Targets(aggregate) })
+}
+
+/// Whether a number is whole and has 32 bits; what the engine makes of another at a set depends on the set.
+fn is_category<T: Float>(number: T) -> bool {
+    const MAX: f32 = 1_073_741_824.0;
+    let narrow = number.narrow();
+    T::from(narrow.trunc()) == number && narrow.abs() <= MAX
 }
 
 fn splits_of_version_5<T: Float + Items>(node: &Node<'_>) -> Result<Vec<Sketch<T>>, ModelError> {
@@ -415,7 +438,12 @@ fn splits_of_version_5<T: Float + Items>(node: &Node<'_>) -> Result<Vec<Sketch<T
             4 => Condition::Equal(value),
             5 => Condition::Unequal(value),
             6 => match sets.next() {
-                Some(set) if !set.is_empty() => Condition::Member(set.to_vec()),
+                Some(set) if !set.is_empty() && set.iter().all(|member| is_category(*member)) => {
+                    Condition::Member(set.to_vec())
+                }
+                Some(set) if !set.is_empty() => {
+                    return Err(unsupported("a set of what are no categories", node.place()));
+                }
                 _ => return Err(wrong("has a node without its set")),
             },
             _ => return Err(wrong("has a node of an unknown mode")),
@@ -444,6 +472,14 @@ impl<T: Float + Items> Ensemble<T> {
         let table = Table::<T>::of(tensor, self.forest.columns())?;
         let rows: Vec<&[T]> = table.rows().collect();
         inputs.charge(rows.len().saturating_mul(self.forest.tree_count().max(1)))?;
+        for column in self.forest.category_columns() {
+            let is_odd = |value: &T| !value.is_missing() && !is_category(*value);
+            if !inputs.is_trial && rows.iter().any(|row| row.get(column).is_some_and(is_odd)) {
+                return Err(Fault::new(
+                    "splits on a set of categories, and is given what is no whole number",
+                ));
+            }
+        }
         let mut sums = vec![Score::none(); rows.len().saturating_mul(self.outputs)];
         self.add(&rows, &mut sums);
         let (mut labels, mut scores, mut raw) = (Vec::new(), Vec::new(), Vec::new());

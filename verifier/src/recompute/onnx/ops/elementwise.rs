@@ -233,7 +233,9 @@ fn function(node: &Node<'_>) -> Result<Option<Built>, ModelError> {
     let built = match node.operation {
         "Abs" => exact(f32::abs, f64::abs, i64::checked_abs),
         "Neg" => exact(|x| -x, |x| -x, i64::checked_neg),
-        "Relu" => exact(|x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x }, |x| Some(x.max(0))),
+        "Relu" => {
+            exact(|x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x }, |x| Some(x.max(0)))
+        }
         "Sqrt" => exact(f32::sqrt, f64::sqrt, |_| None),
         "Floor" => exact(f32::floor, f64::floor, |_| None),
         "Ceil" => exact(f32::ceil, f64::ceil, |_| None),

@@ -29,7 +29,8 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>) -> Result<Built, ModelE
         }
         "BatchNormalization" => {
             only(node, &["epsilon", "momentum", "spatial", "training_mode"])?;
-            if node.integer("training_mode")?.unwrap_or(0) != 0 || node.integer("spatial")?.unwrap_or(1) == 0 {
+            if node.integer("training_mode")?.unwrap_or(0) != 0 || node.integer("spatial")?.unwrap_or(1) == 0
+            {
                 return Err(unsupported("BatchNormalization in training, or not by channel", node.place()));
             }
             let epsilon = f64::from(node.float("epsilon")?.unwrap_or(1e-5));
@@ -50,7 +51,8 @@ fn product(inputs: &Inputs<'_>, a: &Tensor, b: &Tensor) -> Result<Tensor, Fault>
     }
     let outer = broadcast(outer_a, outer_b)?;
     let dims = [outer.as_slice(), &[*rows, *columns]].concat();
-    let items = super::super::tensor::items_of(&dims).ok_or(Fault::new("makes a tensor that is too large"))?;
+    let items =
+        super::super::tensor::items_of(&dims).ok_or(Fault::new("makes a tensor that is too large"))?;
     inputs.charge(items.saturating_mul(*inner))?;
     let (items_a, items_b) = (a.to_f64s()?, b.to_f64s()?);
     let mut found = Vec::with_capacity(items);
@@ -118,6 +120,7 @@ fn normalized(inputs: &Inputs<'_>, epsilon: f64) -> Result<Vec<Tensor>, Fault> {
         .collect();
     let mut items = input.to_f64s()?;
     let by_channel = items.chunks_mut(run.max(1)).zip(factors.iter().cycle());
-    by_channel.for_each(|(items, (factor, bias))| items.iter_mut().for_each(|item| *item = *item * factor + bias));
+    by_channel
+        .for_each(|(items, (factor, bias))| items.iter_mut().for_each(|item| *item = *item * factor + bias));
     Ok(vec![Tensor::new(input.dims().to_vec(), like(input, items)?)?])
 }

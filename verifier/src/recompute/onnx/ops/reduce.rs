@@ -45,7 +45,10 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result
             };
             let first = if operation == "ReduceSum" { AXES_INPUT_OF_SUM } else { AXES_INPUT };
             let in_attribute = version < first;
-            only(node, if in_attribute { &["axes", "keepdims"] } else { &["keepdims", "noop_with_empty_axes"] })?;
+            only(
+                node,
+                if in_attribute { &["axes", "keepdims"] } else { &["keepdims", "noop_with_empty_axes"] },
+            )?;
             let keeps = node.integer("keepdims")?.unwrap_or(1) != 0;
             let is_idle = node.integer("noop_with_empty_axes")?.unwrap_or(0) != 0;
             let axes = if in_attribute { Some(node.integers("axes")?) } else { None };

@@ -22,7 +22,9 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result
             known = if node.operation == "Dropout" { &["ratio", "seed", "is_test"] } else { &[] };
             let is_dropout = node.operation == "Dropout";
             Built::new(move |inputs| {
-                let is_training = inputs.optional(2).is_some_and(|mode| mode.bools().is_ok_and(|mode| mode.contains(&true)));
+                let is_training = inputs
+                    .optional(2)
+                    .is_some_and(|mode| mode.bools().is_ok_and(|mode| mode.contains(&true)));
                 if is_dropout && is_training {
                     return Err(Fault::new("is in training mode"));
                 }
@@ -85,7 +87,8 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result
                     (None, None) => Vec::new(),
                 };
                 let input = inputs.get(0)?;
-                let dims = if adds { unsqueezed(input.dims(), &axes)? } else { squeezed(input.dims(), &axes)? };
+                let dims =
+                    if adds { unsqueezed(input.dims(), &axes)? } else { squeezed(input.dims(), &axes)? };
                 Ok(vec![input.reshaped(dims)?])
             })
         }
@@ -189,7 +192,9 @@ fn reshaped_dims(input: &Tensor, wanted: &[i64], keeps_zero: bool) -> Result<Vec
                 open = Some(place);
                 1
             }
-            0 if !keeps_zero => *input.dims().get(place).ok_or(Fault::new("keeps a dimension that is not there"))?,
+            0 if !keeps_zero => {
+                *input.dims().get(place).ok_or(Fault::new("keeps a dimension that is not there"))?
+            }
             dim => usize::try_from(*dim).map_err(|_| Fault::new("has a dimension below zero"))?,
         });
     }
@@ -221,8 +226,7 @@ pub(super) fn transposed(input: &Tensor, order: &[i64]) -> Result<Tensor, Fault>
 fn squeezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, Fault> {
     let named: Result<Vec<usize>, Fault> = axes.iter().map(|axis| axis_of(*axis, dims.len())).collect();
     let named = named?;
-    let is_dropped =
-        |axis: usize, dim: usize| if axes.is_empty() { dim == 1 } else { named.contains(&axis) };
+    let is_dropped = |axis: usize, dim: usize| if axes.is_empty() { dim == 1 } else { named.contains(&axis) };
     let mut kept = Vec::new();
     for (axis, dim) in dims.iter().enumerate() {
         if !is_dropped(axis, *dim) {
@@ -301,7 +305,8 @@ fn gathered(input: &Tensor, indices: &Tensor, axis: i64) -> Result<Tensor, Fault
     let axis = axis_of(axis, input.dims().len())?;
     let (before, behind) = input.dims().split_at(axis);
     let (along, behind) = behind.split_first().ok_or(Fault::new("has no axis"))?;
-    let chosen: Result<Vec<usize>, Fault> = indices.i64s()?.iter().map(|index| axis_of(*index, *along)).collect();
+    let chosen: Result<Vec<usize>, Fault> =
+        indices.i64s()?.iter().map(|index| axis_of(*index, *along)).collect();
     let chosen = chosen.map_err(|_| Fault::new("names an item that its input does not have"))?;
     let dims = [before, indices.dims(), behind].concat();
     items_of(&dims).ok_or(Fault::new("makes a tensor that is too large"))?;
