@@ -29,7 +29,7 @@ mod library;
 
 use std::path::{Path, PathBuf};
 
-use ledgerstone_verifier::recompute::{Model, ModelError, Precision, Tolerance};
+use ledgerstone_verifier::recompute::{Model, Precision, Tolerance};
 
 /// What the engine answered; see `library/tables.py` for the file. The classes stand where other formats have contributions.
 struct Answers {
@@ -205,13 +205,19 @@ fn trained(script: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn models_of_every_kind_give_the_numbers_of_the_engine() {
-    let directory = match std::env::var("ONNX_DIR") {
-        Ok(dir) => PathBuf::from(dir),
-        Err(_) => {
-            let Some(directory) = trained("onnx_models") else { return };
-            directory
-        }
-    };
-    compare_all(&directory, 0, 0);
+fn committed_graphs_give_the_numbers_of_the_engine() {
+    compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx"), 16, 2);
+}
+
+#[test]
+fn graphs_of_every_kind_give_the_numbers_of_the_engine() {
+    let Some(directory) = trained("onnx_models") else { return };
+    compare_all(&directory, 51, 24);
+}
+
+/// Rows that meet thresholds exactly, missing and infinite values, every mode, aggregate and transform.
+#[test]
+fn random_ensembles_of_trees_give_the_bits_of_the_engine() {
+    let Some(directory) = trained("onnx_trees") else { return };
+    compare_all(&directory, 1000, 0);
 }

@@ -326,7 +326,7 @@ fn about_scorecard(card: &Scorecard) -> About {
 
 fn about_onnx(model: &onnx::Model) -> About {
     let within = |operations: &[String]| {
-        let near = || Tolerance { relative: onnx::NEAR, operations: operations.to_vec() };
+        let near = || Tolerance { relative: onnx::near(operations), operations: operations.to_vec() };
         (!operations.is_empty()).then(near)
     };
     About {

@@ -15,6 +15,8 @@ use super::scores::{Score, Second, Transform, logistic};
 use super::table::{Labels, Table, only};
 use crate::recompute::error::{ModelError, malformed, unsupported};
 
+const CLASSES_MAX: usize = 1 << 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {
     Linear,
@@ -110,18 +112,12 @@ fn classifier(node: &Node<'_>, mut machine: Machine, transform: Transform) -> Re
     let vectors = vectors.ok_or_else(|| wrong("has fewer support vectors than it says"))?;
     let (a, b) = (node.floats("prob_a")?, node.floats("prob_b")?);
     let pairs = classes.saturating_mul(classes.saturating_sub(1)) / 2;
-    if classes < 2 || classes > 1 << 10 || a.len() != b.len() {
+    if !(2..=CLASSES_MAX).contains(&classes) || a.len() != b.len() {
         return Err(wrong("has an impossible number of classes or probabilities"));
     }
-    if vectors == 0 {
-        machine.kernel = Kernel::Linear;
-        machine.columns = machine.coefficients.len() / classes;
-        if !a.is_empty() || machine.columns * classes != machine.coefficients.len() {
-            return Err(wrong("has coefficients that do not fit its classes"));
-        }
-    } else {
-        machine.columns = machine.vectors.len() / vectors;
-        let fits = machine.columns * vectors == machine.vectors.len()
+    if let Some(columns) = machine.vectors.len().checked_div(vectors) {
+        machine.columns = columns;
+        let fits = columns * vectors == machine.vectors.len()
             && machine.coefficients.len() == (classes - 1).saturating_mul(vectors)
             && machine.rho.len() == pairs
             && of_class.len() == classes
@@ -131,6 +127,12 @@ fn classifier(node: &Node<'_>, mut machine: Machine, transform: Transform) -> Re
         }
         if a.is_empty() && classes == 2 && transform == Transform::Probit {
             return Err(unsupported("PROBIT of a single score", node.place()));
+        }
+    } else {
+        machine.kernel = Kernel::Linear;
+        machine.columns = machine.coefficients.len() / classes;
+        if !a.is_empty() || machine.columns * classes != machine.coefficients.len() {
+            return Err(wrong("has coefficients that do not fit its classes"));
         }
     }
     let is_all_positive = machine.coefficients.iter().all(|weight| *weight >= 0.0);
@@ -300,7 +302,7 @@ impl Classifier {
         for i in 0..classes {
             for j in i + 1..classes {
                 let Some((sum, (a, b))) = given.next() else { continue };
-                let probability = (1.0 - logistic(sum * a + b)).max(NEAR).min(1.0 - NEAR);
+                let probability = (1.0 - logistic(sum * a + b)).clamp(NEAR, 1.0 - NEAR);
                 set(&mut pairs, i, j, probability);
                 set(&mut pairs, j, i, 1.0 - probability);
             }
