@@ -34,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "field_path", run: field_path },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "lightgbm_model", run: model },
+    Target { name: "onnx_model", run: model },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
     Target { name: "scorecard", run: model },
@@ -159,10 +160,10 @@ fn model(bytes: &[u8]) -> bool {
         match model.score(&row) {
             Ok(score) => {
                 assert_eq!((score.margins.len(), score.answer.len()), (about.margins, about.answers));
-                let _ = model.contributions(&row);
+                let _ = (model.contributions(&row), model.labels(&row));
             }
             Err(error) => assert!(
-                matches!(error, RowError::Value { .. }),
+                matches!(error, RowError::Value { .. } | RowError::Graph { .. }),
                 "an accepted model scores a finite row that it has rules for: {error}"
             ),
         }

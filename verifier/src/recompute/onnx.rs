@@ -99,7 +99,9 @@ impl Model {
             let domain = if domain.is_empty() { "ai.onnx" } else { domain };
             format!("{} {version}", shown(domain))
         };
-        let sets: Vec<String> = file.operation_sets.iter().map(named).collect();
+        let mut sets: Vec<String> = file.operation_sets.iter().map(named).collect();
+        sets.sort();
+        sets.dedup();
         let producer = shown(file.producer);
         let (graph, trial) = Graph::build(file)?;
         if trial.answer.is_empty() {

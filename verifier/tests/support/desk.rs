@@ -9,7 +9,7 @@ use crate::log::{self, ORIGIN};
 /// A fresh desk: `store/` with twelve entries, `lending.policy` from outside it, `receipt.json` of the decision at entry
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
 /// another log. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
-/// `catboost.json` are models, and `rows.csv` for them; `card.json` and `person.csv` are the scorecard page's worked example.
+/// `catboost.json` are models, and `rows.csv` for them; `forest.onnx` and `logistic.onnx` are such, too; `card.json` and `person.csv` are the scorecard page's worked example.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -37,6 +37,10 @@ pub(crate) fn desk() -> TempDir {
         ("catboost_binary.json", "catboost.json"),
     ] {
         fs::copy(models.join(name), at(here)).expect("a model");
+    }
+    for name in ["forest", "logistic"] {
+        let kept = models.with_file_name("onnx").join(format!("onnx_{name}.onnx"));
+        fs::copy(kept, at(&format!("{name}.onnx"))).expect("a graph");
     }
     write("rows.csv", ROWS);
     let page = include_str!("../../../docs/spec/scorecard.md");

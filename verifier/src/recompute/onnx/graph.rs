@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::file::{File, Node, Port};
-use super::ops::{self, Built, Inputs, Versions};
+use super::ops::{self, Built, Inputs, STEPS_OF_ITEM, Versions};
 use super::tensor::{Kind, Tensor};
 use super::{FEATURES_MAX, Fault, Numbers, texts};
 use crate::recompute::error::{ModelError, RowError, malformed, shown, unsupported};
@@ -330,7 +330,8 @@ impl Step {
             |place: &Option<usize>| place.and_then(|place| values.get(place)).and_then(Option::as_deref);
         let inputs = Inputs { values: self.inputs.iter().map(value).collect(), work, is_trial };
         let outputs = (self.built.run)(&inputs)?;
-        inputs.charge(outputs.iter().map(Tensor::len).sum())?;
+        let items: usize = outputs.iter().map(Tensor::len).sum();
+        inputs.charge(items.saturating_mul(STEPS_OF_ITEM))?;
         Ok(outputs)
     }
 }
@@ -415,6 +416,9 @@ fn versions(file: &File<'_>) -> Result<Versions, ModelError> {
         if !known.contains(version) {
             let place = format!("ModelProto.opset_import, domain {}", shown(domain));
             return Err(unsupported(format!("version {version} of an operation set"), place));
+        }
+        if *into != 0 && *into != *version {
+            return Err(malformed("ModelProto.opset_import", "gives an operation set two versions"));
         }
         *into = *version;
     }

@@ -18,8 +18,9 @@ use super::ml::{features, linear, svm, trees};
 use super::tensor::Tensor;
 use crate::recompute::error::{ModelError, shown, unsupported};
 
-/// Steps of an evaluation: items made and products added.
-const WORK_MAX: u64 = 1 << 29;
+/// Steps of an evaluation: products added, and for each item made [`STEPS_OF_ITEM`], so that all items together are 2^25.
+const WORK_MAX: u64 = 1 << 28;
+pub(super) const STEPS_OF_ITEM: usize = 8;
 
 /// What an operation does with its inputs.
 pub(super) type Run = Arc<dyn Fn(&Inputs<'_>) -> Result<Vec<Tensor>, Fault> + Send + Sync>;

@@ -12,10 +12,7 @@ use super::super::tensor::{Data, Tensor, pick};
 use super::table::only;
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
-pub(in crate::recompute::onnx) fn build(
-    node: &Node<'_>,
-    inputs: &[Option<&Tensor>],
-) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>, inputs: &[Option<&Tensor>]) -> Result<Built, ModelError> {
     let built = match node.operation {
         "Scaler" => scaler(node)?,
         "Normalizer" => normalizer(node)?,

@@ -10,7 +10,7 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The type of thresholds, weights and sums.
-pub(in crate::recompute::onnx) trait Float:
+pub(crate) trait Float:
     Copy
     + std::fmt::Debug
     + PartialOrd
@@ -71,7 +71,7 @@ impl Float for f64 {
 
 /// What a split compares with.
 #[derive(Clone, Debug)]
-pub(in crate::recompute::onnx) enum Condition<T> {
+pub(crate) enum Condition<T> {
     AtMost(T),
     Below(T),
     AtLeast(T),
@@ -83,7 +83,7 @@ pub(in crate::recompute::onnx) enum Condition<T> {
 
 /// A node as a file gives it.
 #[derive(Clone, Debug)]
-pub(in crate::recompute::onnx) enum Sketch<T> {
+pub(crate) enum Sketch<T> {
     Split {
         column: usize,
         condition: Condition<T>,
@@ -98,7 +98,7 @@ pub(in crate::recompute::onnx) enum Sketch<T> {
 
 /// Nodes of all trees, and where each tree begins.
 #[derive(Clone, Debug)]
-pub(in crate::recompute::onnx) struct Forest<T> {
+pub(crate) struct Forest<T> {
     nodes: Vec<Node<T>>,
     roots: Vec<Root>,
     weights: Vec<(u32, T)>,
@@ -145,17 +145,14 @@ const DEPTH_IN_STEP_MAX: u32 = 12;
 
 /// A leaf that a row fell into.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::recompute::onnx) struct Leaf {
+pub(crate) struct Leaf {
     first: u32,
     count: u32,
 }
 
 impl<T: Float> Forest<T> {
     /// Checks nodes and the places of the roots among them.
-    pub(in crate::recompute::onnx) fn check(
-        sketches: Vec<Sketch<T>>,
-        roots: &[usize],
-    ) -> Result<Self, (usize, &'static str)> {
+    pub(crate) fn check(sketches: Vec<Sketch<T>>, roots: &[usize]) -> Result<Self, (usize, &'static str)> {
         let count = sketches.len();
         if u32::try_from(count).is_err() {
             return Err((0, "has more nodes than can be numbered"));
@@ -282,29 +279,29 @@ impl<T: Float> Forest<T> {
     }
 
     /// Columns that a row must have.
-    pub(in crate::recompute::onnx) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
     /// Columns on which a split on a set of categories stands.
-    pub(in crate::recompute::onnx) fn category_columns(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn category_columns(&self) -> impl Iterator<Item = usize> {
         let nodes = self.nodes.iter().filter(|node| node.feature & (LEAF | MEMBER) == MEMBER);
         let columns: std::collections::BTreeSet<u32> = nodes.map(|node| node.feature & FEATURE).collect();
         columns.into_iter().map(|column| column as usize)
     }
 
-    pub(in crate::recompute::onnx) fn tree_count(&self) -> usize {
+    pub(crate) fn tree_count(&self) -> usize {
         self.roots.len()
     }
 
     /// What a leaf gives each output that it has a weight for.
-    pub(in crate::recompute::onnx) fn weights(&self, leaf: Leaf) -> &[(u32, T)] {
+    pub(crate) fn weights(&self, leaf: Leaf) -> &[(u32, T)] {
         let (first, count) = (leaf.first as usize, leaf.count as usize);
         self.weights.get(first..first + count).unwrap_or_default()
     }
 
     /// Calls `each` with the leaf of every row, tree by tree; a row has at least [`Forest::columns`] items.
-    pub(in crate::recompute::onnx) fn leaves(&self, rows: &[&[T]], mut each: impl FnMut(usize, Leaf)) {
+    pub(crate) fn leaves(&self, rows: &[&[T]], mut each: impl FnMut(usize, Leaf)) {
         for root in &self.roots {
             let (groups, rest) = rows.as_chunks::<LANES>();
             let mut number = 0;

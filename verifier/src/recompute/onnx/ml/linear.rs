@@ -21,7 +21,7 @@ struct Linear {
     labels: Option<Labels>,
 }
 
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
     let wrong = |problem| malformed(node.place(), problem);
     let is_classifier = node.operation == "LinearClassifier";
     only(

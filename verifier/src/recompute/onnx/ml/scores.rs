@@ -10,7 +10,7 @@ use crate::recompute::onnx::Fault;
 
 /// The step from raw scores to scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::recompute::onnx) enum Transform {
+pub(crate) enum Transform {
     None,
     Softmax,
     Logistic,
@@ -20,7 +20,7 @@ pub(in crate::recompute::onnx) enum Transform {
 
 /// What becomes of a single score of a model of two classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::recompute::onnx) enum Second {
+pub(crate) enum Second {
     /// Nothing says; the engine leaves the second score unwritten.
     Undefined,
     /// One less the score.
@@ -31,28 +31,28 @@ pub(in crate::recompute::onnx) enum Second {
 
 /// A sum of weights, and whether any leaf added to it.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::recompute::onnx) struct Score<T> {
-    pub(in crate::recompute::onnx) sum: T,
-    pub(in crate::recompute::onnx) is_given: bool,
+pub(crate) struct Score<T> {
+    pub(crate) sum: T,
+    pub(crate) is_given: bool,
 }
 
 impl<T: Float> Score<T> {
-    pub(in crate::recompute::onnx) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { sum: T::from(0.0), is_given: false }
     }
 
-    pub(in crate::recompute::onnx) fn given(sum: T) -> Self {
+    pub(crate) fn given(sum: T) -> Self {
         Self { sum, is_given: true }
     }
 
     /// The sum; zero if no leaf added to it.
-    pub(in crate::recompute::onnx) fn value(self) -> T {
+    pub(crate) fn value(self) -> T {
         if self.is_given { self.sum } else { T::from(0.0) }
     }
 }
 
 impl Transform {
-    pub(in crate::recompute::onnx) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "NONE" => Some(Self::None),
             "SOFTMAX" => Some(Self::Softmax),
@@ -64,7 +64,7 @@ impl Transform {
     }
 
     /// As the engine reads the numbers of `TreeEnsemble`; the specification has `SOFTMAX` as 1 and `LOGISTIC` as 2.
-    pub(in crate::recompute::onnx) fn numbered(number: i64) -> Option<Self> {
+    pub(crate) fn numbered(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::None),
             1 => Some(Self::Logistic),
@@ -76,7 +76,7 @@ impl Transform {
     }
 
     /// The function of the mathematics library behind it.
-    pub(in crate::recompute::onnx) fn libm(self) -> Option<&'static str> {
+    pub(crate) fn libm(self) -> Option<&'static str> {
         match self {
             Self::None => None,
             Self::Softmax | Self::Logistic | Self::SoftmaxZero => Some("exp"),
@@ -85,11 +85,7 @@ impl Transform {
     }
 
     /// The scores of a row, from its raw ones.
-    pub(in crate::recompute::onnx) fn scores<T: Float>(
-        self,
-        scores: &[Score<T>],
-        second: Second,
-    ) -> Result<Vec<T>, Fault> {
+    pub(crate) fn scores<T: Float>(self, scores: &[Score<T>], second: Second) -> Result<Vec<T>, Fault> {
         let [score] = *scores else {
             return Ok(self.of_several(scores.iter().map(|score| score.value()).collect()));
         };
@@ -152,13 +148,13 @@ fn greatest<T: Float>(scores: &[T]) -> f32 {
 }
 
 /// The engine's logistic function: of the negated value it takes the complement, so that `exp` never overflows.
-pub(in crate::recompute::onnx) fn logistic(value: f32) -> f32 {
+pub(crate) fn logistic(value: f32) -> f32 {
     let of_size = 1.0 / (1.0 + (-value.abs()).exp());
     if value < 0.0 { 1.0 - of_size } else { of_size }
 }
 
 /// The engine's approximation of the inverse of the normal distribution.
-pub(in crate::recompute::onnx) fn probit(value: f32) -> f32 {
+pub(crate) fn probit(value: f32) -> f32 {
     const CURVE: f32 = 0.147;
     let value = 2.0 * value - 1.0;
     let sign = if value < 0.0 { -1.0_f32 } else { 1.0 };

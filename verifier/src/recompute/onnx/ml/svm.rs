@@ -49,7 +49,7 @@ struct Classifier {
     is_all_positive: bool,
 }
 
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
     let wrong = |problem| malformed(node.place(), problem);
     let common = ["coefficients", "kernel_params", "kernel_type", "post_transform", "rho", "support_vectors"];
     let is_classifier = node.operation == "SVMClassifier";

@@ -14,14 +14,14 @@ use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
 /// Rows of numbers.
 #[derive(Debug)]
-pub(in crate::recompute::onnx) struct Table<'a, T: Clone> {
+pub(crate) struct Table<'a, T: Clone> {
     items: Cow<'a, [T]>,
     columns: usize,
 }
 
 impl<'a, T: Clone + Items> Table<'a, T> {
     /// The tensor's rows, which have at least so many columns.
-    pub(in crate::recompute::onnx) fn of(tensor: &'a Tensor, columns_min: usize) -> Result<Self, Fault> {
+    pub(crate) fn of(tensor: &'a Tensor, columns_min: usize) -> Result<Self, Fault> {
         let (_, columns) = tensor.rows_and_columns()?;
         if columns < columns_min || columns == 0 {
             return Err(Fault::new("takes more columns than its input has"));
@@ -29,25 +29,21 @@ impl<'a, T: Clone + Items> Table<'a, T> {
         Ok(Self { items: T::of(tensor)?, columns })
     }
 
-    pub(in crate::recompute::onnx) fn rows(&self) -> impl Iterator<Item = &[T]> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[T]> {
         self.items.chunks_exact(self.columns)
     }
 }
 
 /// The labels of classes.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::recompute::onnx) enum Labels {
+pub(crate) enum Labels {
     Numbers(Vec<i64>),
     Texts(Vec<String>),
 }
 
 impl Labels {
     /// The labels of an operation, which gives either texts or numbers.
-    pub(in crate::recompute::onnx) fn read(
-        node: &Node<'_>,
-        texts: &str,
-        numbers: &str,
-    ) -> Result<Self, ModelError> {
+    pub(crate) fn read(node: &Node<'_>, texts: &str, numbers: &str) -> Result<Self, ModelError> {
         let texts: Vec<String> = node.texts(texts)?.into_iter().map(str::to_owned).collect();
         let numbers = node.integers(numbers)?;
         match (texts.is_empty(), numbers.is_empty()) {
@@ -57,7 +53,7 @@ impl Labels {
         }
     }
 
-    pub(in crate::recompute::onnx) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.len(),
             Self::Texts(texts) => texts.len(),
@@ -65,7 +61,7 @@ impl Labels {
     }
 
     /// The labels at these places, one a row.
-    pub(in crate::recompute::onnx) fn tensor(&self, places: &[usize]) -> Result<Tensor, Fault> {
+    pub(crate) fn tensor(&self, places: &[usize]) -> Result<Tensor, Fault> {
         let unknown = Fault::new("chooses a class that has no label");
         let data = match self {
             Self::Numbers(numbers) => {
@@ -82,7 +78,7 @@ impl Labels {
 }
 
 /// Refuses a node that has an attribute which is not read.
-pub(in crate::recompute::onnx) fn only(node: &Node<'_>, known: &[&str]) -> Result<(), ModelError> {
+pub(crate) fn only(node: &Node<'_>, known: &[&str]) -> Result<(), ModelError> {
     match node.attribute_names().find(|name| !known.contains(name)) {
         Some(name) => Err(unsupported(format!("the attribute {}", shown(name)), node.place())),
         None => Ok(()),
@@ -90,7 +86,7 @@ pub(in crate::recompute::onnx) fn only(node: &Node<'_>, known: &[&str]) -> Resul
 }
 
 /// An attribute that is a tensor of bytes.
-pub(in crate::recompute::onnx) fn small_numbers(node: &Node<'_>, name: &str) -> Result<Vec<u8>, ModelError> {
+pub(crate) fn small_numbers(node: &Node<'_>, name: &str) -> Result<Vec<u8>, ModelError> {
     match node.tensor(name)?.map(Tensor::into_data) {
         Some(Data::U8(items)) => Ok(items),
         _ => Err(malformed(node.place(), "lacks a list of bytes")),

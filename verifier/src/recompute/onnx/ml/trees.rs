@@ -52,7 +52,7 @@ struct Ensemble<T> {
 }
 
 /// Builds the operation; its last output is the scores without the transform.
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>, input: Kind) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>, input: Kind) -> Result<Built, ModelError> {
     match input {
         Kind::F64 => build_of::<f64>(node),
         Kind::F32 => build_of::<f32>(node),
@@ -84,7 +84,7 @@ fn build_of<T: Float + Items>(node: &Node<'_>) -> Result<Built, ModelError> {
 }
 
 /// Types whose tensors an ensemble reads.
-pub(in crate::recompute::onnx) trait Items: Sized {
+pub(crate) trait Items: Sized {
     fn of(tensor: &Tensor) -> Result<std::borrow::Cow<'_, [Self]>, Fault>
     where
         Self: Clone;

@@ -15,7 +15,7 @@ use super::super::tensor::{Data, Tensor, broadcast, broadcast_places, pick, with
 use super::{Built, Inputs};
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>, version: i64) -> Result<Built, ModelError> {
     if let Some(built) = arithmetic(node)? {
         return Ok(built);
     }

@@ -13,7 +13,7 @@ use super::shape::transposed;
 use super::{Built, Inputs};
 use crate::recompute::error::{ModelError, shown, unsupported};
 
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>) -> Result<Built, ModelError> {
     match node.operation {
         "MatMul" => {
             only(node, &[])?;

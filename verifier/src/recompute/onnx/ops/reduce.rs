@@ -17,7 +17,7 @@ use crate::recompute::error::{ModelError, shown, unsupported};
 const AXES_INPUT: i64 = 18;
 const AXES_INPUT_OF_SUM: i64 = 13;
 
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result<Built, ModelError> {
+pub(crate) fn build(node: &Node<'_>, version: i64) -> Result<Built, ModelError> {
     match node.operation {
         "ArgMax" | "ArgMin" => {
             only(node, &["axis", "keepdims", "select_last_index"])?;

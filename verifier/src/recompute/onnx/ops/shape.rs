@@ -14,8 +14,7 @@ use super::super::tensor::{
 use super::{Built, Inputs};
 use crate::recompute::error::{ModelError, malformed, unsupported};
 
-pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result<Option<Built>, ModelError> {
-    let axis = |default: i64| Ok::<_, ModelError>(node.integer("axis")?.unwrap_or(default));
+pub(crate) fn build(node: &Node<'_>, version: i64) -> Result<Option<Built>, ModelError> {
     let mut known: &[&str] = &[];
     let built = match node.operation {
         "Identity" | "Dropout" => {
@@ -51,7 +50,7 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result
         }
         "Flatten" => {
             known = &["axis"];
-            let axis = axis(1)?;
+            let axis = node.integer("axis")?.unwrap_or(1);
             Built::new(move |inputs| {
                 let input = inputs.get(0)?;
                 let rank = input.dims().len();
@@ -71,6 +70,17 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result
                 }])
             })
         }
+        _ => return along_axes(node, version),
+    };
+    only(node, known)?;
+    Ok(Some(built))
+}
+
+/// Operations that name axes or places along them.
+fn along_axes(node: &Node<'_>, version: i64) -> Result<Option<Built>, ModelError> {
+    let axis = node.integer("axis")?.unwrap_or(0);
+    let mut known: &[&str] = &[];
+    let built = match node.operation {
         "Transpose" => {
             known = &["perm"];
             let order = node.integers("perm")?;
@@ -94,12 +104,10 @@ pub(in crate::recompute::onnx) fn build(node: &Node<'_>, version: i64) -> Result
         }
         "Concat" => {
             known = &["axis"];
-            let axis = axis(0)?;
             Built::new(move |inputs| concatenated(inputs, axis))
         }
         "Gather" => {
             known = &["axis"];
-            let axis = axis(0)?;
             Built::new(move |inputs| Ok(vec![gathered(inputs.get(0)?, inputs.get(1)?, axis)?]))
         }
         "Slice" if version >= 10 => Built::new(|inputs| Ok(vec![sliced(inputs)?])),
