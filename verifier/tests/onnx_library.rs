@@ -221,3 +221,9 @@ fn random_ensembles_of_trees_give_the_bits_of_the_engine() {
     let Some(directory) = trained("onnx_trees") else { return };
     compare_all(&directory, 1000, 0);
 }
+
+#[test]
+fn every_operation_gives_the_numbers_of_the_engine() {
+    let Some(directory) = trained("onnx_operations") else { return };
+    compare_all(&directory, 57, 25);
+}
