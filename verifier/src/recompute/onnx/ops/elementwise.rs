@@ -366,10 +366,10 @@ fn choose(inputs: &Inputs<'_>) -> Result<Vec<Tensor>, Fault> {
     }
     let data = match (a.data(), b.data()) {
         (Data::F32(a), Data::F32(b)) => {
-            Data::F32(unsigned(each(&conditions, (a, &from_a), (b, &from_b))?, 0.0))
+            Data::F32(each(&conditions, (&unsigned(a, 0.0), &from_a), (b, &from_b))?)
         }
         (Data::F64(a), Data::F64(b)) => {
-            Data::F64(unsigned(each(&conditions, (a, &from_a), (b, &from_b))?, 0.0))
+            Data::F64(each(&conditions, (&unsigned(a, 0.0), &from_a), (b, &from_b))?)
         }
         (Data::I64(a), Data::I64(b)) => Data::I64(each(&conditions, (a, &from_a), (b, &from_b))?),
         (Data::Text(a), Data::Text(b)) => Data::Text(each(&conditions, (a, &from_a), (b, &from_b))?),
@@ -378,9 +378,10 @@ fn choose(inputs: &Inputs<'_>) -> Result<Vec<Tensor>, Fault> {
     Ok(vec![Tensor::new(dims, data)?])
 }
 
-/// The engine adds the chosen item to a zero in the other's place, so that a zero loses its sign.
-fn unsigned<T: Copy + std::ops::Add<Output = T>>(items: Vec<T>, zero: T) -> Vec<T> {
-    items.into_iter().map(|item| item + zero).collect()
+/// The engine takes the second item where the first is zero and puts a zero in the other's place, so that a zero which is chosen from the
+/// first input loses its sign.
+fn unsigned<T: Copy + std::ops::Add<Output = T>>(items: &[T], zero: T) -> Vec<T> {
+    items.iter().map(|item| *item + zero).collect()
 }
 
 /// Whether a tensor's items are all numbers that can be ordered; `ArgMax` and the reductions need that.
