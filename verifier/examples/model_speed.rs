@@ -1,8 +1,8 @@
-//! Rows a second of recomputation against the Python libraries' own batch prediction, in turns in one run on the same cores.
+//! Rows a second of recomputation against the Python libraries' own batch prediction (of ONNX, onnxruntime's), in turns in one run on the same cores.
 //!
 //!     cargo run --release -p ledgerstone-verifier --example model_speed -- ROWS THREADS TURNS
 //!
-//! Both score the same rows in memory with the same models (200 trees on lending_club), and every margin must have the same bits.
+//! Both score the same rows in memory with the same models (200 trees, a forest of 100, on lending_club), and every margin must have the same bits.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,14 +25,28 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>().expect("a number"));
     let mut next = |default| arguments.next().unwrap_or(default);
     let (count, threads, turns) = (next(100_000), next(2), next(5));
+    println!("{count} rows, {threads} threads, {turns} turns");
+    let libraries = [("xgboost", "xgboost.json"), ("lightgbm", "lightgbm.txt")];
+    compare(["requirements.txt", "speed.py"], &libraries, (count, threads, turns));
+    let graphs = ["onnx_xgboost", "onnx_lightgbm", "onnx_forest"].map(|name| (name, format!("{name}.onnx")));
+    let graphs = graphs.each_ref().map(|(name, file)| (*name, file.as_str()));
+    compare(["onnx-requirements.txt", "onnx_speed.py"], &graphs, (count, threads, turns));
+}
+
+/// Measures the models that a script of `tests/library` writes, each a name and a file, against the script's own prediction.
+fn compare(
+    [requirements, script]: [&str; 2],
+    models: &[(&str, &str)],
+    (count, threads, turns): (usize, usize, usize),
+) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library");
     let python = Command::new(tests.join("../../../scripts/py-env"))
-        .arg(tests.join("requirements.txt"))
+        .arg(tests.join(requirements))
         .output()
         .expect("scripts/py-env runs");
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(String::from_utf8(python.stdout).expect("a path").trim())
-        .arg(tests.join("speed.py"))
+        .arg(tests.join(script))
         .arg(folder.path())
         .args([count.to_string(), threads.to_string()])
         .stdin(Stdio::piped())
@@ -48,8 +62,7 @@ fn main() {
         bytes.chunks_exact(8).map(|number| f64::from_le_bytes(number.try_into().unwrap())).collect()
     };
     let rows = doubles("rows.f64");
-    println!("{count} rows of {} columns, {threads} threads, {turns} turns", rows.len() / count);
-    for (name, file) in [("xgboost", "xgboost.json"), ("lightgbm", "lightgbm.txt")] {
+    for (name, file) in models {
         let model = Model::parse(&std::fs::read(folder.path().join(file)).unwrap()).unwrap();
         let expected = doubles(&format!("{name}.margins"));
         for turn in 1..=turns {

@@ -1,11 +1,10 @@
 //! Runs a recorded model again, from the model's own file, so that a recorded answer can be compared with it.
 //!
-//! *Guarantees*: an evaluator here either gives the bits that the model's own library gives, or refuses the file with
-//! what it does not know and where it stands. Files are hostile input: no panic, no memory beyond a small multiple of
+//! *Guarantees*: an evaluator here either gives the bits that the model's own library gives, or says which of its numbers only come
+//! near and how near ([`Tolerance`]), or refuses the file with what it does not know and where it stands. Files are hostile input: no panic, no memory beyond a small multiple of
 //! the file's length. What a file holds is decided by its bytes, never by its name.
 //!
-//! *Does not do*: read files, judge what a difference means, or approximate. A model that can only be reproduced within
-//! a tolerance is refused. `docs/recompute.md` is the page for users: formats, what is exact, what is refused.
+//! *Does not do*: read files, or judge what a difference means. `docs/recompute.md` is the page for users: formats, what is exact, what is refused.
 
 pub mod catboost;
 pub mod description;
@@ -13,9 +12,10 @@ pub mod error;
 pub mod lightgbm;
 mod model;
 pub mod neural;
+pub mod onnx;
 pub mod scorecard;
 mod treeshap;
 pub mod xgboost;
 
 pub use error::{ModelError, RowError};
-pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score};
+pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score, Tolerance};

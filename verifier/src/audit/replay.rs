@@ -113,6 +113,19 @@ impl Recomputer {
             }
             _ => {}
         }
+        // Compared as bits, such numbers would look tampered with; an audit within a tolerance needs the profile that says which.
+        let near = |of: Numbers| match of {
+            Numbers::Margins => about.margins_within.as_ref(),
+            Numbers::Answer => about.answers_within.as_ref(),
+        };
+        let compared = description.scores.iter().map(|score| score.of);
+        let compared = compared.chain(description.tensors.iter().map(|tensor| tensor.of));
+        if let Some(tolerance) = compared.chain(description.label_of()).find_map(near) {
+            return Err(fit(format!(
+                "its numbers are reproduced only within {} of themselves, and a run compares bits",
+                tolerance.relative
+            )));
+        }
         let names = match about.feature_names {
             names if names.len() == columns.len() => names,
             _ => columns.iter().map(|column| column.feature.clone()).collect(),

@@ -93,6 +93,9 @@ struct Prediction<'a> {
     row: usize,
     margins: Vec<Number>,
     answer: Vec<Number>,
+    /// What the model itself calls the row beside its numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contributions: Option<Vec<Contributions<'a>>>,
     /// Worst first.
@@ -173,6 +176,7 @@ fn predict<'a>(
         row: number,
         margins: score.margins.into_iter().map(own).collect(),
         answer: score.answer.into_iter().map(own).collect(),
+        labels: model.labels(row)?,
         contributions,
         reasons,
     })
@@ -185,7 +189,11 @@ impl Prediction<'_> {
             numbers.join(" ")
         };
         let mut text =
-            format!("row {}  margin {}  answer {}\n", self.row, list(&self.margins), list(&self.answer));
+            format!("row {}  margin {}  answer {}", self.row, list(&self.margins), list(&self.answer));
+        if !self.labels.is_empty() {
+            text += &format!("  label {}", printable(&self.labels.join(" ")));
+        }
+        text.push('\n');
         for (output, contributions) in self.contributions.iter().flatten().enumerate() {
             if self.margins.len() > 1 {
                 text += &format!("  margin {}\n", output + 1);

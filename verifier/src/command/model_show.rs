@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::ModelShowArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, printable, wrapped};
-use crate::recompute::{About, MODEL_BYTES_MAX, Model, Precision};
+use crate::recompute::{About, MODEL_BYTES_MAX, Model, Precision, Tolerance};
 use crate::source::read_input;
 
 /// The format of this command's JSON.
@@ -77,14 +77,18 @@ fn text(about: &About, digest: &Hash) -> String {
         [] => plural(about.features as u64, "column", "columns") + ", without names",
         names => format!("{}: {}", plural(about.features as u64, "column", "columns"), names.join(", ")),
     };
-    let answer = match about.libm {
-        None => "exact".to_owned(),
-        Some(function) => format!("exact where the mathematics library's {function} is the recorder's own"),
+    let answer = match (&about.answers_within, about.libm) {
+        (Some(tolerance), _) => near(tolerance),
+        (None, None) => "exact".to_owned(),
+        (None, Some(function)) => {
+            format!("exact where the mathematics library's {function} is the recorder's own")
+        }
     };
     let precision = match about.precision {
-        Precision::F32 => "exact, in f32",
-        Precision::F64 => "exact, in f64",
+        Precision::F32 => "in f32",
+        Precision::F64 => "in f64",
     };
+    let margins = about.margins_within.as_ref().map_or("exact".to_owned(), near);
     [
         line("Model", &about.kind),
         line("SHA-256", &digest.to_string()),
@@ -93,7 +97,7 @@ fn text(about: &About, digest: &Hash) -> String {
         line("Trees", &about.trees.to_string()),
         line("Features", &names),
         "\nWhat recomputation gives\n".to_owned(),
-        line("  margins", precision),
+        line("  margins", &format!("{margins}, {precision}")),
         line("  answers", &answer),
         line(
             "  contributions",
@@ -101,4 +105,10 @@ fn text(about: &About, digest: &Hash) -> String {
         ),
     ]
     .concat()
+}
+
+/// How near numbers come, and because of what.
+fn near(tolerance: &Tolerance) -> String {
+    let Tolerance { relative, operations } = tolerance;
+    format!("within {relative:e} of the greatest number or 1, because of {}", operations.join(", "))
 }

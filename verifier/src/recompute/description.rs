@@ -215,6 +215,15 @@ impl Description {
         Ok(description)
     }
 
+    /// Which numbers the label hangs on.
+    #[must_use]
+    pub fn label_of(&self) -> Option<Numbers> {
+        match &self.label {
+            None => None,
+            Some(Label::Threshold { of, .. } | Label::Largest { of, .. }) => Some(*of),
+        }
+    }
+
     fn check_label(&self) -> Result<(), ModelError> {
         match &self.label {
             Some(Label::Threshold { value, .. }) if !value.is_finite() => {

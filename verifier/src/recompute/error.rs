@@ -13,7 +13,7 @@ use ledgerstone::code::Code;
 pub enum ModelError {
     /// The first bytes are those of no format that is read.
     #[error(
-        "this is no model file that is known here; known are XGBoost (JSON, UBJSON), LightGBM text, CatBoost JSON and Ledgerstone scorecards"
+        "this is no model file that is known here; known are XGBoost (JSON, UBJSON), LightGBM text, CatBoost JSON, ONNX and Ledgerstone scorecards"
     )]
     Unrecognised,
     /// The file is not well-formed, or a part of it has another type than the format says.
@@ -161,6 +161,14 @@ pub enum RowError {
         /// What the engine says.
         problem: String,
     },
+    /// An operation of the model's graph cannot be run for this row.
+    #[error("{place} {problem}; check that the row was recorded for this model")]
+    Graph {
+        /// The operation, by its node.
+        place: String,
+        /// What is wrong there.
+        problem: &'static str,
+    },
     /// The library defines no contributions for this row or model.
     #[error("contributions cannot be recomputed exactly: {problem}")]
     Contributions {
@@ -174,9 +182,11 @@ impl RowError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Length { .. } | Self::Infinite { .. } | Self::Value { .. } | Self::Network { .. } => {
-                Code::Malformed
-            }
+            Self::Length { .. }
+            | Self::Infinite { .. }
+            | Self::Value { .. }
+            | Self::Network { .. }
+            | Self::Graph { .. } => Code::Malformed,
             Self::TextLength { .. } => Code::Limit,
             Self::Several { .. } | Self::NoReasons | Self::Contributions { .. } => Code::Misuse,
         }

@@ -9,15 +9,17 @@ use serde::Serialize;
 
 use super::error::{ModelError, RowError};
 use super::scorecard::{Reason, Scorecard};
-use super::{catboost, lightgbm, xgboost};
+use super::{catboost, lightgbm, onnx, xgboost};
 
 /// Bytes of a model file of any format.
 pub const MODEL_BYTES_MAX: usize = 1 << 30;
 
 const _: () =
     assert!(MODEL_BYTES_MAX == xgboost::MODEL_BYTES_MAX && MODEL_BYTES_MAX == lightgbm::MODEL_BYTES_MAX);
+const _: () = assert!(MODEL_BYTES_MAX == onnx::MODEL_BYTES_MAX);
 
 const CATBOOST_UNEXPLAINED: &str = "CatBoost's method of computing them is not reproduced";
+const ONNX_UNEXPLAINED: &str = "ONNX defines none";
 
 /// A model file that was read and checked.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub enum Model {
     CatBoost(catboost::Model),
     /// A scorecard or linear model of Ledgerstone's own format.
     Scorecard(Scorecard),
+    /// An ONNX graph.
+    Onnx(onnx::Model),
 }
 
 /// What a model says of a row.
@@ -52,8 +56,18 @@ pub enum Precision {
     F64,
 }
 
+/// How near numbers come that do not have the library's bits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tolerance {
+    /// The greatest difference from the library that its other order of additions explains, as a share of the greatest number of the
+    /// same answer, or of 1 if that is greater.
+    pub relative: f64,
+    /// The operations of the model that only come near.
+    pub operations: Vec<String>,
+}
+
 /// What a model is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct About {
     /// Format and library, such as `XGBoost 3.2, gbtree`.
     pub kind: String,
@@ -75,6 +89,12 @@ pub struct About {
     pub precision: Precision,
     /// The function of the platform's mathematics library behind the answer, if any. The margins need none.
     pub libm: Option<&'static str>,
+    /// How near the margins come; none where they have the library's bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margins_within: Option<Tolerance>,
+    /// How near the answers come; none where they have the library's bits, within one mathematics library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers_within: Option<Tolerance>,
     /// Why contributions are not recomputed; none where they are.
     pub contributions: Option<&'static str>,
 }
@@ -87,6 +107,7 @@ impl Model {
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
         let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
         match bytes.get(start..) {
+            _ if onnx::Model::is_start(bytes) => onnx::Model::parse(bytes).map(Self::Onnx),
             Some([b'{', rest @ ..]) => match first_key(rest) {
                 Some(b"format") => Scorecard::parse(bytes).map(Self::Scorecard),
                 Some(b"learner" | b"version") => xgboost::Model::parse(bytes).map(Self::XgBoost),
@@ -130,6 +151,21 @@ impl Model {
                 let score = card.score(row)?;
                 Ok(Score { margins: vec![score], answer: vec![card.answer(score)] })
             }
+            Self::Onnx(model) => {
+                let numbers = model.numbers(row)?;
+                Ok(Score { margins: numbers.margins, answer: numbers.answer })
+            }
+        }
+    }
+
+    /// The classes and other labels that the model itself gives a row beside its numbers; none in most formats.
+    ///
+    /// # Errors
+    /// As [`Model::score`].
+    pub fn labels(&self, row: &[f64]) -> Result<Vec<String>, RowError> {
+        match self {
+            Self::Onnx(model) => Ok(model.numbers(row)?.labels),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -163,6 +199,7 @@ impl Model {
         match self {
             Self::XgBoost(model) => Ok(widen(&model.margins_of_rows(&narrow(rows))?)),
             Self::LightGbm(model) => model.margins_of_rows(rows),
+            Self::Onnx(model) => model.margins_of_rows(rows),
             _ => {
                 let scores: Result<Vec<Score>, RowError> =
                     rows.chunks(columns).map(|row| self.score(row)).collect();
@@ -183,6 +220,7 @@ impl Model {
             Self::LightGbm(model) => model.contributions(row),
             Self::CatBoost(_) => Err(RowError::Contributions { problem: CATBOOST_UNEXPLAINED }),
             Self::Scorecard(card) => Ok(vec![card.contributions(row)?]),
+            Self::Onnx(_) => Err(RowError::Contributions { problem: ONNX_UNEXPLAINED }),
         }
     }
 
@@ -205,6 +243,7 @@ impl Model {
             Self::LightGbm(model) => about_lightgbm(model),
             Self::CatBoost(model) => about_catboost(model),
             Self::Scorecard(card) => about_scorecard(card),
+            Self::Onnx(model) => about_onnx(model),
         }
     }
 }
@@ -224,6 +263,8 @@ fn about_xgboost(model: &xgboost::Model) -> About {
         feature_names: model.feature_names().to_vec(),
         precision: Precision::F32,
         libm: objective.libm(),
+        margins_within: None,
+        answers_within: None,
         contributions: model.unexplained(),
     }
 }
@@ -241,6 +282,8 @@ fn about_lightgbm(model: &lightgbm::Model) -> About {
         feature_names: given_names(model.feature_names()),
         precision: Precision::F64,
         libm: objective.libm(),
+        margins_within: None,
+        answers_within: None,
         contributions: model.unexplained(),
     }
 }
@@ -257,6 +300,8 @@ fn about_catboost(model: &catboost::Model) -> About {
         feature_names: model.feature_names().to_vec(),
         precision: Precision::F64,
         libm: None,
+        margins_within: None,
+        answers_within: None,
         contributions: Some(CATBOOST_UNEXPLAINED),
     }
 }
@@ -273,7 +318,31 @@ fn about_scorecard(card: &Scorecard) -> About {
         feature_names: card.feature_names().to_vec(),
         precision: Precision::F64,
         libm: card.libm(),
+        margins_within: None,
+        answers_within: None,
         contributions: None,
+    }
+}
+
+fn about_onnx(model: &onnx::Model) -> About {
+    let within = |operations: &[String]| {
+        let near = || Tolerance { relative: onnx::near(operations), operations: operations.to_vec() };
+        (!operations.is_empty()).then(near)
+    };
+    About {
+        kind: format!("ONNX of {}, made by {}", model.operation_sets(), model.producer()),
+        objective: model.purpose(),
+        answer: "outputs of the graph",
+        margins: model.margin_count(),
+        answers: model.answer_count(),
+        trees: model.tree_count(),
+        features: model.feature_count(),
+        feature_names: model.feature_names().to_vec(),
+        precision: if model.is_double() { Precision::F64 } else { Precision::F32 },
+        libm: model.libm(),
+        margins_within: within(model.near_operations_of_margins()),
+        answers_within: within(model.near_operations()),
+        contributions: Some(ONNX_UNEXPLAINED),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::log::{self, ORIGIN};
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
 /// another log. `registered/` is a log that registers models, `mortgage/` a model folder with its OMS signature `mortgage.sig`
 /// and its signer's key `mortgage.pem`; `other.pem` is nobody's. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
-/// `catboost.json` are models, and `rows.csv` for them; `card.json` and `person.csv` are the scorecard page's worked example.
+/// `catboost.json` are models, and `rows.csv` for them; `forest.onnx` and `logistic.onnx` are such, too; `card.json` and `person.csv` are the scorecard page's worked example.
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
 /// `classifier/` is a text model and `letters.txt` has two texts for it.
@@ -58,6 +58,10 @@ pub(crate) fn desk() -> TempDir {
         fs::copy(small, at("classifier").join(name)).expect("a model's file");
     }
     write("letters.txt", "a loan was refused\nshe has worked here for nine years\n");
+    for name in ["forest", "logistic"] {
+        let kept = models.with_file_name("onnx").join(format!("onnx_{name}.onnx"));
+        fs::copy(kept, at(&format!("{name}.onnx"))).expect("a graph");
+    }
     write("rows.csv", ROWS);
     let page = include_str!("../../../docs/spec/scorecard.md");
     let card =
