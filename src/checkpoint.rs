@@ -19,7 +19,7 @@ use crate::limits::TREE_SIZE_MAX;
 use crate::merkle::TreeSize;
 use crate::note::{KeyName, KeyNameError, NoteError, SignatureError, SignedNote, Signer, VerifierKey};
 
-pub use keys::{LogKeys, LogKeysError, LogVerifier, LogVerifyError};
+pub use keys::{LogKeys, LogKeysError, LogVerifier, LogVerifyError, SignTextError};
 
 /// A tree head: which log, how many leaves, which root.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone_verifier::audit::{Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile};
 use ledgerstone_verifier::recompute::{Model, RowError};
 
 /// A parser of bytes from outside.
@@ -26,6 +27,12 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "audit_beacon", run: canonical_text::<Beacon> },
+    Target { name: "audit_block_header", run: audit_block_header },
+    Target { name: "audit_drand_chain", run: audit_drand_chain },
+    Target { name: "audit_drand_round", run: audit_drand_round },
+    Target { name: "audit_draw", run: audit_draw },
+    Target { name: "audit_plan", run: audit_plan },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },
@@ -64,6 +71,49 @@ fn canonical_text<T: FromStr + ToString>(bytes: &[u8]) -> bool {
     let Some(text) = text(bytes) else { return false };
     let Ok(value) = T::from_str(text) else { return false };
     assert_eq!(value.to_string(), text, "accepted text must print back as itself");
+    true
+}
+
+fn audit_block_header(bytes: &[u8]) -> bool {
+    let Ok(header) = BlockHeader::parse(bytes) else { return false };
+    assert_eq!(
+        BlockHeader::parse(header.to_hex().as_bytes()),
+        Ok(header),
+        "a header reads back from its hex"
+    );
+    if let Ok(hash) = header.verify() {
+        let zeros = hash.as_bytes().iter().take_while(|byte| **byte == 0).count();
+        assert!(zeros >= 4, "a hash that passes took the work of Bitcoin's first block at least");
+    }
+    true
+}
+
+fn audit_drand_chain(bytes: &[u8]) -> bool {
+    let Ok(chain) = DrandChain::parse(bytes) else { return false };
+    for round in [0, 1, u64::MAX] {
+        let _ = chain.due(round).map(|time| time.to_string());
+    }
+    true
+}
+
+fn audit_drand_round(bytes: &[u8]) -> bool {
+    DrandRound::parse(bytes).is_ok()
+}
+
+fn audit_draw(bytes: &[u8]) -> bool {
+    let Ok(draw) = Draw::parse(bytes) else { return false };
+    let mut written = Vec::new();
+    assert!(draw.write(&mut written).is_ok(), "memory takes what is written");
+    assert_eq!(written, bytes, "a draw is its own canonical form");
+    true
+}
+
+fn audit_plan(bytes: &[u8]) -> bool {
+    let Ok(file) = PlanFile::parse(bytes) else { return false };
+    let Ok(text) = file.plan().to_json() else { unreachable!("a plan that was read can be written") };
+    assert!(bytes.starts_with(text.as_bytes()), "a plan is its own canonical form, signed or not");
+    assert_eq!(Plan::parse(text.as_bytes()).as_ref(), Ok(file.plan()));
+    assert_eq!(file.plan().digest(), Ok(file.digest()));
     true
 }
 

@@ -19,6 +19,7 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use ledgerstone::checkpoint::LogKeys;
@@ -33,6 +34,7 @@ use ledgerstone::store::batch::{Batch, BatchEntry};
 use ledgerstone::store::journal::{Base, SegmentHeader, encode_record};
 use ledgerstone::tile::EntryBundle;
 use ledgerstone::time::UnixMillis;
+use ledgerstone_verifier::audit::{Beacon, BlockHeader, DrandRound, Method, Plan, PlanFile, Values, redo};
 
 type Seed = (&'static str, &'static str, Vec<u8>);
 
@@ -107,6 +109,49 @@ fn scorecard() -> Vec<u8> {
     page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().into()
 }
 
+/// A plan that draws from the tree.
+fn audit_plan(checkpoint: &ledgerstone::checkpoint::Checkpoint) -> Plan {
+    let beacon = |text: String| text.parse::<Beacon>().unwrap();
+    let digest = Hash::of(b"fuzz");
+    Plan {
+        checkpoint: checkpoint.clone(),
+        first: 0,
+        last: 1,
+        method: Method::Sequential,
+        tolerable: "1%".parse().unwrap(),
+        confidence: "95%".parse().unwrap(),
+        expected: "0.1%".parse().unwrap(),
+        allowed: 1,
+        profile: Some(digest),
+        pass_ambiguous: false,
+        beacons: [
+            format!("drand:{QUICKNET}:42"),
+            "block:bitcoin:0".into(),
+            format!("nonce:a:{}", Hash::of(digest.as_bytes())),
+        ]
+        .map(beacon)
+        .into(),
+    }
+}
+
+fn audit_draw(plan: &Plan) -> Vec<u8> {
+    let values = Values {
+        drand: Some(DrandRound::parse(ROUND.as_bytes()).unwrap()),
+        block: Some(BlockHeader::parse(HEADER.as_bytes()).unwrap()),
+        nonces: vec![("a".into(), Hash::of(b"fuzz"))],
+        ..Values::default()
+    };
+    let kinds = |indices: &[u64]| Ok::<_, Infallible>(indices.iter().map(|index| *index == 0).collect());
+    let mut bytes = Vec::new();
+    redo(plan, &values.reveal(plan).unwrap(), None, kinds).unwrap().write(&mut bytes).unwrap();
+    bytes
+}
+
+const QUICKNET: &str = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
+const CHAIN: &str = r#"{"public_key":"83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d1064510d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a","period":3,"genesis_time":1692803367,"hash":"52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971","groupHash":"f477d5c89f21a17c863a7f937c6a6d15859414d2be09cd448d4279af331c5d3e","schemeID":"bls-unchained-g1-rfc9380","metadata":{"beaconID":"quicknet"}}"#;
+const ROUND: &str = r#"{"round":42,"signature":"95a9f9f5b231b7714de1553105d8ffdf3dcda24cfdb1e689319bccf79a9c8ce430a91b811fbfaf763900bc998b5d686a","randomness":"8ada64bae5c6c0f5540a6a13af56e663240edfbd2c76ac6a8f27671eb7259ce3"}"#;
+const HEADER: &str = "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c";
+
 fn seeds() -> Vec<Seed> {
     let keys = keys();
     let (start, (decision, disclosure)) = (start_entry(), decision());
@@ -116,6 +161,9 @@ fn seeds() -> Vec<Seed> {
         Batch::build(&CompactRange::empty(), UnixMillis::new(1_795_000_000_500), entries.into()).unwrap();
     let checkpoint = keys.checkpoint(batch.size(), batch.root());
     let note = keys.sign(&checkpoint);
+    let plan = audit_plan(&checkpoint);
+    let auditor =
+        LogKeys::generate_from_seeds(&"auditor.example".parse().unwrap(), [3; 32], [4; 32]).unwrap();
     let index = ledgerstone::merkle::LeafIndex::new(1);
     let proof = batch.prove(index).unwrap();
     let receipt = Receipt::new(decision.clone(), disclosure, index, proof, note.clone()).unwrap();
@@ -124,6 +172,14 @@ fn seeds() -> Vec<Seed> {
     policy.splice(0..0, *b"# who counts\n");
     let model = br#"{"learner":{"attributes":{},"feature_names":["a","b"],"feature_types":["float","float"],"gradient_booster":{"model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},"tree_info":[0],"trees":[{"base_weights":[0,0.5,-0.5],"categories":[],"categories_nodes":[],"categories_segments":[],"categories_sizes":[],"default_left":[1,0,0],"id":0,"left_children":[1,-1,-1],"loss_changes":[1,0,0],"parents":[2147483647,0,0],"right_children":[2,-1,-1],"split_conditions":[0.25,0.5,-0.5],"split_indices":[1,0,0],"split_type":[0,0,0],"sum_hessian":[2,1,1],"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"}}]},"name":"gbtree"},"learner_model_param":{"base_score":"5E-1","boost_from_average":"1","num_class":"0","num_feature":"2","num_target":"1"},"objective":{"name":"binary:logistic","reg_loss_param":{"scale_pos_weight":"1"}}},"version":[2,1,0]}"#;
     vec![
+        ("audit_beacon", "block", b"block:bitcoin:900000".to_vec()),
+        ("audit_beacon", "nonce", format!("nonce:a:{}", Hash::of(b"fuzz")).into_bytes()),
+        ("audit_block_header", "first", HEADER.into()),
+        ("audit_drand_chain", "quicknet", CHAIN.into()),
+        ("audit_drand_round", "quicknet", ROUND.into()),
+        ("audit_draw", "three_sources", audit_draw(&plan)),
+        ("audit_plan", "sequential", plan.to_json().unwrap().into_bytes()),
+        ("audit_plan", "signed", PlanFile::sign(&plan, &auditor).unwrap().into_bytes()),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
         ("entry", "start", start.clone()),

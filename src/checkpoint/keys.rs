@@ -9,7 +9,10 @@ use crate::code::Code;
 use crate::cosignature::CosignatureError;
 use crate::hash::Hash;
 use crate::merkle::TreeSize;
-use crate::note::{KeyName, SignatureType, Signer, SigningKey, SigningKeyError, VerifierKey};
+use crate::note::{
+    KeyName, NoteError, Signature, SignatureType, SignedNote, Signer, SigningKey, SigningKeyError,
+    VerifierKey,
+};
 
 /// A log's private keys, both under the log's origin as their name.
 pub struct LogKeys {
@@ -75,6 +78,21 @@ impl LogKeys {
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
         let Ok(note) = checkpoint.sign(&[&self.ed25519, &self.ml_dsa]);
         note
+    }
+
+    /// Signs a text that is no checkpoint, with the Ed25519 key alone: C2SP gives an ML-DSA-44 key no message but tree heads.
+    ///
+    /// # Errors
+    /// When somebody could read the text as a checkpoint, which only [`LogKeys::sign`] may sign, or it cannot be a note's.
+    pub fn sign_text(&self, text: String) -> Result<SignedNote, SignTextError> {
+        // Other verifiers take a checkpoint with extension lines, which `Checkpoint` refuses; all of them need a size here.
+        if text.lines().nth(1).is_some_and(|line| line.parse::<u64>().is_ok()) {
+            return Err(SignTextError::Checkpoint);
+        }
+        let key = self.ed25519.verifier_key();
+        let signature = self.ed25519.sign_message(text.as_bytes());
+        let signature = Signature::new(key.name().clone(), key.id(), signature);
+        SignedNote::new(text, vec![signature]).map_err(SignTextError::Note)
     }
 
     /// The checkpoint of this log with that size and root, not signed yet.
@@ -207,6 +225,29 @@ impl LogKeysError {
             Self::Key { source, .. } => source.code(),
             Self::SameSeed => Code::Misuse,
             _ => Code::Malformed,
+        }
+    }
+}
+
+/// Why a text is not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignTextError {
+    /// The text could be read as a tree head, which would then be signed without the log that it speaks of.
+    #[error("the text reads like a checkpoint: only the log itself signs one")]
+    Checkpoint,
+    /// The text cannot stand in a note.
+    #[error("{0}")]
+    Note(NoteError),
+}
+
+impl SignTextError {
+    /// What the reader must do about it.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Checkpoint => Code::Misuse,
+            Self::Note(source) => source.code(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::note::{SignatureType, SigningKey};
+use crate::note::{SignatureType, SignedNote, SigningKey};
 
 /// The example of tlog-checkpoint; its key is the public one of Go's documentation and not known here.
 const EXAMPLE: &str = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
@@ -82,6 +82,20 @@ fn a_log_signs_with_both_keys_and_the_same_bytes_each_time() {
     let [ed25519, ml_dsa] = keys.vkeys();
     assert_eq!(signed.note().verify(&ed25519), Ok(()), "any note verifier can check the first line");
     assert_eq!(signed.verify(&ml_dsa), Ok(CosignedAt::UNSTATED));
+}
+
+#[test]
+fn a_log_s_key_signs_a_text_but_never_one_that_reads_as_a_checkpoint() {
+    let keys = keys();
+    let note = keys.sign_text("{\n  \"a\": 1\n}\n".into()).unwrap();
+    let [ed25519, ml_dsa] = keys.vkeys();
+    assert_eq!(SignedNote::parse(note.to_string().as_bytes()).unwrap().verify(&ed25519), Ok(()));
+    assert_eq!(note.signatures_of(&ml_dsa).count(), 0);
+    let head = checkpoint(5).to_string();
+    for text in [head.clone(), format!("{head}an extension\n"), "anything\n5\n".into()] {
+        assert_eq!(keys.sign_text(text.clone()), Err(SignTextError::Checkpoint), "{text}");
+    }
+    assert!(matches!(keys.sign_text("no final newline".into()), Err(SignTextError::Note(_))));
 }
 
 #[test]

@@ -7,11 +7,18 @@
 //! *Does not do*: recompute a decision, or judge what an exception is. A decision that cannot be recomputed must be counted
 //! as an exception by whoever calls this, or bad decisions could be hidden by losing their inputs.
 
+mod beacon;
+mod bitcoin;
 mod bound;
+mod decision;
+mod drand;
+mod draw;
 mod error;
+mod plan;
 mod rate;
 pub mod replay;
 pub mod results;
+mod reveal;
 pub mod run;
 mod sequential;
 mod size;
@@ -21,9 +28,18 @@ mod tests;
 pub mod verdict;
 mod wide;
 
+pub use beacon::Beacon;
+pub use bitcoin::{BlockError, BlockHeader, HEADER_FILE_BYTES_MAX};
 pub use bound::{Bound, upper_bound};
+pub use decision::{Conclusion, Found};
+pub use drand::{DRAND_BYTES_MAX, DrandChain, DrandError, DrandRound};
+pub use draw::{
+    DRAW_BYTES_MAX, DRAW_FORMAT, Draw, DrawError, LOOKED_AT_MAX, Order, TranscriptError, redo, seed,
+};
 pub use error::{AuditError, RateError};
+pub use plan::{BEACONS_MAX, Method, PLAN_BYTES_MAX, Plan, PlanError, PlanFile, PlanFileError};
 pub use rate::Rate;
+pub use reveal::{NONCE_FILE_BYTES_MAX, Proof, Reveal, RevealError, Values, parse_nonce};
 pub use sequential::{Evidence, evidence, sequential_size};
 pub use size::{fixed_size, intolerable_count};
 

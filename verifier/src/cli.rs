@@ -1,13 +1,17 @@
 //! The words of the command line: types only, no behaviour.
 //!
-//! Guarantees: every command, flag and help text of `ledgerstone` is in this file; `tests/cmd/help.session` pins them.
-//! Does not do: anything with them; that is `command`.
+//! Guarantees: every command, flag and help text of `ledgerstone` is in this file and those below it;
+//! `tests/cmd/help.session` pins them. Does not do: anything with them; that is `command`.
+
+mod audit;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::audit::Rate;
+pub use audit::{
+    AuditBoundArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments, AuditRunArguments, AuditSizeArguments,
+};
 
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
@@ -301,48 +305,6 @@ pub struct ModelPredictArguments {
     pub reasons: usize,
 }
 
-/// `ledgerstone audit ...`.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Say how many decisions to draw
-    #[command(after_help = EXIT_CODES)]
-    Size(AuditSizeArguments),
-    /// Say what the exceptions found in a sample mean for all decisions
-    #[command(after_help = EXIT_CODES)]
-    Bound(AuditBoundArguments),
-    /// Recompute every decision of an evidence bundle
-    #[command(after_help = EXIT_CODES)]
-    Run(AuditRunArguments),
-}
-
-/// Arguments of `audit run`.
-#[derive(Debug, Args)]
-pub struct AuditRunArguments {
-    /// The bundle, as `ledgerstone-sidecar bundle export` wrote it
-    #[arg(value_name = "BUNDLE")]
-    pub bundle: PathBuf,
-    /// Where to write the results, one JSON document a line; an existing file is left alone, and an interrupted run goes
-    /// on where it was
-    #[arg(long, short, value_name = "FILE")]
-    pub output: PathBuf,
-    /// The keys, as a file.
-    #[command(flatten)]
-    pub trust: TrustArguments,
-    /// Your own copy of the draw's transcript: the bundle must hold exactly this sample
-    #[arg(long, value_name = "FILE")]
-    pub draw: Option<PathBuf>,
-    /// An age identity file that opens the bundle; may be repeated
-    #[arg(long = "identity", value_name = "FILE")]
-    pub identities: Vec<PathBuf>,
-    /// How to recompute models that come without a recompute.json of their own; what you say here is not part of the
-    /// model's digest
-    #[arg(long, value_name = "FILE")]
-    pub description: Option<PathBuf>,
-    /// How many threads recompute [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-}
-
 /// `ledgerstone bundle ...`.
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
@@ -363,47 +325,4 @@ pub struct BundleInspectArguments {
     /// An age identity file that opens the bundle; may be repeated
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
-}
-
-/// Arguments of `audit size`.
-#[derive(Debug, Args)]
-pub struct AuditSizeArguments {
-    /// The least rate of exceptions that is not tolerable, such as `1%`
-    #[arg(long, value_name = "RATE")]
-    pub tolerable: Rate,
-    /// How sure to be that the rate is below it
-    #[arg(long, value_name = "RATE", default_value = "95%")]
-    pub confidence: Rate,
-    /// How many decisions there are to draw from [default: as for a log without end]
-    #[arg(long, value_name = "N")]
-    pub population: Option<u64>,
-    /// How many exceptions the sample may hold
-    #[arg(long, value_name = "K", default_value_t = 0)]
-    pub allow: u64,
-    /// The rate of exceptions that a sequential plan is made for; above 0% it may go on after an exception
-    #[arg(long, value_name = "RATE", default_value = "0%")]
-    pub expected: Rate,
-}
-
-/// Arguments of `audit bound`.
-#[derive(Debug, Args)]
-pub struct AuditBoundArguments {
-    /// How many decisions were drawn
-    #[arg(long, value_name = "N")]
-    pub sample: u64,
-    /// How many of them were exceptions, those included that could not be recomputed
-    #[arg(long, value_name = "K")]
-    pub exceptions: u64,
-    /// How sure to be of the bound
-    #[arg(long, value_name = "RATE", default_value = "95%")]
-    pub confidence: Rate,
-    /// How many decisions there were to draw from [default: as for a log without end]
-    #[arg(long, value_name = "N")]
-    pub population: Option<u64>,
-    /// The least rate that is not tolerable: says whether the sample shows that the rate is below it
-    #[arg(long, value_name = "RATE")]
-    pub tolerable: Option<Rate>,
-    /// The rate that the sequential plan was made for
-    #[arg(long, value_name = "RATE", default_value = "0%", requires = "tolerable")]
-    pub expected: Rate,
 }

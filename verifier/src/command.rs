@@ -4,6 +4,8 @@
 //! text (`output`).
 
 mod audit_bound;
+mod audit_draw;
+mod audit_plan;
 mod audit_run;
 mod audit_size;
 mod bundle_inspect;
@@ -14,6 +16,7 @@ mod log_entries;
 mod log_proof;
 mod model_predict;
 mod model_show;
+mod proved;
 mod receipt_get;
 mod receipt_show;
 mod trust;
@@ -43,6 +46,8 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
+        Command::Audit(AuditCommand::Plan(arguments)) => audit_plan::run(arguments, output),
+        Command::Audit(AuditCommand::Draw(arguments)) => audit_draw::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
         Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),

@@ -31,6 +31,7 @@ mod session;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use session::Session;
 
@@ -46,8 +47,12 @@ fn session_files() -> Vec<PathBuf> {
     files
 }
 
+/// One test plays at a time: a program that the other starts holds, between fork and exec, the lock of a store that is being made.
+static PLAYING: Mutex<()> = Mutex::new(());
+
 /// Plays each file and compares, or with `UPDATE_GOLDEN` writes down how it went.
 fn assert_plays(files: Vec<PathBuf>, play: fn(&str, &Path) -> String) {
+    let _playing = PLAYING.lock().unwrap_or_else(PoisonError::into_inner);
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut differing = Vec::new();
     for file in files {
@@ -77,6 +82,7 @@ fn every_golden_session_plays_as_written() {
 fn every_example_of_the_manual_plays_as_written() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
     assert!(fs::read_to_string(&manual).expect("the manual").matches("```console").count() >= 10);
-    let scorecards = manual.with_file_name("spec/scorecard.md");
-    assert_plays(vec![manual, scorecards], session::play_page);
+    let pages = ["spec/scorecard.md", "spec/audit-plan.md", "spec/audit-draw.md"]
+        .map(|page| manual.with_file_name(page));
+    assert_plays([vec![manual], pages.into()].concat(), session::play_page);
 }

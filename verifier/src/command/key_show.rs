@@ -2,6 +2,8 @@
 //!
 //! Guarantees: prints public keys only, and names no part of a secret in any message. Does not do: changing the file.
 
+use std::path::Path;
+
 use ledgerstone::checkpoint::{LogKeys, LogVerifier};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -22,9 +24,18 @@ const KEY_FILE_BYTES_MAX: usize = 4 * 1024;
 /// # Errors
 /// The file cannot be read or is no key file.
 pub(super) fn run(arguments: &KeyShowArguments, output: &mut Output) -> Result<Exit, Refusal> {
-    let path = &arguments.key;
+    let keys = read(&arguments.key)?;
+    public_keys(&keys.verifier()).print(output)?;
+    Ok(Exit::Verified)
+}
+
+/// The keys in a file.
+///
+/// # Errors
+/// The file cannot be read or is no key file.
+pub(super) fn read(path: &Path) -> Result<LogKeys, Refusal> {
     let bytes = Zeroizing::new(read_input(path, KEY_FILE_BYTES_MAX)?);
-    let keys = core::str::from_utf8(&bytes)
+    core::str::from_utf8(&bytes)
         .map_err(|_| "it is not text".to_owned())
         .and_then(|text| LogKeys::parse(text).map_err(|error| error.to_string()))
         .map_err(|why| {
@@ -32,9 +43,7 @@ pub(super) fn run(arguments: &KeyShowArguments, output: &mut Output) -> Result<E
                 format_args!("{} is not a Ledgerstone key file: {why}", path.display()),
                 "Name the file that `ledgerstone key generate` or `ledgerstone-sidecar init` wrote.",
             )
-        })?;
-    public_keys(&keys.verifier()).print(output)?;
-    Ok(Exit::Verified)
+        })
 }
 
 /// A log's public keys, to print.

@@ -5,19 +5,17 @@
 
 use ledgerstone::checkpoint::SignedCheckpoint;
 use ledgerstone::code::Code;
-use ledgerstone::hash::{Hash, leaf_hash};
+use ledgerstone::hash::Hash;
 use ledgerstone::limits::NOTE_BYTES_MAX;
-use ledgerstone::merkle::{LeafIndex, TreeSize, inclusion};
+use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::receipt::TlogProof;
-use ledgerstone::tile::{TILE_WIDTH, TileNodes, TilePath, TileSource};
 use serde::Serialize;
 
-use super::log_checkpoint;
-use super::log_entries::{decode, read_bundle};
+use super::{log_checkpoint, proved};
 use crate::cli::LogProofArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural};
-use crate::source::{self, ReadError, Source, TILE_BYTES_MAX, WebOptions, read_input};
+use crate::source::{self, Source, WebOptions, read_input};
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-proof/v1";
@@ -107,48 +105,10 @@ fn prove(
     index: LeafIndex,
     signed: &SignedCheckpoint,
 ) -> Result<(Hash, Vec<Hash>), Refusal> {
-    let checkpoint = signed.checkpoint();
-    let bundle = index.get() / u64::from(TILE_WIDTH);
-    let bytes = read_bundle(source, bundle, checkpoint.size)?;
-    let entries = decode(source, bundle, &bytes)?;
-    let place = usize::try_from(index.get() % u64::from(TILE_WIDTH)).unwrap_or(usize::MAX);
-    let entry = entries.get(place).ok_or_else(|| unprovable("its bundle is too short", Code::Malformed))?;
-    let leaf = leaf_hash(entry);
-    let tiles = Tiles(source);
-    let nodes = TileNodes::new(&tiles, checkpoint.size);
-    let hashes = inclusion::prove(&nodes, index, checkpoint.size)
-        .map_err(|error| unprovable(&chain(&error), error.code()))?;
-    inclusion::verify(&leaf, index, checkpoint.size, &hashes, &checkpoint.root)
-        .map_err(|error| unprovable(&error.to_string(), error.code()))?;
-    Ok((leaf, hashes))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
-}
-
-fn unprovable(why: &str, code: Code) -> Refusal {
-    Refusal::new(
-        code,
-        format_args!("the entry cannot be proved: {why}"),
-        "Run `ledgerstone verify log` to see which file of the log is wrong.",
-    )
-}
-
-/// The tiles at a source.
-struct Tiles<'a>(&'a dyn Source);
-
-impl TileSource for Tiles<'_> {
-    type Error = ReadError;
-
-    fn read(&self, path: &TilePath) -> Result<Vec<u8>, ReadError> {
-        self.0.read(&path.to_string(), TILE_BYTES_MAX)
-    }
+    let mut proof = None;
+    proved::entries(source, signed.checkpoint(), &[index.get()], |entry| {
+        proof = Some((entry.leaf, entry.hashes.clone()));
+        Ok(())
+    })?;
+    proof.ok_or_else(|| Refusal::new(Code::Internal, "the entry was not proved", "Report this."))
 }

@@ -1,0 +1,197 @@
+//! The words of `ledgerstone audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ledgerstone::encoding::hex_decode;
+use ledgerstone::hash::Hash;
+
+use super::{EXIT_CODES, NetworkArguments, TrustArguments};
+use crate::audit::Rate;
+
+/// `ledgerstone audit ...`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Say how many decisions to draw
+    #[command(after_help = EXIT_CODES)]
+    Size(AuditSizeArguments),
+    /// Say what the exceptions found in a sample mean for all decisions
+    #[command(after_help = EXIT_CODES)]
+    Bound(AuditBoundArguments),
+    /// Write the plan of an audit: what is drawn, from which tree, by which randomness that nobody knows yet
+    #[command(after_help = EXIT_CODES)]
+    Plan(AuditPlanArguments),
+    /// Draw the decisions of a plan once its randomness is known; anybody who does it again gets the same
+    #[command(after_help = EXIT_CODES)]
+    Draw(AuditDrawArguments),
+    /// Recompute every decision of an evidence bundle
+    #[command(after_help = EXIT_CODES)]
+    Run(AuditRunArguments),
+}
+
+/// Arguments of `audit size`.
+#[derive(Debug, Args)]
+pub struct AuditSizeArguments {
+    /// The least rate of exceptions that is not tolerable, such as `1%`
+    #[arg(long, value_name = "RATE")]
+    pub tolerable: Rate,
+    /// How sure to be that the rate is below it
+    #[arg(long, value_name = "RATE", default_value = "95%")]
+    pub confidence: Rate,
+    /// How many decisions there are to draw from [default: as for a log without end]
+    #[arg(long, value_name = "N")]
+    pub population: Option<u64>,
+    /// How many exceptions the sample may hold
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub allow: u64,
+    /// The rate of exceptions that a sequential plan is made for; above 0% it may go on after an exception
+    #[arg(long, value_name = "RATE", default_value = "0%")]
+    pub expected: Rate,
+}
+
+/// Arguments of `audit bound`.
+#[derive(Debug, Args)]
+pub struct AuditBoundArguments {
+    /// How many decisions were drawn
+    #[arg(long, value_name = "N")]
+    pub sample: u64,
+    /// How many of them were exceptions, those included that could not be recomputed
+    #[arg(long, value_name = "K")]
+    pub exceptions: u64,
+    /// How sure to be of the bound
+    #[arg(long, value_name = "RATE", default_value = "95%")]
+    pub confidence: Rate,
+    /// How many decisions there were to draw from [default: as for a log without end]
+    #[arg(long, value_name = "N")]
+    pub population: Option<u64>,
+    /// The least rate that is not tolerable: says whether the sample shows that the rate is below it
+    #[arg(long, value_name = "RATE")]
+    pub tolerable: Option<Rate>,
+    /// The rate that the sequential plan was made for
+    #[arg(long, value_name = "RATE", default_value = "0%", requires = "tolerable")]
+    pub expected: Rate,
+}
+
+/// Arguments of `audit plan`.
+#[derive(Debug, Args)]
+pub struct AuditPlanArguments {
+    /// The checkpoint of the log to draw from, as `ledgerstone log checkpoint` printed it
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Write the plan here; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The first leaf index to draw from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u64,
+    /// The last leaf index to draw from [default: the newest in the checkpoint]
+    #[arg(long, value_name = "M")]
+    pub to: Option<u64>,
+    /// The least rate of exceptions that is not tolerable, such as `1%`
+    #[arg(long, value_name = "RATE")]
+    pub tolerable: Rate,
+    /// How sure to be that the rate is below it
+    #[arg(long, value_name = "RATE", default_value = "95%")]
+    pub confidence: Rate,
+    /// How many exceptions the size is made for
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub allow: u64,
+    /// Look after each decision instead of after the last
+    #[arg(long)]
+    pub sequential: bool,
+    /// The rate of exceptions that a sequential plan is made for [default: 0%]
+    #[arg(long, value_name = "RATE", requires = "sequential")]
+    pub expected: Option<Rate>,
+    /// SHA-256 of the profile whose tolerances decide, where a model cannot be recomputed bit for bit
+    #[arg(long, value_name = "SHA256", value_parser = sha256)]
+    pub profile: Option<Hash>,
+    /// Count a decision that hangs on less than the profile's tolerance as no exception
+    #[arg(long, requires = "profile")]
+    pub pass_ambiguous: bool,
+    /// A round of a drand chain that is still to come
+    #[arg(long, value_name = "CHAIN_HASH:ROUND")]
+    pub drand: Vec<String>,
+    /// A block that is still to come
+    #[arg(long, value_name = "bitcoin:HEIGHT")]
+    pub block: Vec<String>,
+    /// An auditor's own secret of 32 bytes, by its SHA-256; may be repeated for several auditors
+    #[arg(long = "nonce-commitment", value_name = "NAME:SHA256")]
+    pub nonces: Vec<String>,
+    /// Sign the plan with the Ed25519 key in this file of `ledgerstone key generate`
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// Arguments of `audit draw`.
+#[derive(Debug, Args)]
+pub struct AuditDrawArguments {
+    /// A store directory, a directory in the C2SP tlog-tiles layout, or the http(s) URL of one
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The plan
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// The Ed25519 key that must have signed the plan
+    #[arg(long, value_name = "VKEY", required_unless_present = "unsigned")]
+    pub auditor: Option<String>,
+    /// Take the plan whoever wrote it
+    #[arg(long, conflicts_with = "auditor")]
+    pub unsigned: bool,
+    /// The round of drand that the plan names, as drand's servers gave it
+    #[arg(long, value_name = "FILE")]
+    pub drand: Option<PathBuf>,
+    /// What the drand chain says of itself at /info, where it is neither `default` nor `quicknet`
+    #[arg(long, value_name = "FILE", requires = "drand")]
+    pub drand_chain: Option<PathBuf>,
+    /// The header of the block that the plan names: 80 bytes, or their hex
+    #[arg(long, value_name = "FILE")]
+    pub block: Option<PathBuf>,
+    /// An auditor's secret: the name in the plan and a file with its 64 digits of hex; may be repeated
+    #[arg(long = "nonce", value_name = "NAME=FILE")]
+    pub nonces: Vec<String>,
+    /// Write the draw here; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Arguments of `audit run`.
+#[derive(Debug, Args)]
+pub struct AuditRunArguments {
+    /// The bundle, as `ledgerstone-sidecar bundle export` wrote it
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Where to write the results, one JSON document a line; an existing file is left alone, and an interrupted run goes
+    /// on where it was
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Your own copy of the draw's transcript: the bundle must hold exactly this sample
+    #[arg(long, value_name = "FILE")]
+    pub draw: Option<PathBuf>,
+    /// An age identity file that opens the bundle; may be repeated
+    #[arg(long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
+    /// How to recompute models that come without a recompute.json of their own; what you say here is not part of the
+    /// model's digest
+    #[arg(long, value_name = "FILE")]
+    pub description: Option<PathBuf>,
+    /// How many threads recompute [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// A SHA-256 on the command line.
+fn sha256(text: &str) -> Result<Hash, &'static str> {
+    let bytes = hex_decode(text).ok();
+    bytes
+        .and_then(|bytes| Hash::try_from(bytes.as_slice()).ok())
+        .ok_or("64 digits of lowercase hex are needed")
+}
