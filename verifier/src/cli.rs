@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{
-    AuditBoundArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments, AuditRunArguments, AuditSizeArguments,
+    AuditBasisArguments, AuditBoundArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments,
+    AuditReportArguments, AuditRunArguments, AuditSizeArguments, AuditVerifyArguments,
 };
 
 /// How `--help` of every command ends.
@@ -61,7 +62,7 @@ pub enum Command {
     /// Read a model file, or recompute what it says of rows
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Plan an audit by sample: how many decisions to recompute, and what the exceptions found say
+    /// Audit a log: plan, draw, recompute, report
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Read an evidence bundle

@@ -12,4 +12,5 @@ pub mod exit;
 pub mod output;
 pub mod progress;
 pub mod recompute;
+pub mod report;
 pub mod source;
