@@ -38,9 +38,9 @@ fn headline(report: &Report, plan: Option<&Plan>) -> String {
             )
         }
         Conclusion::Exceptions => format!(
-            "{} of {} recorded {} not follow from the recorded inputs, or could not be recomputed.",
+            "{} of {} {} not follow from the recorded inputs, or could not be recomputed.",
             thousands(exceptions),
-            plural(decisions, "decision", "decisions"),
+            plural(decisions, "recorded decision", "recorded decisions"),
             if exceptions == 1 { "does" } else { "do" }
         ),
         Conclusion::Shown if is_census => {

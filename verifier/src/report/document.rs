@@ -227,9 +227,14 @@ fn course(report: &Report, plan: Option<&Plan>) -> Option<Block> {
         _ => ("Exceptions over the results", "The number of exceptions after each decision"),
     };
     let description = format!(
-        "{what}. After {} there are {}. Crosses mark exceptions.",
+        "{what}. After {} there are {}.{}",
         plural(report.counts.decisions, "decision", "decisions"),
-        plural(report.counts.exceptions, "exception", "exceptions")
+        plural(report.counts.exceptions, "exception", "exceptions"),
+        if plan.is_some() && report.finding.coverage == Coverage::Sample {
+            " Crosses mark exceptions."
+        } else {
+            ""
+        }
     );
     Some(Block::Figure { title, description, drawing })
 }

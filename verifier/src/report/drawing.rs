@@ -77,7 +77,7 @@ pub(super) struct Field {
 impl Field {
     /// The field of a picture of this size.
     pub(super) fn new((width, height): (f64, f64), x: (f64, f64), y: (f64, f64)) -> Self {
-        let (left, right, top, bottom) = (62.0, 18.0, 14.0, 46.0);
+        let (left, right, top, bottom) = (62.0, 18.0, 26.0, 46.0);
         Self { left, top, width: width - left - right, height: height - top - bottom, x, y }
     }
 
@@ -110,7 +110,7 @@ impl Field {
         }
         drawing.path([(self.left, self.top), (self.left, bottom), (right, bottom)], Ink::Axis);
         drawing.label((self.left + self.width / 2.0, bottom + 34.0), x_title, Anchor::Middle);
-        drawing.label((4.0, self.top - 3.0), y_title, Anchor::Start);
+        drawing.label((4.0, self.top - 13.0), y_title, Anchor::Start);
     }
 }
 
@@ -127,10 +127,10 @@ pub(super) fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
             return Vec::new();
         }
     }
-    for part in [5.0, 2.0] {
-        if span / step < part {
-            step /= if part > 2.0 { 2.0 } else { 2.5 };
-        }
+    match span / step {
+        parts if parts < 2.0 => step /= 5.0,
+        parts if parts < 5.0 => step /= 2.0,
+        _ => {}
     }
     let first = (low / step).ceil();
     let digits = (0..13_u16).find(|digits| {

@@ -94,7 +94,7 @@ pub(super) fn strata(report: &Report) -> Option<Drawing> {
         return None;
     }
     let mut drawing = Drawing::new(WIDTH, 30.0 + 44.0 * number(rows.len()));
-    let scale = if most > 0.0 { (WIDTH - 260.0) / most } else { 0.0 };
+    let scale = if most > 0.0 { (WIDTH - 320.0) / most } else { 0.0 };
     for ((name, share), row) in rows.iter().zip(0_u16..) {
         let y = 12.0 + 44.0 * f64::from(row);
         drawing.label((150.0, y + 19.0), *name, Anchor::End);
