@@ -80,6 +80,7 @@ fn coverage(gathered: &Gathered, basis: Option<&Basis>) -> Result<Coverage, Repo
             let fits = *sha256 == draw_sha256.to_string()
                 && *tree_size == draw.checkpoint.size.get()
                 && head.origin == draw.checkpoint.origin.as_str()
+                && (head.tree_size > *tree_size || head.root == draw.checkpoint.root.to_string())
                 && entries == looked_at;
             if !fits {
                 return Err(ReportError::Apart("the results and the draw"));
@@ -148,7 +149,7 @@ pub fn recheck(report: &Report) -> Result<(), ReportError> {
     let digest = file.as_ref().map(|file| file.digest().to_string());
     let is_plan = digest == report.plan.as_ref().map(|plan| plan.sha256.clone());
     holds("the plan", is_plan && report.plan.is_some() == report.draw.is_some())?;
-    recheck_counts(&report.counts, plan).map_or(Err(ReportError::Part("a sum")), Ok)?;
+    recheck_counts(&report.counts, plan).ok_or(ReportError::Part("a sum"))?;
     let scores = &report.scores;
     let differ = sum(scores.differences.iter().map(|bin| bin.rows));
     let rows = differ.and_then(|differ| sum([scores.no_numbers, scores.equal, differ]));
@@ -167,6 +168,7 @@ pub fn recheck(report: &Report) -> Result<(), ReportError> {
     };
     holds("the coverage", expected == report.finding.coverage)?;
     holds("the finding", recheck_finding(report, plan)?)?;
+    holds("the course", report.course.len() <= conclude::COURSE_MAX)?;
     for step in &report.course {
         let again = conclude::step(plan, expected, step.decisions, step.exceptions);
         holds("the course", again.is_ok_and(|again| again == *step))?;

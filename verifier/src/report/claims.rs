@@ -32,6 +32,13 @@ fn headline(report: &Report, plan: Option<&Plan>) -> String {
         Conclusion::Nothing => "No decision was recomputed, so nothing was shown.".to_owned(),
         Conclusion::AllFollow => {
             let each = if is_census { "Every one" } else { "Each" };
+            let ambiguous = count(report, Verdict::MarginAmbiguous);
+            if ambiguous > 0 {
+                return format!(
+                    "None of the {} is an exception.",
+                    plural(decisions, "recorded decision", "recorded decisions")
+                ) + &reservations(report);
+            }
             format!(
                 "{each} of the {} follows from its recorded inputs under the recorded model.",
                 plural(decisions, "recorded decision", "recorded decisions")
@@ -62,6 +69,13 @@ fn headline(report: &Report, plan: Option<&Plan>) -> String {
             )
         }
     };
+    text += &reservations(report);
+    text
+}
+
+/// What a headline must not leave out.
+fn reservations(report: &Report) -> String {
+    let mut text = String::new();
     let flips = count(report, Verdict::OutcomeFlips);
     if flips > 0 {
         text += &format!(
@@ -71,6 +85,13 @@ fn headline(report: &Report, plan: Option<&Plan>) -> String {
             } else {
                 format!("{} decisions come to", thousands(flips))
             }
+        );
+    }
+    let ambiguous = count(report, Verdict::MarginAmbiguous);
+    if ambiguous > 0 {
+        text += &format!(
+            " The recorded label of {} hangs on rounding.",
+            plural(ambiguous, "decision", "decisions")
         );
     }
     if !report.audited.checkpoint_verified {
@@ -85,7 +106,9 @@ fn count(report: &Report, verdict: Verdict) -> u64 {
 
 fn establishes(report: &Report, plan: Option<&Plan>) -> Vec<String> {
     let counts = &report.counts;
-    let follow = counts.decisions - counts.exceptions.min(counts.decisions);
+    // A label that hangs on rounding is no exception, and does not follow either.
+    let others = counts.exceptions.saturating_add(count(report, Verdict::MarginAmbiguous));
+    let follow = counts.decisions.saturating_sub(others);
     let mut points = vec![format!(
         "Every one of the {} looked at stands in the tree of {} entries whose root this report names{}.",
         plural(counts.entries, "entry", "entries"),

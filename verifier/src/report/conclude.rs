@@ -9,10 +9,13 @@ use crate::audit::{
 };
 
 /// Places of the course that are spread evenly; the first exceptions come on top.
-const STEPS: u64 = 60;
+const STEPS: u16 = 60;
 
 /// Exceptions that have places of their own.
 const STEPS_AT_EXCEPTIONS: usize = 40;
+
+/// Places of a whole course: both ends of the even ones, and the decisions before and at each of those exceptions.
+pub(super) const COURSE_MAX: usize = STEPS as usize + 1 + 2 * STEPS_AT_EXCEPTIONS;
 
 /// What the audit found, as far as the plan asks.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +120,7 @@ pub(super) fn course(
     coverage: Coverage,
     seen: Seen<'_>,
 ) -> Result<Vec<Step>, ReportError> {
-    let spread = (0..=STEPS).map(|place| seen.decisions * place / STEPS);
+    let spread = (0..=STEPS).map(|place| seen.decisions * u64::from(place) / u64::from(STEPS));
     let at_exceptions = seen.ordinals.iter().take(STEPS_AT_EXCEPTIONS);
     let mut places: Vec<u64> = spread.chain(at_exceptions.flat_map(|at| [at - 1, *at])).collect();
     places.sort_unstable();

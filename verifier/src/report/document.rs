@@ -28,7 +28,7 @@ pub(super) enum Tone {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) title: &'static str,
-    /// Its share of the width.
+    /// Its share of the width, in percent.
     pub(super) weight: u16,
     pub(super) is_number: bool,
 }
@@ -257,7 +257,9 @@ fn exceptions(report: &Report) -> Vec<Block> {
     let shown = report.exceptions.len().min(SHOWN_MAX);
     let shown = u64::try_from(shown).unwrap_or(u64::MAX);
     let all = report.counts.exceptions;
-    let caption = if shown == all {
+    let caption = if all == 1 {
+        "The exception".to_owned()
+    } else if shown == all {
         format!("All {}", plural(all, "exception", "exceptions"))
     } else {
         let listed = u64::try_from(report.exceptions.len()).unwrap_or(u64::MAX);
@@ -317,7 +319,7 @@ fn scores(report: &Report) -> Vec<Block> {
     if scores.rows == 0 {
         return vec![Block::Paragraph("The results hold no score.".to_owned())];
     }
-    let numbers = scores.rows - scores.no_numbers;
+    let numbers = scores.rows.saturating_sub(scores.no_numbers);
     let mut text = format!(
         "Of {}, {} were recomputed to the very bits that were recorded.",
         plural(scores.rows, "recorded score", "recorded scores"),

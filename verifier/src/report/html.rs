@@ -71,12 +71,13 @@ fn set(block: &Block, number: usize) -> String {
 
 fn table(caption: &str, columns: &[Column], rows: &[Vec<String>]) -> String {
     let class = |column: &Column| if column.is_number { " class=\"number\"" } else { "" };
+    let widths: String = columns.iter().map(|column| format!("<col width=\"{}%\">", column.weight)).collect();
     let head: String = columns
         .iter()
         .map(|column| format!("<th scope=\"col\"{}>{}</th>", class(column), escaped(column.title)))
         .collect();
     let mut text = format!(
-        "<div class=\"table\"><table>\n<caption>{}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n",
+        "<div class=\"table\"><table>\n<caption>{}</caption>\n<colgroup>{widths}</colgroup>\n<thead><tr>{head}</tr></thead>\n<tbody>\n",
         escaped(caption)
     );
     for row in rows {

@@ -350,6 +350,25 @@ fn results_of_another_draw_make_no_report() {
 }
 
 #[test]
+fn a_label_that_hangs_on_rounding_is_never_said_to_follow() {
+    let mut decisions: Vec<_> = (0..10).map(good).collect();
+    decisions[4].verdict = Verdict::MarginAmbiguous;
+    let report = report_of(&lines(Selection::Range { first_index: 0, last_index: 9 }, 10, &decisions));
+    assert_eq!(report.counts.exceptions, 0);
+    assert!(
+        !report.claims.headline.contains("follow") && report.claims.headline.contains("hangs on rounding")
+    );
+    assert!(
+        report
+            .claims
+            .establishes
+            .iter()
+            .any(|point| point.starts_with("For 9 decisions the recorded outcome"))
+    );
+    recheck(&report).unwrap();
+}
+
+#[test]
 fn what_is_kept_is_bounded() {
     let long = "x".repeat(400);
     let decisions: Vec<_> = (0..11_000)
