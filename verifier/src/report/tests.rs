@@ -4,7 +4,7 @@ use ledgerstone::checkpoint::{Checkpoint, LogKeys};
 use ledgerstone::evidence::Selection;
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::TreeSize;
-use proptest_like::Numbers;
+use numbers::Numbers;
 
 use super::*;
 use crate::audit::results::{self, Decision, Head, Line, Tail};
@@ -12,7 +12,7 @@ use crate::audit::verdict::{Difference, Verdict};
 use crate::audit::{Draw, Found, Method, Plan, PlanFile, Proof, Reveal, redo};
 
 /// Numbers that look random and are the same each time.
-mod proptest_like {
+mod numbers {
     pub(super) struct Numbers(pub(super) u64);
 
     impl Numbers {
@@ -286,7 +286,7 @@ fn a_sequential_plan_concludes_as_whoever_looks_after_each_decision() {
     let mut seen = std::collections::BTreeSet::new();
     for count in [0, 0, 1, 2, 3, 4, 5, 6, 8, 12, 30] {
         let mut exceptions: Vec<usize> =
-            (0..count).map(|_| numbers.below(draw.drawn.len() as u64) as usize).collect();
+            (0..count).map(|_| usize::try_from(numbers.below(draw.drawn.len() as u64)).unwrap()).collect();
         exceptions.sort_unstable();
         exceptions.dedup();
         let report = assemble(drawn_results(&draw, &bytes, &exceptions).as_bytes(), Some(&basis)).unwrap();
@@ -380,7 +380,8 @@ fn what_is_kept_is_bounded() {
     assert!(report.exceptions.len() > 1000 && report.exceptions_left_out > 0);
     assert_eq!(report.scores.points.len(), 500);
     assert_eq!(
-        report.exceptions[0].differences.len() + report.exceptions[0].differences_left_out as usize,
+        report.exceptions[0].differences.len()
+            + usize::try_from(report.exceptions[0].differences_left_out).unwrap(),
         10
     );
     assert!(report.course.len() <= 150);
