@@ -407,7 +407,11 @@ fn audited(report: &Report, plan: Option<&Plan>) -> Vec<Block> {
         rows.push(fact("Draw, SHA-256", draw.sha256.clone()));
         rows.push(fact("Seed", draw.seed.clone()));
     }
-    let models = audited.models.iter().map(|model| {
+    vec![Block::Facts { caption: "Log, entries and files", rows }, models(report)]
+}
+
+fn models(report: &Report) -> Block {
+    let models = report.audited.models.iter().map(|model| {
         let standing = match (&model.kind, &model.problem) {
             (_, Some(problem)) => format!("cannot be used: {problem}"),
             (Some(kind), None) => kind.clone(),
@@ -421,16 +425,13 @@ fn audited(report: &Report, plan: Option<&Plan>) -> Vec<Block> {
         vec![model.digest.clone(), standing, given]
     });
     let column = |title, weight, is_number| Column { title, weight, is_number };
-    vec![
-        Block::Facts { caption: "Log, entries and files", rows },
-        Block::Table {
-            caption: "Models".to_owned(),
-            columns: vec![
-                column("Digest", 40, false),
-                column("Standing", 30, false),
-                column("Description", 30, false),
-            ],
-            rows: models.collect(),
-        },
-    ]
+    Block::Table {
+        caption: "Models".to_owned(),
+        columns: vec![
+            column("Digest", 40, false),
+            column("Standing", 30, false),
+            column("Description", 30, false),
+        ],
+        rows: models.collect(),
+    }
 }

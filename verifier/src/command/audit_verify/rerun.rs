@@ -67,12 +67,18 @@ pub(super) fn check(
         Ok(made) => made,
         Err(error) => return Ok(Check::failed(name, error.code(), sentence(&error))),
     };
+    Ok(compared(report, &made))
+}
+
+/// The report held against the one that was made again.
+fn compared(report: &Report, made: &Report) -> Check {
+    let name = CheckName::AuditBundle;
     if made.audited.bundle_sha256 != report.audited.bundle_sha256 {
         let (named, given) = (&report.audited.bundle_sha256, &made.audited.bundle_sha256);
         let detail = format!("The report names the bundle {named}, the one given is {given}.");
-        return Ok(Check::failed(name, Code::Inconsistent, detail));
+        return Check::failed(name, Code::Inconsistent, detail);
     }
-    Ok(match report.first_difference(&made) {
+    match report.first_difference(made) {
         None => Check::passed(
             name,
             format!(
@@ -86,5 +92,5 @@ pub(super) fn check(
             Code::Inconsistent,
             format!("{} of the report are not those that the evidence gives.", capitalised(part)),
         ),
-    })
+    }
 }
