@@ -107,7 +107,7 @@ pub fn document(report: &Report, sha256: &str, auditor: &str) -> Document {
 
 const CHECK: &str = "These pages are made from report.json, which the auditor signed; only that file counts. With the results, the \
     evidence bundle, the plan and the draw anybody can count and recompute everything again: ledgerstone audit verify report.json \
-    --auditor KEY --results RESULTS --bundle BUNDLE --policy POLICY --plan PLAN --draw DRAW.";
+    --auditor KEY --results RESULTS --bundle BUNDLE --policy POLICY --again NEW --plan PLAN --draw DRAW.";
 
 fn tone(report: &Report) -> Tone {
     match report.finding.conclusion {
