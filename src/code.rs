@@ -110,11 +110,23 @@ pub enum CheckName {
     LogJournal,
     /// Every other file of the directory is the log's too, or is named.
     LogFiles,
+    /// The report is whole, and the auditor signed it.
+    AuditReport,
+    /// The report's sums, bound and conclusion follow from its own counts.
+    AuditArithmetic,
+    /// The plan is the one that the report names.
+    AuditPlan,
+    /// The draw follows from the plan and its randomness.
+    AuditDraw,
+    /// Every count of the report is that of the results.
+    AuditResults,
+    /// The evidence gives the same results when it is run again.
+    AuditBundle,
 }
 
 impl CheckName {
     /// Every check, in the order in which reports list them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 27] = [
         Self::ReceiptFormat,
         Self::ReceiptEntry,
         Self::ReceiptFields,
@@ -136,6 +148,12 @@ impl CheckName {
         Self::LogSealed,
         Self::LogJournal,
         Self::LogFiles,
+        Self::AuditReport,
+        Self::AuditArithmetic,
+        Self::AuditPlan,
+        Self::AuditDraw,
+        Self::AuditResults,
+        Self::AuditBundle,
     ];
 
     /// The name as it stands in reports.
@@ -163,6 +181,12 @@ impl CheckName {
             Self::LogSealed => "log.sealed",
             Self::LogJournal => "log.journal",
             Self::LogFiles => "log.files",
+            Self::AuditReport => "audit.report",
+            Self::AuditArithmetic => "audit.arithmetic",
+            Self::AuditPlan => "audit.plan",
+            Self::AuditDraw => "audit.draw",
+            Self::AuditResults => "audit.results",
+            Self::AuditBundle => "audit.bundle",
         }
     }
 
@@ -216,6 +240,24 @@ impl CheckName {
             }
             Self::LogFiles => {
                 "Every other file of the log was compared too; what is no part of it is named here."
+            }
+            Self::AuditReport => {
+                "The auditor signed this report as it is; not one character of it was changed since."
+            }
+            Self::AuditArithmetic => {
+                "The bound, the evidence and the words of the report follow from the counts that it states."
+            }
+            Self::AuditPlan => {
+                "The audit was made by this plan: its rates, its range and what counts as an exception were fixed in it."
+            }
+            Self::AuditDraw => {
+                "The sample follows from the plan and its public randomness alone; nobody picked it."
+            }
+            Self::AuditResults => {
+                "Every count, exception and score of the report was counted again in these results."
+            }
+            Self::AuditBundle => {
+                "Every decision of the evidence was proved to stand in the log's tree and recomputed again, with the same outcome."
             }
         }
     }

@@ -36,9 +36,17 @@ impl SignedNote {
     /// # Errors
     /// When the result would not be a note that [`SignedNote::parse`] reads back.
     pub fn new(text: String, signatures: Vec<Signature>) -> Result<Self, NoteError> {
+        Self::new_within(text, signatures, NOTE_BYTES_MAX)
+    }
+
+    /// The same for a note of at most `bytes_max` bytes, which only whoever knows what the text is can say.
+    ///
+    /// # Errors
+    /// When the result would not be a note that [`SignedNote::parse_within`] reads back.
+    pub fn new_within(text: String, signatures: Vec<Signature>, bytes_max: usize) -> Result<Self, NoteError> {
         let note = Self { text, signatures };
         let bytes = note.to_string().into_bytes();
-        let read_back = Self::parse(&bytes)?;
+        let read_back = Self::parse_within(&bytes, bytes_max)?;
         if read_back == note { Ok(note) } else { Err(NoteError::NoBlankLine) }
     }
 
@@ -47,7 +55,15 @@ impl SignedNote {
     /// # Errors
     /// Says which rule of signed-note the bytes break, and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
-        let whole = printable_text(bytes)?;
+        Self::parse_within(bytes, NOTE_BYTES_MAX)
+    }
+
+    /// Reads a note of at most `bytes_max` bytes, where a longer one than [`NOTE_BYTES_MAX`] is expected.
+    ///
+    /// # Errors
+    /// As [`SignedNote::parse`].
+    pub fn parse_within(bytes: &[u8], bytes_max: usize) -> Result<Self, NoteError> {
+        let whole = printable_text(bytes, bytes_max)?;
         let (text, lines) = split_at_last_blank_line(whole)?;
         if lines.is_empty() {
             return Err(NoteError::NoSignatures);
@@ -109,9 +125,9 @@ impl fmt::Display for SignedNote {
 }
 
 /// The bytes as text, if they hold no control character but newline and end in one.
-fn printable_text(bytes: &[u8]) -> Result<&str, NoteError> {
-    if bytes.len() > NOTE_BYTES_MAX {
-        return Err(NoteError::TooLong { bytes: bytes.len() });
+fn printable_text(bytes: &[u8], bytes_max: usize) -> Result<&str, NoteError> {
+    if bytes.len() > bytes_max {
+        return Err(NoteError::TooLong { bytes: bytes.len(), bytes_max });
     }
     let text = core::str::from_utf8(bytes).map_err(|error| NoteError::NotUtf8 { at: error.valid_up_to() })?;
     if let Some(at) = bytes.iter().position(|&byte| byte < 0x20 && byte != b'\n') {
@@ -135,11 +151,13 @@ fn split_at_last_blank_line(note: &str) -> Result<(&str, &str), NoteError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoteError {
-    /// More bytes than [`NOTE_BYTES_MAX`].
-    #[error("the note has {bytes} bytes, the limit is {NOTE_BYTES_MAX}: drop cosignatures that nobody needs")]
+    /// More bytes than [`NOTE_BYTES_MAX`], or than whoever reads it expects.
+    #[error("the note has {bytes} bytes, the limit is {bytes_max}: drop cosignatures that nobody needs")]
     TooLong {
         /// How many bytes there were.
         bytes: usize,
+        /// How many there may be.
+        bytes_max: usize,
     },
     /// The bytes are not UTF-8.
     #[error("the note is not UTF-8 from byte {at} on: fetch it again")]

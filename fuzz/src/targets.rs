@@ -20,6 +20,7 @@ use ledgerstone_verifier::audit::{
 use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
 use ledgerstone_verifier::recompute::neural::{config, gguf, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError};
+use ledgerstone_verifier::report::{self, Report, ReportFile};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_draw", run: audit_draw },
     Target { name: "audit_plan", run: audit_plan },
     Target { name: "audit_strata", run: |bytes| StrataFile::parse(bytes).is_ok() },
+    Target { name: "audit_report", run: audit_report },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },
@@ -120,6 +122,27 @@ fn audit_draw(bytes: &[u8]) -> bool {
     let mut written = Vec::new();
     assert!(draw.write(&mut written).is_ok(), "memory takes what is written");
     assert_eq!(written, bytes, "a draw is its own canonical form");
+    true
+}
+
+/// A report that reads is one text only, and can be checked and set on pages whatever it says.
+fn audit_report(bytes: &[u8]) -> bool {
+    let report = match ReportFile::parse(bytes) {
+        Ok(file) => file.report().clone(),
+        Err(_) => match text(bytes).map(Report::parse) {
+            Some(Ok(report)) => report,
+            _ => return false,
+        },
+    };
+    let again = report.to_json().ok();
+    assert!(
+        again.is_some_and(|again| bytes.starts_with(again.as_bytes())),
+        "accepted text must print back as itself"
+    );
+    let _ = report::recheck(&report);
+    let pages = report::document(&report, "", "");
+    assert!(!report::html(&pages).contains("<script"), "nothing from a report is markup");
+    assert!(report::pdf(&pages).ends_with(b"%%EOF"));
     true
 }
 

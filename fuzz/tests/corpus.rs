@@ -41,6 +41,7 @@ use ledgerstone_verifier::audit::{
     Beacon, BlockHeader, DrandRound, Given, Method, Plan, PlanFile, StrataFile, Stratification, Stratum,
     Values, redo,
 };
+use ledgerstone_verifier::report::assemble;
 
 type Seed = (&'static str, &'static str, Vec<u8>);
 
@@ -160,6 +161,12 @@ fn audit_plan(checkpoint: &ledgerstone::checkpoint::Checkpoint) -> Plan {
     }
 }
 
+/// The report of a range with one exception.
+fn audit_report(auditor: &LogKeys) -> Vec<u8> {
+    let results = include_bytes!("../../verifier/tests/vectors/range.jsonl");
+    assemble(results.as_slice(), None).unwrap().sign(auditor).unwrap().into_bytes()
+}
+
 fn audit_draw(plan: &Plan) -> Vec<u8> {
     let values = Values {
         drand: Some(DrandRound::parse(ROUND.as_bytes()).unwrap()),
@@ -212,6 +219,7 @@ fn seeds() -> Vec<Seed> {
         ("audit_plan", "sequential", plan.to_json().unwrap().into_bytes()),
         ("audit_strata", "two", STRATA.into()),
         ("audit_plan", "signed", PlanFile::sign(&plan, &auditor).unwrap().into_bytes()),
+        ("audit_report", "range", audit_report(&auditor)),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
         ("entry", "start", start.clone()),

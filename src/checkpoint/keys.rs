@@ -8,6 +8,7 @@ use super::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::code::Code;
 use crate::cosignature::CosignatureError;
 use crate::hash::Hash;
+use crate::limits::NOTE_BYTES_MAX;
 use crate::merkle::TreeSize;
 use crate::note::{
     KeyName, NoteError, Signature, SignatureType, SignedNote, Signer, SigningKey, SigningKeyError,
@@ -85,6 +86,14 @@ impl LogKeys {
     /// # Errors
     /// When somebody could read the text as a checkpoint, which only [`LogKeys::sign`] may sign, or it cannot be a note's.
     pub fn sign_text(&self, text: String) -> Result<SignedNote, SignTextError> {
+        self.sign_text_within(text, NOTE_BYTES_MAX)
+    }
+
+    /// The same for a text that makes a note of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// As [`LogKeys::sign_text`].
+    pub fn sign_text_within(&self, text: String, bytes_max: usize) -> Result<SignedNote, SignTextError> {
         // Other verifiers take a checkpoint with extension lines, which `Checkpoint` refuses; all of them need a size here.
         if text.lines().nth(1).is_some_and(|line| line.parse::<u64>().is_ok()) {
             return Err(SignTextError::Checkpoint);
@@ -92,7 +101,7 @@ impl LogKeys {
         let key = self.ed25519.verifier_key();
         let signature = self.ed25519.sign_message(text.as_bytes());
         let signature = Signature::new(key.name().clone(), key.id(), signature);
-        SignedNote::new(text, vec![signature]).map_err(SignTextError::Note)
+        SignedNote::new_within(text, vec![signature], bytes_max).map_err(SignTextError::Note)
     }
 
     /// The checkpoint of this log with that size and root, not signed yet.

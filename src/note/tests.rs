@@ -114,7 +114,7 @@ fn takes_thirty_two_signatures_and_no_more() {
         SignedNote::parse(format!("t\n\n{}", line.repeat(SIGNATURES_MAX + 1)).as_bytes()).unwrap_err();
     assert_eq!((error.code(), error), (Code::Limit, NoteError::TooManySignatures));
     let long = SignedNote::parse("x".repeat(NOTE_BYTES_MAX + 1).as_bytes()).unwrap_err();
-    assert_eq!(long, NoteError::TooLong { bytes: NOTE_BYTES_MAX + 1 });
+    assert_eq!(long, NoteError::TooLong { bytes: NOTE_BYTES_MAX + 1, bytes_max: NOTE_BYTES_MAX });
 }
 
 #[test]

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{
-    AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments, AuditPlanArguments,
-    AuditRegisterArguments, AuditRunArguments, AuditSizeArguments,
+    AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
+    AuditPlanArguments, AuditRegisterArguments, AuditReportArguments, AuditRunArguments, AuditSizeArguments,
+    AuditVerifyArguments,
 };
 
 use crate::recompute::neural::Processor;
@@ -64,7 +65,7 @@ pub enum Command {
     /// Read, name, check or register a model, or recompute what it says of rows
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Plan an audit by sample: how many decisions to recompute, and what the exceptions found say
+    /// Audit a log: plan, draw, recompute, report
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Read an evidence bundle

@@ -3,13 +3,16 @@
 //! Guarantees: a command either has a verdict or says why it has none. Does not do: parsing arguments (`cli`), setting
 //! text (`output`).
 
+mod audit_basis;
 mod audit_bound;
 mod audit_calibrate;
 mod audit_draw;
 mod audit_plan;
 mod audit_register;
+mod audit_report;
 mod audit_run;
 mod audit_size;
+mod audit_verify;
 mod bundle_inspect;
 mod grpc;
 mod key_generate;
@@ -65,6 +68,8 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
         Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),
+        Command::Audit(AuditCommand::Report(arguments)) => audit_report::run(arguments, output),
+        Command::Audit(AuditCommand::Verify(arguments)) => audit_verify::run(arguments, output),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),
         Command::Audit(AuditCommand::Register(arguments)) => audit_register::run(arguments, output),
         Command::Model(ModelCommand::Generate(arguments)) => model_generate::run(arguments, output),

@@ -14,4 +14,5 @@ pub mod oms;
 pub mod output;
 pub mod progress;
 pub mod recompute;
+pub mod report;
 pub mod source;

@@ -202,7 +202,8 @@ pub fn read(file: impl BufRead, mut decision: impl FnMut(Decision)) -> Result<(H
             Line::Tail(tail) => {
                 counted.entries = tail.entries;
                 counted.bundle_sha256.clone_from(&tail.bundle_sha256);
-                if counted != *tail || lines.next()?.is_some() {
+                // What follows the tail without an end of its own is no line, and no part of the results either.
+                if counted != *tail || lines.next()?.is_some() || lines.len() > 0 {
                     return Err(ResultsError::Counts);
                 }
                 return Ok((*head, counted));

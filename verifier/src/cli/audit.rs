@@ -34,6 +34,12 @@ pub enum AuditCommand {
     /// Recompute every decision of an evidence bundle
     #[command(after_help = EXIT_CODES)]
     Run(AuditRunArguments),
+    /// Say what the results of a run mean: as signed data, as a page for a browser, and for paper
+    #[command(after_help = EXIT_CODES)]
+    Report(AuditReportArguments),
+    /// Check a report against its signature, its own counts, and what it was made from
+    #[command(after_help = EXIT_CODES)]
+    Verify(AuditVerifyArguments),
 }
 
 /// Arguments of `audit size`.
@@ -177,31 +183,6 @@ pub struct AuditDrawArguments {
     pub output: PathBuf,
 }
 
-/// A SHA-256 on the command line.
-fn sha256(text: &str) -> Result<Hash, &'static str> {
-    let bytes = hex_decode(text).ok();
-    bytes
-        .and_then(|bytes| Hash::try_from(bytes.as_slice()).ok())
-        .ok_or("64 digits of lowercase hex are needed")
-}
-
-/// Arguments of `audit register`.
-#[derive(Debug, Args)]
-pub struct AuditRegisterArguments {
-    /// The plan; the digest that `audit plan` printed is registered (of another --kind of policy, the SHA-256 of the file)
-    #[arg(value_name = "FILE", required_unless_present = "digest", conflicts_with = "digest")]
-    pub plan: Option<PathBuf>,
-    /// The SHA-256 of the plan, where the file is elsewhere: 64 hexadecimal digits
-    #[arg(long, value_name = "HEX")]
-    pub digest: Option<String>,
-    /// What kind of policy it is: 1 to 64 characters of a-z 0-9 . _ -
-    #[arg(long, value_name = "KIND", default_value = "audit-plan")]
-    pub kind: String,
-    /// Where to register it.
-    #[command(flatten)]
-    pub registry: RegistryArguments,
-}
-
 /// Arguments of `audit run`.
 #[derive(Debug, Args)]
 pub struct AuditRunArguments {
@@ -228,6 +209,94 @@ pub struct AuditRunArguments {
     /// How many threads recompute [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// The plan and the draw of an audit.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AuditBasisArguments {
+    /// The plan, where the results are of a draw
+    #[arg(long, value_name = "FILE", requires = "draw")]
+    pub plan: Option<PathBuf>,
+    /// Its draw
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub draw: Option<PathBuf>,
+    /// What the drand chain says of itself at /info, where it is neither `default` nor `quicknet`
+    #[arg(long, value_name = "FILE", requires = "draw")]
+    pub drand_chain: Option<PathBuf>,
+}
+
+/// Arguments of `audit report`.
+#[derive(Debug, Args)]
+pub struct AuditReportArguments {
+    /// The results, as `ledgerstone audit run` wrote them
+    #[arg(value_name = "RESULTS")]
+    pub results: PathBuf,
+    /// What they rest on, where they are of a draw.
+    #[command(flatten)]
+    pub basis: AuditBasisArguments,
+    /// Sign the report with the Ed25519 key in this file of `ledgerstone key generate`
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Write report.json, report.html and report.pdf into this folder; an existing file is left alone
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// Arguments of `audit verify`.
+#[derive(Debug, Args)]
+pub struct AuditVerifyArguments {
+    /// The report
+    #[arg(value_name = "REPORT")]
+    pub report: PathBuf,
+    /// The Ed25519 key that must have signed it
+    #[arg(long, value_name = "VKEY")]
+    pub auditor: String,
+    /// What it rests on, where it is of a draw.
+    #[command(flatten)]
+    pub basis: AuditBasisArguments,
+    /// The results that it was made from: they are counted again
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// The evidence bundle: every decision of it is recomputed again
+    #[arg(long, value_name = "FILE", requires = "policy", requires = "again")]
+    pub bundle: Option<PathBuf>,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Where to write the results of recomputing again; an existing file is left alone
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    pub again: Option<PathBuf>,
+    /// An age identity file that opens the bundle; may be repeated
+    #[arg(long = "identity", value_name = "FILE", requires = "bundle")]
+    pub identities: Vec<PathBuf>,
+    /// The description that was given to `audit run`, where one was
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    pub description: Option<PathBuf>,
+}
+
+/// A SHA-256 on the command line.
+fn sha256(text: &str) -> Result<Hash, &'static str> {
+    let bytes = hex_decode(text).ok();
+    bytes
+        .and_then(|bytes| Hash::try_from(bytes.as_slice()).ok())
+        .ok_or("64 digits of lowercase hex are needed")
+}
+
+/// Arguments of `audit register`.
+#[derive(Debug, Args)]
+pub struct AuditRegisterArguments {
+    /// The plan; the digest that `audit plan` printed is registered (of another --kind of policy, the SHA-256 of the file)
+    #[arg(value_name = "FILE", required_unless_present = "digest", conflicts_with = "digest")]
+    pub plan: Option<PathBuf>,
+    /// The SHA-256 of the plan, where the file is elsewhere: 64 hexadecimal digits
+    #[arg(long, value_name = "HEX")]
+    pub digest: Option<String>,
+    /// What kind of policy it is: 1 to 64 characters of a-z 0-9 . _ -
+    #[arg(long, value_name = "KIND", default_value = "audit-plan")]
+    pub kind: String,
+    /// Where to register it.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
 }
 
 /// Arguments of `audit calibrate`.

@@ -75,7 +75,14 @@ pub(super) fn run(arguments: &AuditRunArguments, output: &mut Output) -> Result<
 }
 
 /// Checks what stands before the records.
-fn admit(front: &Front, policy: Option<&Policy>, own: Option<&[u8]>) -> Result<Admitted, RunError> {
+///
+/// # Errors
+/// The checkpoint is not signed as the policy asks, or the draw is another one.
+pub(super) fn admit(
+    front: &Front,
+    policy: Option<&Policy>,
+    own: Option<&[u8]>,
+) -> Result<Admitted, RunError> {
     if let Some(policy) = policy {
         policy.check(&front.checkpoint).map_err(|error| RunError::Checkpoint(error.to_string()))?;
     }
@@ -96,7 +103,7 @@ fn admit(front: &Front, policy: Option<&Policy>, own: Option<&[u8]>) -> Result<A
     Ok(Admitted { checkpoint_verified: policy.is_some(), listed })
 }
 
-fn refused(error: RunError) -> Refusal {
+pub(super) fn refused(error: RunError) -> Refusal {
     match error {
         RunError::Bundle(error) => error.into(),
         error => {
@@ -158,6 +165,6 @@ const fn meaning(verdict: Verdict) -> &'static str {
     }
 }
 
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -14,6 +14,7 @@ use crate::log::{self, ORIGIN};
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
 /// `classifier/` is a text model and `letters.txt` has two texts for it.
+/// `range.jsonl` holds results of a range with one exception, `drawn.template` those of a draw whose SHA-256 is still to be put in.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name);
@@ -75,6 +76,8 @@ pub(crate) fn desk() -> TempDir {
     write("testnet.json", TESTNET);
     write("testnet-round.json", TESTNET_ROUND);
     write("person.csv", "age,home,debt_ratio\n30,2,0.45\n");
+    write("range.jsonl", include_str!("../vectors/range.jsonl"));
+    write("drawn.template", include_str!("../vectors/drawn.jsonl"));
     desk
 }
 

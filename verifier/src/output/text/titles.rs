@@ -26,6 +26,12 @@ pub(super) fn title(name: CheckName) -> String {
         CheckName::LogSealed => "The sealed records are the original ones",
         CheckName::LogJournal => "The journal fits the log",
         CheckName::LogFiles => "The other files of the directory",
+        CheckName::AuditReport => "The auditor signed this report",
+        CheckName::AuditArithmetic => "The report's numbers follow from its counts",
+        CheckName::AuditPlan => "The plan is the report's",
+        CheckName::AuditDraw => "The sample follows from the plan",
+        CheckName::AuditResults => "The results are the report's",
+        CheckName::AuditBundle => "The evidence gives the same again",
         _ => return name.to_string(),
     };
     format!("{words} [{name}]")

@@ -1,0 +1,231 @@
+//! The report put together from results, plan and draw, and held against its own counts.
+//!
+//! *Guarantees*: results, plan and draw belong together, or there is no report; [`recheck`] accepts what [`assemble`] made. *Does not do*: check
+//! a signature.
+
+use std::io::Read;
+
+use ledgerstone::evidence::Selection;
+
+use super::basis::{Basis, passes};
+use super::conclude::{self, Seen};
+use super::{
+    Audited, Conclusion, Counts, Coverage, Drawn, FORMAT, Finding, Gathered, Planned, Report, ReportError,
+    Share, claims, gather,
+};
+use crate::audit::{Found, Method, Plan, PlanFile};
+
+/// The report of results and, where they are of a draw, of its plan.
+///
+/// # Errors
+/// [`ReportError`] says what is not to be relied on, or does not belong together.
+pub fn assemble(results: impl Read, basis: Option<&Basis>) -> Result<Report, ReportError> {
+    let plan = basis.map(Basis::plan);
+    let mut expected = basis.map(|basis| basis.draw.sample.drawn.iter());
+    let mut is_drawn = true;
+    let gathered = gather(results, &passes(plan), |index| {
+        is_drawn &= expected.as_mut().is_none_or(|expected| expected.next() == Some(&index));
+    })?;
+    if !is_drawn || expected.is_some_and(|mut rest| rest.next().is_some()) {
+        return Err(ReportError::Apart("the results and the draw"));
+    }
+    let coverage = coverage(&gathered, basis)?;
+    let counts = counts(&gathered);
+    let seen = Seen {
+        decisions: counts.decisions,
+        exceptions: counts.exceptions,
+        is_all: coverage == Coverage::Census,
+        ordinals: &gathered.ordinals,
+    };
+    let concluded = match plan {
+        _ if counts.decisions == 0 => (Conclusion::Nothing, None),
+        Some(plan) => conclude::conclusion(plan, seen)?,
+        None if counts.exceptions == 0 => (Conclusion::AllFollow, None),
+        None => (Conclusion::Exceptions, None),
+    };
+    let finding = conclude::finding(plan, coverage, (counts.decisions, counts.exceptions), concluded)?;
+    let course = conclude::course(plan, coverage, seen)?;
+    let listed = u64::try_from(gathered.listed.len()).unwrap_or(u64::MAX);
+    let mut report = Report {
+        format: FORMAT.to_owned(),
+        program: concat!("ledgerstone ", env!("CARGO_PKG_VERSION")).to_owned(),
+        claims: super::Claims::default(),
+        audited: audited(&gathered),
+        plan: basis.map(planned).transpose()?,
+        draw: basis.map(drawn),
+        finding,
+        course,
+        exceptions_left_out: counts.exceptions - listed,
+        counts,
+        scores: gathered.scores,
+        exceptions: gathered.listed,
+    };
+    report.claims = claims::claims(&report, plan);
+    Ok(report)
+}
+
+/// Of how many decisions the results speak, where they belong to the plan and the draw.
+fn coverage(gathered: &Gathered, basis: Option<&Basis>) -> Result<Coverage, ReportError> {
+    let (head, entries) = (&gathered.head, gathered.tail.entries);
+    match (&head.selection, basis) {
+        (Selection::Range { first_index, last_index }, None) => {
+            let width = last_index.checked_sub(*first_index).map_or(0, |width| width.saturating_add(1));
+            if entries == width { Ok(Coverage::Census) } else { Err(ReportError::Range { entries, width }) }
+        }
+        (Selection::Range { .. }, Some(_)) => Err(ReportError::Apart("the results of a range and a draw")),
+        (Selection::Draw { .. }, None) => Ok(Coverage::UnplannedSample),
+        (Selection::Draw { sha256, tree_size, .. }, Some(basis)) => {
+            let Basis { draw, draw_sha256, .. } = basis;
+            let looked_at =
+                u64::try_from(draw.sample.drawn.len() + draw.sample.skipped.len()).unwrap_or(u64::MAX);
+            let fits = *sha256 == draw_sha256.to_string()
+                && *tree_size == draw.checkpoint.size.get()
+                && head.origin == draw.checkpoint.origin.as_str()
+                && (head.tree_size > *tree_size || head.root == draw.checkpoint.root.to_string())
+                && entries == looked_at;
+            if !fits {
+                return Err(ReportError::Apart("the results and the draw"));
+            }
+            Ok(if draw.is_exhausted(basis.plan()) { Coverage::Census } else { Coverage::Sample })
+        }
+    }
+}
+
+fn counts(gathered: &Gathered) -> Counts {
+    let tail = &gathered.tail;
+    Counts {
+        entries: tail.entries,
+        decisions: tail.decisions,
+        verdicts: tail.verdicts.clone(),
+        reasons_differ: tail.reasons_differ,
+        passes: gathered.passes.clone(),
+        exceptions: gathered.exceptions,
+        strata: gathered.strata,
+    }
+}
+
+fn audited(gathered: &Gathered) -> Audited {
+    let head = &gathered.head;
+    Audited {
+        origin: head.origin.clone(),
+        tree_size: head.tree_size,
+        root: head.root.clone(),
+        checkpoint_verified: head.checkpoint_verified,
+        selection: head.selection.clone(),
+        results_sha256: gathered.sha256.to_string(),
+        bundle_sha256: gathered.tail.bundle_sha256.clone(),
+        run_by: head.program.clone(),
+        models: head.models.clone(),
+    }
+}
+
+fn planned(basis: &Basis) -> Result<Planned, ReportError> {
+    Ok(Planned {
+        sha256: basis.plan.digest().to_string(),
+        signed_by_auditor: basis.is_signed,
+        text: basis.plan().to_json()?,
+    })
+}
+
+fn drawn(basis: &Basis) -> Drawn {
+    let count = |indices: &[u64]| u64::try_from(indices.len()).unwrap_or(u64::MAX);
+    Drawn {
+        sha256: basis.draw_sha256.to_string(),
+        seed: basis.draw.seed.to_string(),
+        drawn: count(&basis.draw.sample.drawn),
+        skipped: count(&basis.draw.sample.skipped),
+        is_all: basis.draw.is_exhausted(basis.plan()),
+    }
+}
+
+/// Whether everything in a report that can be computed from its counts is what they give: sums, bound, evidence, conclusion, words.
+///
+/// # Errors
+/// [`ReportError::Part`] names the first part that is not.
+pub fn recheck(report: &Report) -> Result<(), ReportError> {
+    let file = report.plan.as_ref().map(|plan| PlanFile::parse(plan.text.as_bytes())).transpose();
+    let file = file.map_err(|_| ReportError::Part("the plan"))?;
+    let plan = file.as_ref().map(PlanFile::plan);
+    let holds = |part, holds: bool| if holds { Ok(()) } else { Err(ReportError::Part(part)) };
+    let digest = file.as_ref().map(|file| file.digest().to_string());
+    let is_plan = digest == report.plan.as_ref().map(|plan| plan.sha256.clone());
+    holds("the plan", is_plan && report.plan.is_some() == report.draw.is_some())?;
+    recheck_counts(&report.counts, plan).ok_or(ReportError::Part("a sum"))?;
+    let scores = &report.scores;
+    let differ = sum(scores.differences.iter().map(|bin| bin.rows));
+    let rows = differ.and_then(|differ| sum([scores.no_numbers, scores.equal, differ]));
+    holds("the scores", rows == Some(scores.rows))?;
+    let listed = u64::try_from(report.exceptions.len()).unwrap_or(u64::MAX);
+    holds(
+        "the list of exceptions",
+        sum([listed, report.exceptions_left_out]) == Some(report.counts.exceptions),
+    )?;
+    let expected = match (&report.audited.selection, &report.draw) {
+        (Selection::Range { .. }, None) => Coverage::Census,
+        (Selection::Draw { .. }, None) => Coverage::UnplannedSample,
+        (Selection::Draw { .. }, Some(draw)) if draw.is_all => Coverage::Census,
+        (Selection::Draw { .. }, Some(_)) => Coverage::Sample,
+        (Selection::Range { .. }, Some(_)) => return Err(ReportError::Part("the draw")),
+    };
+    holds("the coverage", expected == report.finding.coverage)?;
+    holds("the finding", recheck_finding(report, plan)?)?;
+    holds("the course", report.course.len() <= conclude::COURSE_MAX)?;
+    for step in &report.course {
+        let again = conclude::step(plan, expected, step.decisions, step.exceptions);
+        holds("the course", again.is_ok_and(|again| again == *step))?;
+    }
+    let last = report.course.last().map(|step| (step.decisions, step.exceptions));
+    holds("the course", last == Some((report.counts.decisions, report.counts.exceptions)))?;
+    holds("the wording", claims::claims(report, plan) == report.claims)
+}
+
+fn sum(counts: impl IntoIterator<Item = u64>) -> Option<u64> {
+    counts.into_iter().try_fold(0_u64, u64::checked_add)
+}
+
+/// Nothing where a sum is wrong.
+fn recheck_counts(counts: &Counts, plan: Option<&Plan>) -> Option<()> {
+    let Counts { decisions, exceptions, strata, .. } = *counts;
+    let of_verdict = |pass: bool| {
+        let verdicts =
+            counts.verdicts.iter().filter(move |(verdict, _)| counts.passes.contains(verdict) == pass);
+        sum(verdicts.map(|(_, count)| *count))
+    };
+    let failing = of_verdict(false)?;
+    let shares: [Share; 3] = [strata.adverse, strata.not_adverse, strata.not_recorded];
+    let is_right = sum([of_verdict(true)?, failing])? == decisions
+        && counts.passes == passes(plan)
+        && sum(shares.map(|share| share.decisions))? == decisions
+        && sum(shares.map(|share| share.exceptions))? == exceptions
+        && shares.iter().all(|share| share.exceptions <= share.decisions)
+        && decisions <= counts.entries
+        && (failing..=failing.checked_add(counts.reasons_differ)?).contains(&exceptions)
+        && counts.reasons_differ <= exceptions;
+    is_right.then_some(())
+}
+
+fn recheck_finding(report: &Report, plan: Option<&Plan>) -> Result<bool, ReportError> {
+    let Counts { decisions, exceptions, .. } = report.counts;
+    let Finding { coverage, conclusion, concluded_after, concluded_with, .. } = report.finding;
+    let after = concluded_after.zip(concluded_with);
+    let is_right = match plan {
+        _ if decisions == 0 => conclusion == Conclusion::Nothing,
+        None if exceptions == 0 => conclusion == Conclusion::AllFollow,
+        None => conclusion == Conclusion::Exceptions,
+        Some(plan) => {
+            let is_all = coverage == Coverage::Census;
+            let (looked_at, found) = after.unwrap_or((decisions, exceptions));
+            let is_whole = looked_at == decisions && found == exceptions;
+            let may_stop = plan.method == Method::Sequential && !is_all;
+            let again = plan.conclude(Found { decisions: looked_at, exceptions: found, is_all })?;
+            let said = match again {
+                crate::audit::Conclusion::Shown => Conclusion::Shown,
+                crate::audit::Conclusion::NotShown => Conclusion::NotShown,
+                crate::audit::Conclusion::GoOn => Conclusion::Unfinished,
+            };
+            conclusion == said && (is_whole || may_stop && looked_at <= decisions && found <= exceptions)
+        }
+    };
+    let again = conclude::finding(plan, coverage, (decisions, exceptions), (conclusion, after))?;
+    Ok(is_right && again == report.finding)
+}
