@@ -141,7 +141,7 @@ async fn takes_no_answer_that_does_not_prove_what_was_asked() {
     };
     let policy = written("log.policy", &Policy::for_log(&keys(1).vkeys()).unwrap().to_bytes());
     let others = written("other.policy", &Policy::for_log(&keys(2).vkeys()).unwrap().to_bytes());
-    let plan = written("plan", b"plan");
+    let plan = written("plan", include_bytes!("../../fuzz/corpus/audit_plan/signed"));
     let model =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/oms/mortgage").display().to_string();
     let models = ["model", "register", &model, "--name", "loans", "--version", "1", "--policy", &policy];

@@ -13,6 +13,7 @@ use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
 use ledgerstone::proto::ledgerstone_v1::{RegisterModelRequest, RegisterPolicyRequest, RegisterResponse};
 use ledgerstone::receipt::Receipt;
 use ledgerstone::store::fs::FsReader;
+use ledgerstone_verifier::audit::PlanFile;
 use ledgerstone_verifier::cli::Arguments;
 use ledgerstone_verifier::command;
 use ledgerstone_verifier::exit::{Exit, Refusal};
@@ -258,7 +259,8 @@ async fn the_command_line_registers_a_folder_and_a_plan_and_believes_no_other_lo
     let register = [&["model", "register", &model], &as_loans[..], &["--policy", &policy]].concat();
     assert_eq!(ledgerstone(&register).await.unwrap(), Exit::Verified);
     until(&world, "/models", &format!("doubler {digest} registered at leaf index ")).await;
-    let plan = ["audit", "register", &signature, "--sidecar", &sidecar, "--policy", &policy];
+    let planned = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/audit_plan/signed");
+    let plan = ["audit", "register", &at(&planned), "--sidecar", &sidecar, "--policy", &policy];
     assert_eq!(ledgerstone(&plan).await.unwrap(), Exit::Verified);
     let (other, _files) = init().await;
     let others = at(&other.path().join("store/log.policy"));
@@ -266,7 +268,7 @@ async fn the_command_line_registers_a_folder_and_a_plan_and_believes_no_other_lo
     let refusal = ledgerstone(&untrusted).await.unwrap_err();
     assert!(refusal.message.contains("does not prove the registration"), "{}", refusal.message);
     let callers = format!("grpc://{}", world.app.grpc_addr);
-    let elsewhere = ["audit", "register", &signature, "--sidecar", &callers];
+    let elsewhere = ["audit", "register", &at(&planned), "--sidecar", &callers];
     let refusal = ledgerstone(&elsewhere).await.unwrap_err();
     assert!(refusal.next.contains("registry.listen"), "{}", refusal.next);
     let stopped = world.stop().await;
@@ -278,7 +280,8 @@ async fn the_command_line_registers_a_folder_and_a_plan_and_believes_no_other_lo
     let signed = Hash::of(b"not part of the model");
     let Ok(KindDetails::Model(details)) = registered[0].kind_details() else { panic!() };
     assert_eq!(details.signature, Some(signed));
-    assert_eq!(registered[1].policy, Some(signed));
+    let plan = PlanFile::parse(&fs::read(&planned).unwrap()).unwrap();
+    assert_eq!(registered[1].policy, Some(plan.digest()), "without its signature");
     assert_eq!(ledgerstone(&["log", "models", &at(&stopped.files.store())]).await.unwrap(), Exit::Verified);
     let verify = ["verify", "log", &at(&stopped.files.store()), "--policy", &policy];
     assert_eq!(ledgerstone(&verify).await.unwrap(), Exit::Verified);

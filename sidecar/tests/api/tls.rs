@@ -94,7 +94,7 @@ async fn the_registry_speaks_tls_like_the_callers_port() {
     let path = |folder: &Path, name: &str| folder.join(name).display().to_string();
     let (ca, policy) = (path(folder.path(), "tls.pem"), path(&files.store(), "log.policy"));
     let port = running.registry_addr.unwrap().port();
-    let register = ["audit", "register", &ca, "--policy", &policy];
+    let register = ["audit", "register", &ca, "--kind", "certificate", "--policy", &policy];
     let (plain, tls) = (format!("grpc://localhost:{port}"), format!("grpcs://localhost:{port}"));
     let plain = [&register[..], &["--sidecar", &plain]].concat();
     let refusal = run(&plain).await.unwrap_err();
