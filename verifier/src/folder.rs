@@ -68,7 +68,7 @@ fn inside(folder: &str, item: &fs::DirEntry) -> Result<String, FolderError> {
 }
 
 /// SHA-256 of a file.
-fn digest(path: &Path) -> io::Result<Hash> {
+pub(crate) fn digest(path: &Path) -> io::Result<Hash> {
     let (mut file, mut buffer) = (File::open(path)?, vec![0; BUFFER_BYTES]);
     let mut stream = StreamHasher::new();
     loop {

@@ -23,52 +23,15 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/answers.rs"]
+mod answers;
 #[path = "support/library.rs"]
 mod library;
 
 use std::path::{Path, PathBuf};
 
+use answers::Answers;
 use ledgerstone_verifier::recompute::{About, Model, ModelError, Precision};
-
-/// What a library answered; see `library/tables.py` for the file.
-struct Answers {
-    precision: Precision,
-    columns: usize,
-    rows: Vec<f64>,
-    margins: Vec<f64>,
-    answers: Vec<f64>,
-    contributions: Vec<f64>,
-    /// Margins a row, numbers of an answer, contributions a row.
-    widths: [usize; 3],
-}
-
-impl Answers {
-    fn read(path: &Path) -> Self {
-        let bytes = std::fs::read(path).unwrap();
-        let (head, rest) = bytes.split_at(28);
-        let head: Vec<usize> =
-            head.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()) as usize).collect();
-        let [size, count, columns, margins, answers, explained, contributions] = head[..] else { panic!() };
-        let numbers: Vec<f64> = match size {
-            4 => rest.chunks_exact(4).map(|n| f64::from(f32::from_le_bytes(n.try_into().unwrap()))).collect(),
-            8 => rest.chunks_exact(8).map(|n| f64::from_le_bytes(n.try_into().unwrap())).collect(),
-            _ => panic!("{}: {size} bytes a number", path.display()),
-        };
-        let (rows, rest) = numbers.split_at(count * columns);
-        let (of_margins, rest) = rest.split_at(count * margins);
-        let (of_answers, of_contributions) = rest.split_at(count * answers);
-        assert_eq!(of_contributions.len(), explained * contributions, "{}", path.display());
-        Self {
-            precision: if size == 4 { Precision::F32 } else { Precision::F64 },
-            columns,
-            rows: rows.to_vec(),
-            margins: of_margins.to_vec(),
-            answers: of_answers.to_vec(),
-            contributions: of_contributions.to_vec(),
-            widths: [margins, answers, contributions],
-        }
-    }
-}
 
 /// What was compared.
 #[derive(Default)]
@@ -111,9 +74,7 @@ fn compare(file: &Path, compared: &mut Compared) -> About {
     let in_batch = model.margins_of_rows(&answers.rows, 3).unwrap();
     assert_bits(name, "margin in a batch", 0, &in_batch, &answers.margins);
     let tolerance = if about.precision == Precision::F32 { 1e-4 } else { 1e-9 };
-    for (number, (row, theirs)) in
-        rows.zip(answers.contributions.chunks_exact(contributions.max(1))).enumerate()
-    {
+    for (number, (row, theirs)) in rows.zip(answers.others.chunks_exact(contributions.max(1))).enumerate() {
         let ours = model.contributions(row).unwrap_or_else(|error| panic!("{name}, row {number}: {error}"));
         assert_bits(name, "contribution", number, &ours.concat(), theirs);
         // Additivity: contributions add up to the margin but for rounding.
@@ -126,7 +87,7 @@ fn compare(file: &Path, compared: &mut Compared) -> About {
     compared.models += 1;
     compared.rows += answers.margins.len() / margins;
     compared.margins += answers.margins.len();
-    compared.contributions += answers.contributions.len();
+    compared.contributions += answers.others.len();
     about
 }
 

@@ -24,52 +24,15 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/answers.rs"]
+mod answers;
 #[path = "support/library.rs"]
 mod library;
 
 use std::path::{Path, PathBuf};
 
+use answers::Answers;
 use ledgerstone_verifier::recompute::{Model, Precision, Tolerance};
-
-/// What the engine answered; see `library/tables.py` for the file. The classes stand where other formats have contributions.
-struct Answers {
-    precision: Precision,
-    columns: usize,
-    rows: Vec<f64>,
-    margins: Vec<f64>,
-    answers: Vec<f64>,
-    labels: Vec<f64>,
-    /// Margins a row, numbers of an answer, labels a row.
-    widths: [usize; 3],
-}
-
-impl Answers {
-    fn read(path: &Path) -> Self {
-        let bytes = std::fs::read(path).unwrap();
-        let (head, rest) = bytes.split_at(28);
-        let head: Vec<usize> =
-            head.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()) as usize).collect();
-        let [size, count, columns, margins, answers, labelled, labels] = head[..] else { panic!() };
-        let numbers: Vec<f64> = match size {
-            4 => rest.chunks_exact(4).map(|n| f64::from(f32::from_le_bytes(n.try_into().unwrap()))).collect(),
-            8 => rest.chunks_exact(8).map(|n| f64::from_le_bytes(n.try_into().unwrap())).collect(),
-            _ => panic!("{}: {size} bytes a number", path.display()),
-        };
-        let (rows, rest) = numbers.split_at(count * columns);
-        let (of_margins, rest) = rest.split_at(count * margins);
-        let (of_answers, of_labels) = rest.split_at(count * answers);
-        assert_eq!(of_labels.len(), labelled * labels, "{}", path.display());
-        Self {
-            precision: if size == 4 { Precision::F32 } else { Precision::F64 },
-            columns,
-            rows: rows.to_vec(),
-            margins: of_margins.to_vec(),
-            answers: of_answers.to_vec(),
-            labels: of_labels.to_vec(),
-            widths: [margins, answers, labels],
-        }
-    }
-}
 
 /// What was compared, and how far apart numbers were that only come near.
 #[derive(Default)]
@@ -147,7 +110,7 @@ fn compare(file: &Path, compared: &mut Compared) {
             compared,
         );
         worst.1 = worst.1.max(apart);
-        if let Some(theirs) = answers.labels.get(number * labels..(number + 1) * labels) {
+        if let Some(theirs) = answers.others.get(number * labels..(number + 1) * labels) {
             let theirs: Vec<String> = theirs.iter().map(ToString::to_string).collect();
             let is_same = model.labels(row).unwrap() == theirs;
             assert!(is_same || of_margins.is_some(), "{name}, row {number}: label");

@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,7 @@ use self::judge::{Judge, JudgedModel};
 use self::write::Writer;
 use super::results::{Decision, FORMAT, Head, ModelStanding, ResultsError, Tail};
 use crate::bundle::{self, Bundle, BundleError, Front, Order};
+use crate::folder;
 use crate::progress::Progress;
 use crate::recompute::description;
 
@@ -165,7 +166,8 @@ pub fn run(
             Err(error) if !matches!(error, RunError::Bundle(BundleError::Stopped)) => return Err(error),
             _ => written?,
         };
-        writer.finish(sha256(&options.bundle)?)
+        let bundle = folder::digest(&options.bundle);
+        writer.finish(bundle.map_err(|source| RunError::Io { path: options.bundle.clone(), source })?)
     })
 }
 
@@ -244,19 +246,4 @@ fn prepare(mut front: Front, admitted: Admitted, description: Option<&[u8]>) -> 
         models: standings,
     };
     (Judge::new(order, models, drawn), head)
-}
-
-/// SHA-256 of a file.
-fn sha256(path: &Path) -> Result<Hash, RunError> {
-    use std::io::Read as _;
-    let io = |source| RunError::Io { path: path.to_owned(), source };
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let mut hasher = ledgerstone::hash::StreamHasher::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
-    }
 }
