@@ -71,6 +71,13 @@ impl Output {
         }
     }
 
+    /// Somewhere else, for a program that runs commands and reads what they say; without colour.
+    #[must_use]
+    pub fn into(arguments: OutputArguments, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
+        let OutputArguments { json, progress } = arguments;
+        Self { json, progress, style: Style { colour: false }, closed: false, out, err }
+    }
+
     /// Whether the user asked for JSON.
     #[must_use]
     pub const fn is_json(&self) -> bool {

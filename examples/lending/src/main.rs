@@ -1,24 +1,29 @@
 //! One command that shows what Ledgerstone does: 1,989 mortgage applications go through a model, every decision is
 //! recorded before its answer leaves, and then the records are put to the test.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use ledgerstone::code::CheckName;
+use example_desk::desk::Desk;
+use example_desk::folder::RunFolder;
+use example_desk::sample::Question;
+use example_desk::served::ModelServer;
+use example_desk::tell::{count, rate, say, seconds, step, table};
+use example_desk::{audit, client, evidence, steps, tell};
 use ledgerstone::policy::Policy;
 use ledgerstone::record::{Value, schema};
-use ledgerstone::verify::Verdict;
 use ledgerstone_verifier::audit::verdict::Verdict as Recomputed;
 use ledgerstone_verifier::progress::Shown;
+use ledgerstone_verifier::recompute::description;
 use ledgerstone_verifier::recompute::xgboost::Model;
 use lending::applications::{self, Application};
-use lending::client::{self, Answer};
-use lending::desk::Desk;
-use lending::folder::RunFolder;
-use lending::tell::{count, rate, say, seconds, step, table};
-use lending::{audit, evidence, model, tell};
+use lending::model;
+use lending::office::{self, Decided, Mortgage, PROBABILITY};
+
+/// Requests that the client has under way at one time, as a busy loan office would.
+const IN_FLIGHT: usize = 64;
 
 /// Sends 1,989 real mortgage applications through a recorded model, then puts the records to the test.
 #[derive(Debug, Parser)]
@@ -27,32 +32,46 @@ struct Arguments {
     /// The folder that the run leaves behind; one of an earlier run is replaced
     #[arg(long, value_name = "DIR", default_value = "lending-run")]
     store: PathBuf,
+    /// Send the first N applications only
+    #[arg(long, value_name = "N")]
+    first: Option<usize>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let folder = RunFolder::create(&Arguments::parse().store)?;
+    let arguments = Arguments::parse();
+    let mut folder = RunFolder::create(&arguments.store, "lending")?;
+    folder.add_model("model", &[("mortgage.json", model::FILE), (description::FILE, model::DESCRIPTION)])?;
     let model = Arc::new(model::load()?);
-    let applications = Arc::new(applications::load(model.feature_names())?);
+    let mut applications = applications::load(model.feature_names())?;
+    applications.truncate(arguments.first.unwrap_or(applications.len()));
     println!(
         "{}",
         tell::bold("Ledgerstone: a model decides on mortgages, and every decision becomes evidence")
     );
 
-    let desk = Desk::open(&folder, Arc::clone(&model)).await?;
+    let server = ModelServer::new("lending-model-server", vec![Arc::new(Mortgage(Arc::clone(&model)))]);
+    let desk = Desk::open(&folder, server, &office::configuration(model.feature_names())?).await?;
     told_who_is_there(&desk, &folder, &model);
-    let answers = decide(&desk, &applications).await?;
-    let refused = refused_with_good_credit_history(&model, &applications, &answers)?;
-    let receipt = desk.receipt(refused.decision).await?;
+    let decided = decide(&desk, &applications).await?;
+    let refused = refused_with_good_credit_history(&model, &applications, &decided)?;
+    let receipt = desk.receipt(refused.answer.decision).await?;
     desk.close().await?;
 
     let policy = evidence::policy(&folder)?;
-    check_receipt(&folder, refused, &receipt, &policy)?;
-    check_log(&folder, &policy)?;
-    change_one_byte(&folder, refused, &policy)?;
-    recompute(&folder, &answers, refused, &policy)?;
+    step(3, &format!("Application {} was refused. This is the applicant's receipt", refused.application));
+    steps::receipt(&receipt_of(&folder, refused), &receipt, Some(PROBABILITY), &policy)?;
+    steps::log(4, &folder, &policy)?;
+    steps::one_byte(5, &folder, refused.answer.index, &policy)?;
+    recompute(&folder, &decided, refused, &policy)?;
+    let audited = steps::sampled_audit(7, &folder, &Question { tolerable: "1%", range: None })?;
+    ensure!(audited.exceptions == 0, "honest decisions were called exceptions");
     told_what_is_left(&folder, refused);
     Ok(())
+}
+
+fn receipt_of(folder: &RunFolder, decided: &Decided) -> PathBuf {
+    folder.receipt(&format!("application-{}", decided.application))
 }
 
 fn told_who_is_there(desk: &Desk, folder: &RunFolder, model: &Model) {
@@ -66,41 +85,45 @@ fn told_who_is_there(desk: &Desk, folder: &RunFolder, model: &Model) {
 }
 
 /// Sends every application, and says what came of it.
-async fn decide(desk: &Desk, applications: &Arc<Vec<Application>>) -> Result<Vec<Answer>> {
+async fn decide(desk: &Desk, applications: &[Application]) -> Result<Vec<Decided>> {
     step(2, "A client sends every application to the sidecar as if it were the model server");
-    let bar = tell::progress(applications.len());
-    let (answers, took) = client::send_all(desk.sidecar, Arc::clone(applications), &bar).await?;
+    let bar = tell::progress(applications.len(), "applications");
+    let requests = applications.iter().map(office::request).collect::<Result<Vec<_>>>()?;
+    let (answers, took) = client::send_all(desk.sidecar, requests, IN_FLIGHT, &bar).await?;
     bar.finish_and_clear();
+    let decided =
+        applications.iter().zip(answers).map(|(application, answer)| office::decided(application, answer));
+    let decided = decided.collect::<Result<Vec<_>>>()?;
     let threshold = model::threshold()?;
-    let approved = answers.iter().filter(|answer| f64::from(answer.probability) >= threshold).count();
+    let approved = decided.iter().filter(|one| f64::from(one.probability) >= threshold).count();
     let by_lender = applications.iter().filter(|one| one.approved_by_lender).count();
     say(&format!(
         "{} applications of 1990: {} approved, {} refused (probability under {threshold}). The lender approved {}.",
-        count(answers.len()),
+        count(decided.len()),
         count(approved),
-        count(answers.len() - approved),
+        count(decided.len() - approved),
         count(by_lender)
     ));
     say(&format!(
         "{} decisions a second ({}), each on disk before its answer left the sidecar.",
-        rate(answers.len(), took),
+        rate(decided.len(), took),
         seconds(took)
     ));
-    Ok(answers)
+    Ok(decided)
 }
 
 /// The first applicant who was refused although no trouble with credit is on file.
 fn refused_with_good_credit_history<'a>(
     model: &Model,
     applications: &[Application],
-    answers: &'a [Answer],
-) -> Result<&'a Answer> {
+    decided: &'a [Decided],
+) -> Result<&'a Decided> {
     let history = model.feature_names().iter().position(|name| name == CREDIT_HISTORY);
     let history = history.context("the model does not look at the credit history")?;
     let threshold = model::threshold()?;
-    let mut pairs = applications.iter().zip(answers);
-    let found = pairs.find(|(application, answer)| {
-        f64::from(answer.probability) < threshold && application.features.get(history) == Some(&1.0)
+    let mut pairs = applications.iter().zip(decided);
+    let found = pairs.find(|(application, decided)| {
+        f64::from(decided.probability) < threshold && application.features.get(history) == Some(&1.0)
     });
     Ok(found.context("nobody with a good credit history was refused")?.1)
 }
@@ -108,57 +131,7 @@ fn refused_with_good_credit_history<'a>(
 /// The column with the history of consumer credit: 1 without any trouble, 6 with the worst.
 const CREDIT_HISTORY: &str = "cons";
 
-fn check_receipt(folder: &RunFolder, refused: &Answer, receipt: &[u8], policy: &Policy) -> Result<()> {
-    step(3, &format!("Application {} was refused. This is the applicant's receipt", refused.application));
-    let path = folder.receipt(refused.application);
-    std::fs::write(&path, receipt)?;
-    table(&evidence::shown_by(receipt)?);
-    say("Both servers have stopped. The receipt is checked offline, with nothing but the log's public keys:");
-    let report = evidence::check_receipt(receipt, policy);
-    let shown = [
-        CheckName::ReceiptEntry,
-        CheckName::ReceiptFields,
-        CheckName::ReceiptInclusion,
-        CheckName::CheckpointSignatures,
-    ];
-    tell::report(&report, &shown);
-    ensure!(report.verdict() == Verdict::Verified, "the receipt does not verify");
-    Ok(())
-}
-
-fn check_log(folder: &RunFolder, policy: &Policy) -> Result<()> {
-    step(4, "An auditor checks the whole log: every entry, every signature, nothing missing");
-    let report = evidence::check_log(&folder.store(), policy, &mut Shown::new(true, false))?;
-    let shown = [
-        CheckName::CheckpointSignatures,
-        CheckName::LogRoot,
-        CheckName::LogDecisions,
-        CheckName::LogSessions,
-        CheckName::LogSealed,
-    ];
-    tell::report(&report, &shown);
-    ensure!(report.verdict() == Verdict::Verified, "the log does not verify");
-    Ok(())
-}
-
-fn change_one_byte(folder: &RunFolder, refused: &Answer, policy: &Policy) -> Result<()> {
-    step(5, "Somebody changes one byte of one entry, in a copy of the log");
-    let flipped = evidence::flip_one_byte(folder, refused.index)?;
-    say(&format!(
-        "entry {}, {}, byte {}: 0x{:02x} became 0x{:02x}",
-        refused.index,
-        flipped.file.display(),
-        flipped.offset,
-        flipped.from,
-        flipped.to
-    ));
-    let report = evidence::check_log(&folder.tampered(), policy, &mut Shown::new(true, false))?;
-    tell::report(&report, &[]);
-    ensure!(report.verdict() == Verdict::Failed, "the changed byte was not noticed");
-    Ok(())
-}
-
-fn recompute(folder: &RunFolder, answers: &[Answer], refused: &Answer, policy: &Policy) -> Result<()> {
+fn recompute(folder: &RunFolder, decided: &[Decided], refused: &Decided, policy: &Policy) -> Result<()> {
     step(6, "A regulator gets the evidence in one file, and runs every decision again");
     let exported = audit::export(folder)?;
     say(&format!(
@@ -176,15 +149,15 @@ fn recompute(folder: &RunFolder, answers: &[Answer], refused: &Answer, policy: &
         model.digest
     ));
     ensure!(
-        exact == answers.len() as u64 && tail.decisions == exact && tail.exceptions == 0,
+        exact == decided.len() as u64 && tail.decisions == exact && tail.exceptions == 0,
         "not every decision was recomputed"
     );
     doctor(folder, refused)
 }
 
 /// Changes one input of one record, as somebody who wants a refusal to look right, and shows that it comes out.
-fn doctor(folder: &RunFolder, refused: &Answer) -> Result<()> {
-    let found = audit::evidence(folder, refused.index)?
+fn doctor(folder: &RunFolder, refused: &Decided) -> Result<()> {
+    let found = audit::evidence(folder, refused.answer.index)?
         .rewritten(&schema::feature(CREDIT_HISTORY)?, Value::Float(6.0))?;
     say(&format!(
         "Now somebody with the keys rewrites the record of application {}: credit history from 1 (no trouble) to 6 \
@@ -198,23 +171,22 @@ fn doctor(folder: &RunFolder, refused: &Answer) -> Result<()> {
     Ok(())
 }
 
-fn told_what_is_left(folder: &RunFolder, refused: &Answer) {
-    step(7, "What is left, and what to try next");
-    let (policy, programs) = (folder.policy().display().to_string(), programs());
+fn told_what_is_left(folder: &RunFolder, refused: &Decided) {
+    step(8, "What is left, and what to try next");
+    let policy = folder.policy().display().to_string();
+    let receipt = receipt_of(folder, refused);
     table(&[
         ("the log, public", folder.log().display().to_string()),
         ("the sealed records", folder.store().join("sealed").display().to_string()),
         ("the log's public keys", policy.clone()),
-        ("the receipt", folder.receipt(refused.application).display().to_string()),
+        ("the receipt", receipt.display().to_string()),
         ("the changed copy", folder.tampered().display().to_string()),
         ("the evidence", folder.bundle().display().to_string()),
         ("what it gave", folder.results().display().to_string()),
+        ("the audit", folder.audit("").display().to_string()),
     ]);
     let (log, store) = (folder.log(), folder.store());
-    let receipt = folder.receipt(refused.application);
-    println!();
-    say("cargo build --release  builds the two programs. Then:");
-    for (program, arguments) in [
+    steps::try_next(&[
         ("ledgerstone", format!("verify log {} --policy {policy}", store.display())),
         ("ledgerstone", format!("verify log {} --policy {policy}", folder.tampered().display())),
         ("ledgerstone", format!("verify receipt {} --policy {policy}", receipt.display())),
@@ -224,18 +196,7 @@ fn told_what_is_left(folder: &RunFolder, refused: &Answer) {
         ("ledgerstone", format!("audit run {} --policy {policy} -o again.jsonl", folder.bundle().display())),
         (
             "ledgerstone-sidecar",
-            format!("record open {} --config {}", refused.decision, folder.configuration().display()),
+            format!("record open {} --config {}", refused.answer.decision, folder.configuration().display()),
         ),
-    ] {
-        println!("   {} {arguments}", programs.join(program).display());
-    }
-}
-
-/// Where cargo puts the workspace's programs: beside this one, as seen from here.
-fn programs() -> PathBuf {
-    let beside = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
-    let beside = beside.unwrap_or_default();
-    let here =
-        std::env::current_dir().ok().and_then(|here| beside.strip_prefix(here).ok().map(Path::to_owned));
-    here.unwrap_or(beside)
+    ]);
 }

@@ -7,38 +7,45 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use ledgerstone_verifier::recompute::description;
-
-use crate::model;
-
-/// Says that a folder was made by this example and may be replaced by it.
-const MARK: &str = ".made-by-the-lending-example";
-
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     root: PathBuf,
+    models: Vec<PathBuf>,
 }
 
 impl RunFolder {
-    /// Makes the folder new, with the model in it.
+    /// Makes the folder of the example `name` new.
     ///
     /// # Errors
     /// If something else is at this place, or the folder cannot be written.
-    pub fn create(root: &Path) -> Result<Self> {
-        let folder = Self { root: root.to_owned() };
+    pub fn create(root: &Path, name: &str) -> Result<Self> {
         let at = root.display();
-        if root.join(MARK).is_file() {
+        // Says that the folder was made by this example and may be replaced by it.
+        let mark = root.join(format!(".made-by-the-{name}-example"));
+        if mark.is_file() {
             fs::remove_dir_all(root).with_context(|| format!("cannot replace the earlier run in {at}"))?;
         } else if fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) || root.is_file() {
             bail!("{at} was not made by this example and stays as it is; name another folder with --store");
         }
-        for part in [root.join("keys"), root.join("model"), root.join("receipts")] {
+        for part in [root.join("keys"), root.join("receipts"), root.join("audit")] {
             fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         }
-        fs::write(root.join(MARK), "The next run of the lending example replaces this folder.\n")?;
-        fs::write(folder.model().join("mortgage.json"), model::FILE)?;
-        fs::write(folder.model().join(description::FILE), model::DESCRIPTION)?;
+        fs::write(mark, format!("The next run of the {name} example replaces this folder.\n"))?;
+        Ok(Self { root: root.to_owned(), models: Vec::new() })
+    }
+
+    /// Puts a model's files into a folder of their own. The folder's digest is in every entry, and it goes into evidence.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn add_model(&mut self, name: &str, files: &[(&str, &[u8])]) -> Result<PathBuf> {
+        let folder = self.root.join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        for (file, bytes) in files {
+            fs::write(folder.join(file), bytes)?;
+        }
+        self.models.push(folder.clone());
         Ok(folder)
     }
 
@@ -48,16 +55,16 @@ impl RunFolder {
         &self.root
     }
 
+    /// The models' folders.
+    #[must_use]
+    pub fn models(&self) -> &[PathBuf] {
+        &self.models
+    }
+
     /// The sidecar's configuration.
     #[must_use]
     pub fn configuration(&self) -> PathBuf {
         self.root.join("sidecar.toml")
-    }
-
-    /// The model's folder, whose digest is in every entry.
-    #[must_use]
-    pub fn model(&self) -> PathBuf {
-        self.root.join("model")
     }
 
     /// The evidence for somebody without the log.
@@ -70,6 +77,12 @@ impl RunFolder {
     #[must_use]
     pub fn results(&self) -> PathBuf {
         self.root.join("results.jsonl")
+    }
+
+    /// A file of the audit by sample.
+    #[must_use]
+    pub fn audit(&self, file: &str) -> PathBuf {
+        self.root.join("audit").join(file)
     }
 
     /// The key that opens sealed records.
@@ -96,10 +109,10 @@ impl RunFolder {
         self.root.join("store/log.policy")
     }
 
-    /// The receipt of one application.
+    /// The receipt of one decision, by the name of whom it is about.
     #[must_use]
-    pub fn receipt(&self, application: u32) -> PathBuf {
-        self.root.join(format!("receipts/application-{application}.json"))
+    pub fn receipt(&self, name: &str) -> PathBuf {
+        self.root.join(format!("receipts/{name}.json"))
     }
 
     /// A copy of the log with one byte changed.
@@ -117,12 +130,14 @@ mod tests {
     fn replaces_what_an_earlier_run_left() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("run");
-        let folder = RunFolder::create(&root).unwrap();
-        let left = folder.receipt(7);
+        let folder = RunFolder::create(&root, "lending").unwrap();
+        let left = folder.receipt("application-7");
         fs::write(&left, "{}").unwrap();
-        RunFolder::create(&root).unwrap();
+        let mut folder = RunFolder::create(&root, "lending").unwrap();
         assert!(!left.exists());
-        assert_eq!(fs::read(folder.model().join("mortgage.json")).unwrap(), model::FILE);
+        let model = folder.add_model("model", &[("mortgage.json", b"{}")]).unwrap();
+        assert_eq!(fs::read(model.join("mortgage.json")).unwrap(), b"{}");
+        assert_eq!(folder.models(), [model]);
     }
 
     #[test]
@@ -130,10 +145,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let precious = dir.path().join("thesis.txt");
         fs::write(&precious, "x").unwrap();
-        let error = RunFolder::create(dir.path()).unwrap_err();
+        let error = RunFolder::create(dir.path(), "lending").unwrap_err();
         assert!(error.to_string().contains("--store"), "{error}");
-        let error = RunFolder::create(&precious).unwrap_err();
+        let error = RunFolder::create(&precious, "lending").unwrap_err();
         assert!(error.to_string().contains("--store"), "{error}");
         assert_eq!(fs::read_to_string(&precious).unwrap(), "x");
+        let other = dir.path().join("other");
+        RunFolder::create(&other, "healthcare").unwrap();
+        assert!(RunFolder::create(&other, "lending").is_err(), "another example's run");
     }
 }

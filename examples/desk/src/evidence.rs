@@ -1,4 +1,4 @@
-//! What a stranger to the loan office can do with files alone: check a receipt, check the log, notice a changed byte.
+//! What a stranger can do with files alone: check a receipt, check the log, notice a changed byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,6 @@ use ledgerstone_verifier::command::verify_log;
 use ledgerstone_verifier::progress::Progress;
 
 use crate::folder::RunFolder;
-use crate::oip_server::PROBABILITY;
 
 /// Digits of a digest that people are shown.
 const DIGITS: usize = 16;
@@ -39,11 +38,11 @@ pub fn check_receipt(receipt: &[u8], policy: &Policy) -> Report {
     verify::receipt(receipt, Some(policy))
 }
 
-/// What a receipt shows of the decision, in words and values.
+/// What a receipt shows of the decision, in words and values; `score` is the output tensor of the score, if there is one.
 ///
 /// # Errors
 /// If the file is no receipt.
-pub fn shown_by(receipt: &[u8]) -> Result<Vec<(&'static str, String)>> {
+pub fn shown_by(receipt: &[u8], score: Option<&'static str>) -> Result<Vec<(&'static str, String)>> {
     let receipt = Receipt::parse(receipt)?;
     let openings = &receipt.disclosure().openings;
     let shown = |path: &FieldPath| {
@@ -51,16 +50,19 @@ pub fn shown_by(receipt: &[u8]) -> Result<Vec<(&'static str, String)>> {
         opening.map_or_else(|| "not shown".to_owned(), |opening| plain(&opening.value))
     };
     let hidden = u32::try_from(openings.len()).ok().and_then(|shown| fields(&receipt)?.checked_sub(shown));
-    Ok(vec![
-        ("decision", receipt.decision().to_string()),
-        ("outcome", shown(&schema::OUTCOME_ACTION)),
-        ("probability", shown(&schema::score(PROBABILITY)?)),
+    let mut rows =
+        vec![("decision", receipt.decision().to_string()), ("outcome", shown(&schema::OUTCOME_ACTION))];
+    if let Some(score) = score {
+        rows.push((score, shown(&schema::score(score)?)));
+    }
+    rows.extend([
         ("model", format!("{}, SHA-256 {}", shown(&schema::MODEL_NAME), shown(&schema::MODEL_DIGEST))),
         (
             "shown",
             format!("{} facts; {} stay hidden, the inputs among them", openings.len(), hidden.unwrap_or(0)),
         ),
-    ])
+    ]);
+    Ok(rows)
 }
 
 /// Fields of the record behind a receipt.

@@ -1,4 +1,4 @@
-//! What the example says while it runs. Everything that it prints is here or in `main`.
+//! What an example says while it runs. Everything that it prints is here, in `steps` or in its `main`.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -81,21 +81,30 @@ pub fn report(report: &Report, shown: &[CheckName]) {
     println!("{INDENT}{verdict}");
 }
 
+/// Says how one check of a report went, from the report's JSON.
+pub fn check(status: &str, detail: &str) {
+    match status {
+        "passed" => beside("passed", &green("passed"), detail),
+        "failed" => beside("FAILED", &red("FAILED"), detail),
+        _ => beside("open", "open", detail),
+    }
+}
+
 /// Says what gave a forged record away.
 pub fn caught(how: &str) {
     beside("caught", &red("caught"), how);
 }
 
-/// A bar for `total` applications; hidden where nobody watches.
+/// A bar for `total` things; hidden where nobody watches.
 #[must_use]
-pub fn progress(total: usize) -> ProgressBar {
+pub fn progress(total: usize, things: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-    let template = "   {bar:40} {human_pos} of {human_len} applications, {rate} a second";
+    let template = format!("   {{bar:40}} {{human_pos}} of {{human_len}} {things}, {{rate}} a second");
     let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         // Nothing can be done about a bar that cannot be drawn.
         let _ = write!(text, "{:.0}", state.per_sec());
     };
-    let style = ProgressStyle::with_template(template).map(|style| style.with_key("rate", rate));
+    let style = ProgressStyle::with_template(&template).map(|style| style.with_key("rate", rate));
     style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }
 

@@ -4,6 +4,8 @@
 //!
 //! *Does not do*: say that the features were true, or that this computation ran when the record says.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use ledgerstone::entry::Entry;
 use ledgerstone::evidence::RecordPart;
@@ -26,15 +28,18 @@ use crate::folder::RunFolder;
 /// # Errors
 /// If the log, the key or the model cannot be read, or the file cannot be written.
 pub fn export(folder: &RunFolder) -> Result<Exported> {
+    export_entries(folder, WantedEntries::Range { first: 0, last: None }, folder.bundle())
+}
+
+/// Some of it, in another file.
+///
+/// # Errors
+/// As [`export`], or if the log does not have the entries.
+pub fn export_entries(folder: &RunFolder, entries: WantedEntries, output: PathBuf) -> Result<Exported> {
     let log = LogReader::at_rest(&folder.store())?;
     let keys = FileKeyProvider::load(&folder.record_key())?;
-    let wanted = Wanted {
-        entries: WantedEntries::Range { first: 0, last: None },
-        models: vec![folder.model()],
-        raw: true,
-        recipients: Vec::new(),
-        output: folder.bundle(),
-    };
+    let models = folder.models().to_vec();
+    let wanted = Wanted { entries, models, raw: true, recipients: Vec::new(), output };
     Ok(Exporter::survey(&log, &keys, wanted)?.write(|_| {})?)
 }
 
