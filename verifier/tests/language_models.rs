@@ -1,7 +1,7 @@
 //! A language model of 135 million weights, answered step by step, and records of its answers that were changed.
 //!
 //! Danger: an honest answer is called altered because the engine took another path, or a changed token passes. Expected: the same tokens and logits with
-//! every number of threads; a record is found equal, and its first changed token is named with its distance; the tokenizer splits digits as the
+//! every number of threads; a record is found equal, and its first changed token is named with its distance; an audit judges the same way; the tokenizer splits digits as the
 //! model's own does.
 //!
 //! `SmolLM2` comes from a package that `scripts/py-env` installs by digest. No other engine was compared with.
@@ -25,11 +25,25 @@
 #[path = "support/library.rs"]
 mod library;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use ledgerstone::proto::inference::ModelInferResponse;
+use ledgerstone::proto::inference::model_infer_response::InferOutputTensor;
+use ledgerstone::record::schema::{self, Side};
+use ledgerstone::record::{Record, RecordBuilder, Value};
+use ledgerstone_verifier::audit::profile::{self, Honest, Machine, Profile};
+use ledgerstone_verifier::audit::replay::Recomputer;
+use ledgerstone_verifier::audit::verdict::Verdict;
 use ledgerstone_verifier::recompute::neural::sampler::Sampling;
-use ledgerstone_verifier::recompute::neural::{Finish, LanguageModel};
+use ledgerstone_verifier::recompute::neural::{self, Finish, LanguageModel, Processor};
+use prost::Message as _;
+
+const PROMPT: &str = "The capital of France is";
+
+/// Tokens of the answer that is recorded.
+const TOKENS: usize = 3;
 
 fn weights() -> Option<PathBuf> {
     static ONE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
@@ -119,4 +133,94 @@ fn a_file_that_is_cut_or_changed_never_stops_the_program() {
     for length in [0, 3, 24, 5000, 1_000_000, 2_000_000, good.len() / 2, good.len() - 1] {
         assert!(LanguageModel::load(&good[..length]).is_err(), "cut after {length} bytes");
     }
+}
+
+/// A record of an answer, and its response, with the tokens and logits given.
+fn recorded(tokens: &[u32], logits: &[f32], label: &str) -> (Record, Vec<u8>) {
+    let data = |bytes: Vec<u8>| (bytes, i64::try_from(tokens.len()).unwrap());
+    let parts = [
+        ("tokens", "UINT32", data(tokens.iter().flat_map(|token| token.to_le_bytes()).collect())),
+        ("logits", "FP32", data(logits.iter().flat_map(|logit| logit.to_le_bytes()).collect())),
+    ];
+    let mut builder = RecordBuilder::new();
+    builder.add(schema::feature("prompt").unwrap(), Value::from(PROMPT)).unwrap();
+    builder.add(schema::OUTPUT_LABEL, Value::from(label)).unwrap();
+    let mut response = ModelInferResponse::default();
+    for (name, dtype, (bytes, extent)) in parts {
+        for (path, value) in
+            schema::tensor_fields(Side::Output, name, dtype, &[1, extent.unsigned_abs()], &bytes).unwrap()
+        {
+            builder.add(path, value).unwrap();
+        }
+        response.outputs.push(InferOutputTensor {
+            name: name.to_owned(),
+            datatype: dtype.to_owned(),
+            shape: vec![1, extent],
+            ..InferOutputTensor::default()
+        });
+        response.raw_output_contents.push(bytes.into());
+    }
+    (builder.build().unwrap(), response.encode_to_vec())
+}
+
+fn profile(tau: f64) -> Profile {
+    Profile {
+        format: profile::FORMAT.to_owned(),
+        model: "00".repeat(32),
+        quantity: "logits".to_owned(),
+        engine: neural::ENGINE.to_owned(),
+        dtype: "f32".to_owned(),
+        machine: Machine::here(Processor::Cpu),
+        threads: vec![1],
+        batches: vec![1],
+        inputs: "00".repeat(32),
+        honest: Honest { count: 1, max: 0.0, p999: 0.0 },
+        tau,
+        tampers: Vec::new(),
+    }
+}
+
+#[test]
+fn a_recorded_answer_is_followed_and_what_was_changed_in_it_is_found() {
+    let Some(weights) = weights() else { return };
+    let bytes = std::fs::read(weights).unwrap();
+    let answer = LanguageModel::load(&bytes).unwrap().generate(PROMPT, TOKENS, &Sampling::GREEDY).unwrap();
+    let description = format!(
+        r#"{{"format": "ledgerstone-recompute/v1", "model": "m.gguf", "prompt": {{"feature": "prompt", "tokens_max": {TOKENS},
+            "temperature": 0, "top_p": 1, "seed": 0, "tokens": "tokens", "logits": "logits"}},
+            "label": {{"words": {{"names": ["Paris"], "otherwise": "other"}}}}}}"#
+    );
+    let files = [("m.gguf".to_owned(), bytes), ("recompute.json".to_owned(), description.into_bytes())];
+    let files = BTreeMap::from(files);
+    let exact = Recomputer::load(&files).unwrap();
+    let within = |tau: f64| Recomputer::load(&files).unwrap().within(&profile(tau)).unwrap();
+    let tokens: Vec<u32> = answer.steps.iter().map(|step| step.token).collect();
+    let logits: Vec<f32> = answer.steps.iter().map(|step| step.logit).collect();
+    let label = if answer.text.to_lowercase().contains("paris") { "Paris" } else { "other" };
+    let verdict = |by: &Recomputer, tokens: &[u32], logits: &[f32], label: &str| {
+        let (record, response) = recorded(tokens, logits, label);
+        by.replay(&record, Some(&response))
+    };
+    assert_eq!(verdict(&exact, &tokens, &logits, label).verdict, Verdict::Exact);
+    assert_eq!(verdict(&exact, &tokens, &logits, "else").verdict, Verdict::OutcomeFlips);
+    let cut = verdict(&exact, &tokens[..TOKENS - 1], &logits[..TOKENS - 1], label);
+    assert!(cut.is_exception() && format!("{cut:?}").contains("before its end"), "{cut:?}");
+
+    let mut off = logits.clone();
+    off[1] += 0.01;
+    assert_eq!(verdict(&exact, &tokens, &off, label).verdict, Verdict::Unverifiable);
+    let mild = within(0.02);
+    assert_eq!(verdict(&mild, &tokens, &off, label).verdict, Verdict::WithinTolerance);
+    assert_eq!(verdict(&within(0.001), &tokens, &off, label).verdict, Verdict::MismatchSameOutcome);
+
+    // Another token, with the logit that the model has of it: its choice is behind by more than any tolerance here.
+    let mut other = tokens.clone();
+    other[0] = if other[0] == 260 { 261 } else { 260 };
+    let mut model = LanguageModel::load(&files["m.gguf"]).unwrap();
+    let followed = model.follow(PROMPT, &other, &Sampling::GREEDY).unwrap();
+    let honest: Vec<f32> = followed.iter().map(|step| step.logit).collect();
+    let text = model.text_of(&other).unwrap();
+    let label = if text.to_lowercase().contains("paris") { "Paris" } else { "other" };
+    let found = verdict(&mild, &other, &honest, label);
+    assert!(found.is_exception() && format!("{found:?}").contains("step 0"), "{found:?}");
 }

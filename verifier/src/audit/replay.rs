@@ -184,7 +184,7 @@ enum Obstacle {
     )]
     NoProfile { distance: f64 },
     #[error(
-        "numbers differ, and how far cannot be measured, because the response's bytes do not come along; keep them with `raw` in the route and export them"
+        "numbers differ, and how far cannot be measured, because the response's bytes do not come along; keep them with raw = \"sealed\" in the route, and export without --without-raw"
     )]
     NoResponse,
     #[error("the response that comes along {0}")]

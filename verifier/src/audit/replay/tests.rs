@@ -185,7 +185,7 @@ mod texts {
         assert_eq!(replayed.verdict, Verdict::Unverifiable);
         assert!(replayed.differences[0].what.contains("--profile"), "{replayed:?}");
         let replayed = recomputer(0.0, Some(1.0)).replay(&record, None);
-        assert!(replayed.differences[0].what.contains("`raw`"), "{replayed:?}");
+        assert!(replayed.differences[0].what.contains("--without-raw"), "{replayed:?}");
     }
 
     #[test]
