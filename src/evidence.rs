@@ -53,6 +53,8 @@ pub mod part {
     pub const CONSISTENCY: &str = "consistency";
     /// The folder of models, by digest.
     pub const MODELS: &str = "models/";
+    /// The folder of the entries that register models, by leaf index.
+    pub const REGISTRATIONS: &str = "registrations/";
     /// The folder of runs, by first leaf index.
     pub const RUNS: &str = "runs/";
 }
@@ -77,6 +79,8 @@ pub struct Header {
     pub runs: u64,
     /// The models that come along, by rising digest.
     pub models: Vec<ModelPart>,
+    /// How many entries of the whole tree register models; each comes along.
+    pub registrations: u64,
 }
 
 /// Which entries a bundle holds.

@@ -124,6 +124,7 @@ pub struct Exporter<'a> {
     checkpoint: String,
     draw: Option<(Vec<u8>, String)>,
     models: Vec<Model>,
+    registrations: Vec<Part>,
     survey: Survey,
 }
 
@@ -169,6 +170,7 @@ impl<'a> Exporter<'a> {
             }
         };
         let models = models::read_all(&wanted.models)?;
+        let registrations = runs::registrations(log, signed.size)?;
         let header = Header {
             format: FORMAT.to_owned(),
             origin: signed.origin.as_str().to_owned(),
@@ -178,8 +180,9 @@ impl<'a> Exporter<'a> {
             entries: survey.entries,
             runs: survey.parts.len() as u64,
             models: models.iter().map(Model::part).collect(),
+            registrations: registrations.len() as u64,
         };
-        Ok(Self { log, keys, wanted, header, checkpoint, draw, models, survey })
+        Ok(Self { log, keys, wanted, header, checkpoint, draw, models, registrations, survey })
     }
 
     /// What will be written.
@@ -237,6 +240,11 @@ impl<'a> Exporter<'a> {
         }
         for model in &self.models {
             model.write(archive)?;
+        }
+        let (nodes, size) = (self.log.nodes(), TreeSize::new(self.header.tree_size));
+        for piece in &self.registrations {
+            let run = runs::read(self.log, &nodes, size, *piece, |_, _, _| RecordPart::None)?;
+            archive.member(&format!("{}{:012}.cbor", part::REGISTRATIONS, piece.first), &run.encode())?;
         }
         archive.front_is_written()
     }

@@ -24,7 +24,10 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::OnceLock;
 
+use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{self, TreeSize};
+use ledgerstone::proto::ledgerstone_v1::RegisterModelRequest;
+use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
 use ledgerstone::store::fs::FsReader;
 use ledgerstone::tile::TileNodes;
 use ledgerstone_verifier::audit::results::{self, Decision, Head, Tail};
@@ -32,7 +35,7 @@ use ledgerstone_verifier::audit::run::{self, Admitted, Options, RunError};
 use ledgerstone_verifier::audit::verdict::Verdict;
 use ledgerstone_verifier::bundle::BundleError;
 use ledgerstone_verifier::progress::Silent;
-use support::{Sidecar, request, serve_doubler};
+use support::{Sidecar, free_port, request, serve_doubler};
 use tempfile::TempDir;
 
 /// The scorecard that gives what the doubler gives.
@@ -143,6 +146,66 @@ fn what_was_decided_follows_from_the_file_alone() {
     assert_eq!((tail.exceptions, tail.entries), (0, head.tree_size));
     let scores = lines(&options).iter().map(|line| line.scores[0]).collect::<Vec<_>>();
     assert_eq!(scores[0], (Some(f64::from(0.1_f32 * 2.0)), Some(f64::from(0.1_f32 * 2.0))));
+}
+
+/// A log with three decisions, then the registration of their model, then two more.
+fn registered_late() -> World {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sidecar = runtime.block_on(async {
+        let sidecar = Sidecar::init(folder.path(), serve_doubler().await);
+        std::fs::write(folder.path().join("card.json"), CARD).unwrap();
+        let registry = format!("127.0.0.1:{}", free_port());
+        let config = std::fs::read_to_string(sidecar.config()).unwrap();
+        let more = format!("model = {{ file = \"card.json\" }}\n\n[registry]\nlisten = \"{registry}\"\n");
+        std::fs::write(sidecar.config(), config + &more).unwrap();
+        let mut running = sidecar.start();
+        let mut client = sidecar.client().await;
+        for number in 0..5_u8 {
+            if number == 3 {
+                let model = RegisterModelRequest {
+                    name: "doubler".into(),
+                    version: "1".into(),
+                    digest: Hash::of(CARD.as_bytes()).as_bytes().to_vec().into(),
+                    signature_digest: Vec::new().into(),
+                };
+                let mut registry = RegistryClient::connect(format!("http://{registry}")).await.unwrap();
+                registry.register_model(model).await.unwrap();
+            }
+            client.model_infer(request(&format!("r{number}"), f32::from(number))).await.unwrap();
+        }
+        assert!(running.stop().success());
+        sidecar
+    });
+    World { folder, sidecar }
+}
+
+#[test]
+fn decisions_before_the_registration_of_their_model_are_exceptions() {
+    let world = registered_late();
+    let bundle = world.exported("all.bundle", &["--model", "card.json"]);
+    let whole = options(&bundle, "all.jsonl");
+    let (head, tail) = run(&whole).unwrap();
+    assert_eq!((head.registrations, tail.decisions, tail.exceptions), (1, 5, 3));
+    let late: Vec<bool> = lines(&whole).iter().map(|line| line.verdict == Verdict::Unverifiable).collect();
+    assert_eq!(late, [true, true, true, false, false]);
+    assert!(lines(&whole)[0].differences.last().unwrap().what.contains("did not register"));
+
+    // The registration comes along with a part of the log in which it does not stand.
+    let after = world.exported("after.bundle", &["--model", "card.json", "--from", "5", "--to", "5"]);
+    let (head, tail) = run(&options(&after, "after.jsonl")).unwrap();
+    assert_eq!((head.registrations, tail.decisions, tail.exceptions), (1, 1, 0));
+}
+
+#[test]
+fn a_log_without_registrations_passes_unless_they_are_asked_for() {
+    let world = self::world();
+    let bundle = world.exported("none.bundle", &["--model", "card.json", "--from", "1", "--to", "9"]);
+    let mut options = options(&bundle, "none.jsonl");
+    assert_eq!(run(&options).unwrap().1.exceptions, 0);
+    options.must_be_registered = true;
+    let (_, tail) = run(&options).unwrap();
+    assert_eq!(tail.verdicts.get(&Verdict::Unverifiable), Some(&tail.decisions));
 }
 
 #[test]

@@ -25,6 +25,7 @@ use ledgerstone::evidence::{FORMAT, HEADER_BYTES_MAX, Header, RUN_BYTES_MAX, Run
 use ledgerstone::hash::Hash;
 use ledgerstone::limits::{NOTE_BYTES_MAX, POLICY_BYTES_MAX, PROOF_HASHES_MAX};
 use ledgerstone::merkle::{LeafIndex, TreeSize, consistency};
+use ledgerstone::registry::Registrations;
 
 pub use self::error::BundleError;
 pub use self::parts::manifest;
@@ -56,6 +57,8 @@ pub struct Front {
     pub draw: Option<DrawPart>,
     /// The models by the digest that decisions name.
     pub models: BTreeMap<Hash, ModelFiles>,
+    /// The registrations that came along, each proved to stand in the tree. That none was left out cannot be seen here.
+    pub registrations: Registrations,
 }
 
 /// The draw that a bundle was made for.
@@ -176,7 +179,8 @@ fn read_front<'a, R: Read>(parts: &mut Parts<'a, R>) -> Result<(Front, Option<Me
         }
     };
     let (models, pending) = parts::models(parts, &header.models)?;
-    Ok((Front { header, size, root, checkpoint, policy, draw, models }, pending))
+    let (registrations, pending) = parts::registrations(parts, pending, header.registrations, size, &root)?;
+    Ok((Front { header, size, root, checkpoint, policy, draw, models, registrations }, pending))
 }
 
 fn hashes(lines: &[u8]) -> Option<Vec<Hash>> {

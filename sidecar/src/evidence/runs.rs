@@ -96,6 +96,19 @@ impl Survey {
     }
 }
 
+/// Every entry of the tree that registers a model.
+pub(super) fn registrations(log: &LogReader, size: TreeSize) -> Result<Vec<Part>, ExportError> {
+    let mut parts = Vec::new();
+    for number in 0..size.get().div_ceil(u64::from(TILE_WIDTH)) {
+        for stored in decoded(log, &log.bundle(number)?)? {
+            if stored.entry.kind == Kind::Model && stored.index.get() < size.get() {
+                parts.push(Part { first: stored.index.get(), count: 1 });
+            }
+        }
+    }
+    Ok(parts)
+}
+
 /// How many entries from `first` make a subtree, of at most `there`: all of them at the start of a tile, else as many as the
 /// place of the first allows.
 fn aligned(first: u64, there: usize) -> usize {

@@ -53,6 +53,14 @@ pub struct Head {
     pub selection: Selection,
     /// The models that came along, and what is wrong with those that cannot be used.
     pub models: Vec<ModelStanding>,
+    /// How many registrations of models came along. If there is one, decisions of models without one are exceptions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub registrations: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references over")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Whether a model can be used.

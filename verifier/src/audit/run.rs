@@ -52,6 +52,8 @@ pub struct Options {
     pub profiles: Vec<GivenProfile>,
     /// Where networks are computed.
     pub processor: Processor,
+    /// Whether every decision's model must have been registered in the log before it, even if the log registered none at all.
+    pub must_be_registered: bool,
 }
 
 /// A tolerance profile, and which file it is.
@@ -278,6 +280,8 @@ fn prepare(mut front: Front, admitted: Admitted, options: &Options) -> (Judge, H
         checkpoint_verified: admitted.checkpoint_verified,
         selection: front.header.selection,
         models: standings,
+        registrations: front.header.registrations,
     };
-    (Judge::new(order, models, drawn), head)
+    let is_asked = options.must_be_registered || front.header.registrations > 0;
+    (Judge::new(order, models, drawn, is_asked.then_some(front.registrations)), head)
 }

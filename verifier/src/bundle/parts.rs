@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ledgerstone::evidence::{MODELS_MAX, ModelPart, part};
+use ledgerstone::entry::Kind;
+use ledgerstone::evidence::{MODELS_MAX, ModelPart, Run, part};
 use ledgerstone::hash::Hash;
 use ledgerstone::manifest::Manifest;
+use ledgerstone::merkle::TreeSize;
+use ledgerstone::registry::Registrations;
 
 use super::{BundleError, MODELS_BYTES_MAX, ModelFiles};
 use crate::recompute::MODEL_BYTES_MAX;
+
+/// Bytes of one registration: an entry and its proof.
+const REGISTRATION_BYTES_MAX: usize = 64 * 1024;
 
 /// The members that are left.
 pub(super) struct Parts<'a, R: Read> {
@@ -116,6 +122,41 @@ pub(super) fn models<'a, R: Read>(
         models.insert(digest, files);
     }
     Ok((models, pending))
+}
+
+/// The registrations, of which there must be `count`, and the member that stands after them.
+pub(super) fn registrations<'a, R: Read>(
+    parts: &mut Parts<'a, R>,
+    mut pending: Option<Member<'a, R>>,
+    count: u64,
+    size: TreeSize,
+    root: &Hash,
+) -> Result<(Registrations, Option<Member<'a, R>>), BundleError> {
+    let mut found = Registrations::new();
+    for number in 0..count {
+        let member = match pending.take() {
+            Some(member) => member,
+            None => parts.next()?.ok_or(BundleError::Missing { name: part::REGISTRATIONS })?,
+        };
+        if !member.name.starts_with(part::REGISTRATIONS) {
+            return Err(BundleError::Unexpected { name: member.name });
+        }
+        let run = Run::decode(&member.bytes(REGISTRATION_BYTES_MAX)?);
+        let entries = run.and_then(|run| run.verify(size, root));
+        for (index, entry) in entries.map_err(|source| BundleError::Run { number, source })? {
+            if entry.kind != Kind::Model {
+                return Err(BundleError::Header { problem: format!("entry {index} registers no model") });
+            }
+            found.take(index, &entry).map_err(|error| BundleError::Header { problem: error.to_string() })?;
+        }
+    }
+    Ok((
+        found,
+        match pending {
+            Some(member) => Some(member),
+            None => parts.next()?,
+        },
+    ))
 }
 
 /// The digest of a model, if it is the one that is claimed: of a folder that of its manifest, of a single file its SHA-256.

@@ -228,6 +228,10 @@ pub struct RecomputeArguments {
     /// Where networks are computed
     #[arg(long, value_enum, default_value_t)]
     pub device: Processor,
+    /// Count decisions of models that the log did not register before them as exceptions, even if no registration of any
+    /// model comes along
+    #[arg(long)]
+    pub registered: bool,
 }
 
 /// The plan and the draw of an audit.

@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &BundleInspectArguments, output: &mut Output) -> Re
 }
 
 fn text(inspection: &Inspection) -> String {
-    let Header { origin, tree_size, root, entries, models, .. } = &inspection.header;
+    let Header { origin, tree_size, root, entries, models, registrations, .. } = &inspection.header;
     let mut text = format!(
         "Log      {} at {} entries, root {root}\nEntries  {}, each proved to stand in it\n",
         printable(origin),
@@ -137,6 +137,9 @@ fn text(inspection: &Inspection) -> String {
             None => "does not come along".to_owned(),
         };
         let _ = writeln!(text, "Model    {:>10} decisions name {digest}: {standing}", thousands(*count));
+    }
+    if *registrations > 0 {
+        let _ = writeln!(text, "         {:>10} registrations of models", thousands(*registrations));
     }
     text
 }

@@ -22,6 +22,7 @@ pub(super) fn read(arguments: &RecomputeArguments) -> Result<Options, Refusal> {
     let mut options = Options {
         description: description.transpose()?,
         processor: usable(arguments.device)?,
+        must_be_registered: arguments.registered,
         ..Options::default()
     };
     let Some(text) = &arguments.profile_key else { return Ok(options) };

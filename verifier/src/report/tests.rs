@@ -61,6 +61,7 @@ fn lines(selection: Selection, entries: u64, decisions: &[Decision]) -> String {
         checkpoint_verified: true,
         selection,
         models: Vec::new(),
+        registrations: 0,
     };
     let mut tail = Tail { entries, bundle_sha256: "cd".repeat(32), ..Tail::default() };
     decisions.iter().for_each(|decision| tail.count(decision));

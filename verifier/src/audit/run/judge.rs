@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use ledgerstone::entry::{Entry, Kind};
 use ledgerstone::evidence::RecordPart;
 use ledgerstone::hash::Hash;
+use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::schema;
 use ledgerstone::record::{Contents, Record, Value};
+use ledgerstone::registry::Registrations;
 
 use super::{Judged, RunError};
 use crate::audit::replay::Recomputer;
 use crate::audit::results::Decision;
-use crate::audit::verdict::Replayed;
+use crate::audit::verdict::{Difference, Replayed, Verdict};
 use crate::bundle::Order;
 
 /// A model that came along.
@@ -28,11 +30,18 @@ pub(super) struct Judge {
     models: BTreeMap<Hash, JudgedModel>,
     /// How many of the listed entries were drawn as decisions; the others were skipped because they are none.
     drawn: Option<u64>,
+    /// The registrations that every decision's model must stand in; none where nothing was registered and nobody asks for it.
+    registrations: Option<Registrations>,
 }
 
 impl Judge {
-    pub(super) fn new(order: Order, models: BTreeMap<Hash, JudgedModel>, drawn: Option<u64>) -> Self {
-        Self { order, models, drawn }
+    pub(super) fn new(
+        order: Order,
+        models: BTreeMap<Hash, JudgedModel>,
+        drawn: Option<u64>,
+        registrations: Option<Registrations>,
+    ) -> Self {
+        Self { order, models, drawn, registrations }
     }
 
     pub(super) const fn order(&self) -> &Order {
@@ -63,14 +72,28 @@ impl Judge {
             Ok(contents) => contents,
             Err(why) => return Decision::new(index, None, Replayed::unverifiable(why)),
         };
-        let replayed = match self.recomputer(entry, &contents.record).and_then(|recomputer| {
+        let mut replayed = match self.recomputer(entry, &contents.record).and_then(|recomputer| {
             raw_is_recorded(&contents)?;
             Ok(recomputer)
         }) {
             Ok(recomputer) => recomputer.replay(&contents.record, contents.response),
             Err(why) => Replayed::unverifiable(why),
         };
+        if let Some(why) = self.unregistered(index, entry) {
+            replayed.verdict = Verdict::Unverifiable;
+            replayed.differences.push(Difference::obstacle(why));
+        }
         Decision::new(index, adverse(&contents.record), replayed)
+    }
+
+    /// Why a decision's model is none that the log registered before the decision.
+    fn unregistered(&self, index: u64, entry: &Entry) -> Option<String> {
+        let registrations = self.registrations.as_ref()?;
+        let digest = entry.model?;
+        let registered = registrations.registered(&digest, LeafIndex::new(index));
+        registered
+            .is_none()
+            .then(|| format!("the log did not register the model {digest} before this decision"))
     }
 
     /// The model that a decision names.
