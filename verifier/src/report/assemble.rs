@@ -86,6 +86,12 @@ fn coverage(gathered: &Gathered, basis: Option<&Basis>) -> Result<Coverage, Repo
             if !fits {
                 return Err(ReportError::Apart("the results and the draw"));
             }
+            // A tolerance that was not named beforehand could be chosen until everything passes.
+            let named = basis.plan().profile.map(|profile| profile.to_string());
+            let mut used = head.models.iter().filter_map(|model| model.profile.as_ref());
+            if named.is_some_and(|named| used.any(|used| used.sha256 != named)) {
+                return Err(ReportError::Apart("the tolerance profile of the results and that of the plan"));
+            }
             Ok(if draw.is_exhausted(basis.plan()) { Coverage::Census } else { Coverage::Sample })
         }
     }

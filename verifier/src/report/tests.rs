@@ -155,6 +155,25 @@ fn a_census_is_exact_and_needs_no_bound() {
 }
 
 #[test]
+fn a_tolerance_that_the_plan_did_not_name_makes_no_report() {
+    let named = Hash::of(b"profile");
+    let plan = Plan { profile: Some(named), ..plan(Method::Fixed, "1%", "0%", 0) };
+    let (draw, bytes) = draw(&plan);
+    let basis = basis(&plan, &bytes);
+    let results = drawn_results(&draw, &bytes, &[]);
+    let with = |sha256: &str| {
+        let model = format!(
+            r#""models":[{{"digest":"00","profile":{{"sha256":"{sha256}","quantity":"vector","tau":0.1,"same_machine":true}}}}]"#
+        );
+        assert!(results.contains(r#""models":[]"#));
+        assemble(results.replace(r#""models":[]"#, &model).as_bytes(), Some(&basis))
+    };
+    with(&named.to_string()).unwrap();
+    let other = with(&Hash::of(b"another").to_string()).unwrap_err();
+    assert!(matches!(other, ReportError::Apart(what) if what.contains("profile")), "{other}");
+}
+
+#[test]
 fn the_same_results_give_the_same_bytes() {
     let make = || {
         let report = report_of(&census(2000, |at| at % 100 == 1));
