@@ -116,6 +116,7 @@ fn options(bundle: &Path, output: &str) -> Options {
         output: bundle.with_file_name(output),
         threads: 2,
         description: Some(DESCRIPTION.as_bytes().to_vec()),
+        ..Options::default()
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::audit::results::Tail;
+
 /// How long a command works before it shows progress, and how often it does without a terminal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -15,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub trait Progress {
     /// `done` of `total` `things` are done.
     fn advance(&mut self, things: &'static str, done: u64, total: u64);
+
+    /// What an audit's run has counted so far.
+    fn counted(&mut self, _: &Tail) {}
 }
 
 /// Tells nobody.

@@ -53,6 +53,7 @@ pub fn recompute(
         output: folder.results(),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         description: None,
+        ..Options::default()
     };
     let admit = |front: &ledgerstone_verifier::bundle::Front| {
         policy.check(&front.checkpoint).map_err(|error| RunError::Checkpoint(error.to_string()))?;

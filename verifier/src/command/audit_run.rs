@@ -47,6 +47,7 @@ pub(super) fn run(arguments: &AuditRunArguments, output: &mut Output) -> Result<
         output: arguments.output.clone(),
         threads: arguments.threads.unwrap_or_else(threads),
         description: description.transpose()?,
+        ..Options::default()
     };
     let mut progress = output.progress();
     let ran = run::run(&options, |front| admit(front, policy.as_ref(), draw.as_deref()), &mut progress);

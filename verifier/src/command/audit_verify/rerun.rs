@@ -46,6 +46,7 @@ pub(super) fn check(
         output: again.clone(),
         threads: audit_run::threads(),
         description: description.transpose()?,
+        ..Options::default()
     };
     let mut progress = output.progress();
     let ran =
