@@ -56,8 +56,9 @@ async fn whoever_watches_is_told_that_the_service_ends() {
     states.message().await.unwrap().unwrap();
     node.signal("TERM");
     let status = loop {
-        if let Err(status) = states.message().await {
-            break status;
+        match states.message().await {
+            Ok(state) => assert!(state.is_some(), "the stream ended as if the run had"),
+            Err(status) => break status,
         }
     };
     assert_eq!(status.code(), Code::Unavailable, "{status}");

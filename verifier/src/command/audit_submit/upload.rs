@@ -54,9 +54,9 @@ pub(super) async fn submit(
     let call = client.submit_run(ReceiverStream::new(messages));
     let (answer, sent) = tokio::join!(call, send(start, &files, sender, &mut shown));
     drop(shown);
-    // Where both failed, the service's word comes first: it is why sending failed.
-    let answer = peer.answer(answer)?;
+    // What could not be read is why the service saw too little; that it wanted no more is no failure.
     sent?;
+    let answer = peer.answer(answer)?;
     let run = run_of(answer.run)?;
     let known = if answer.was_known { ", which the service knew already" } else { "" };
     output.remark(&format!("The run is {}{known}.", run.run_id));
