@@ -22,6 +22,8 @@ pub mod results;
 mod reveal;
 pub mod run;
 mod sequential;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod size;
 mod strata;
 mod tail;

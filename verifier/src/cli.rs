@@ -12,8 +12,10 @@ use clap::{Args, Parser, Subcommand};
 pub use audit::{
     AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
     AuditPlanArguments, AuditRegisterArguments, AuditReportArguments, AuditRunArguments, AuditSizeArguments,
-    AuditVerifyArguments, RecomputeArguments,
+    AuditSubmitArguments, AuditVerifyArguments, RecomputeArguments, SubmitAction,
 };
+#[cfg(feature = "serve")]
+pub use audit::{AuditServeArguments, LogFormat};
 
 use crate::recompute::neural::Processor;
 

@@ -11,7 +11,10 @@ mod audit_plan;
 mod audit_register;
 mod audit_report;
 mod audit_run;
+#[cfg(feature = "serve")]
+mod audit_serve;
 mod audit_size;
+mod audit_submit;
 mod audit_verify;
 mod bundle_inspect;
 mod grpc;
@@ -69,6 +72,9 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),
         Command::Audit(AuditCommand::Bound(arguments)) => audit_bound::run(arguments, output),
         Command::Audit(AuditCommand::Run(arguments)) => audit_run::run(arguments, output),
+        #[cfg(feature = "serve")]
+        Command::Audit(AuditCommand::Serve(arguments)) => audit_serve::run(arguments, output),
+        Command::Audit(AuditCommand::Submit(arguments)) => audit_submit::run(arguments, output),
         Command::Audit(AuditCommand::Report(arguments)) => audit_report::run(arguments, output),
         Command::Audit(AuditCommand::Verify(arguments)) => audit_verify::run(arguments, output),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::audit::results::Tail;
+
 /// How long a command works before it shows progress, and how often it does without a terminal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -15,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub trait Progress {
     /// `done` of `total` `things` are done.
     fn advance(&mut self, things: &'static str, done: u64, total: u64);
+
+    /// What an audit's run has counted so far.
+    fn counted(&mut self, _: &Tail) {}
 }
 
 /// Tells nobody.
@@ -39,6 +44,10 @@ pub struct Shown {
     manner: Manner,
     said_last: Instant,
     bar: Option<ProgressBar>,
+    /// What was done to the things.
+    verb: &'static str,
+    /// Seconds left, where somebody else knows them.
+    left: Option<u64>,
 }
 
 impl Shown {
@@ -50,7 +59,19 @@ impl Shown {
             (false, true) => Manner::Lines,
             (false, false) => Manner::Hidden,
         };
-        Self { manner, said_last: Instant::now(), bar: None }
+        Self { manner, said_last: Instant::now(), bar: None, verb: "checked", left: None }
+    }
+
+    /// The same for things that are not checked.
+    #[must_use]
+    pub fn of(mut self, verb: &'static str) -> Self {
+        self.verb = verb;
+        self
+    }
+
+    /// Says how long it will still take, as somebody else reckons.
+    pub fn left(&mut self, seconds: Option<u64>) {
+        self.left = seconds;
     }
 
     fn draw(&mut self, things: &'static str, done: u64, total: u64) {
@@ -80,7 +101,9 @@ impl Progress for Shown {
                 if self.said_last.elapsed() >= PATIENCE {
                     self.said_last = Instant::now();
                     // Progress that cannot be written is no reason to stop checking.
-                    let _ = writeln!(std::io::stderr(), "checked {done} of {total} {things}");
+                    let left =
+                        self.left.map_or_else(String::new, |left| format!(", about {left} seconds left"));
+                    let _ = writeln!(std::io::stderr(), "{} {done} of {total} {things}{left}", self.verb);
                 }
             }
         }

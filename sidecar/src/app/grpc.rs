@@ -37,6 +37,16 @@ const REGISTRATION_BYTES_MAX: usize = 4096;
 /// How often the health service looks at the state of the sidecar.
 const HEALTH_PERIOD: Duration = Duration::from_millis(250);
 
+/// The services by name, but health and reflection.
+const SERVICES: [&str; 3] = [
+    <Intercept as NamedService>::NAME,
+    <LogServer<LogApi> as NamedService>::NAME,
+    <ReceiptsServer<ReceiptsApi> as NamedService>::NAME,
+];
+
+/// The service that says whether they serve.
+const HEALTH: &str = "grpc.health.v1.Health";
+
 /// What is served beside health and reflection.
 pub(super) struct Services {
     pub(super) intercept: Intercept,
@@ -53,10 +63,14 @@ pub(super) fn serve(
     status: &Arc<Status>,
     ending: Ending,
 ) -> Result<(JoinHandle<()>, JoinHandle<()>), RecoverError> {
-    let reflection = || Reflection::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
-    let health_set = tonic_health::pb::FILE_DESCRIPTOR_SET;
-    let v1 = reflection().register_encoded_file_descriptor_set(health_set).build_v1();
-    let v1alpha = reflection().register_encoded_file_descriptor_set(health_set).build_v1alpha();
+    // The descriptors are of every service there is; this port names those that it serves.
+    let reflection = || {
+        let sets = [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+        let reflection =
+            sets.into_iter().fold(Reflection::configure(), Reflection::register_encoded_file_descriptor_set);
+        SERVICES.into_iter().chain([HEALTH]).fold(reflection, Reflection::with_service_name)
+    };
+    let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
     let (reporter, health) = tonic_health::server::health_reporter();
     // Decisions, and as many other calls, may be in flight on one connection; the service itself refuses more.
     let streams = u32::try_from(limits.in_flight_max.saturating_mul(2)).unwrap_or(u32::MAX);
@@ -109,12 +123,6 @@ pub(super) fn serve_registry(
 
 /// Keeps the health service at what the sidecar's state is.
 async fn report(status: Arc<Status>, reporter: HealthReporter) {
-    let names = [
-        "",
-        <Intercept as NamedService>::NAME,
-        <LogServer<LogApi> as NamedService>::NAME,
-        <ReceiptsServer<ReceiptsApi> as NamedService>::NAME,
-    ];
     let mut reported = None;
     let mut period = tokio::time::interval(HEALTH_PERIOD);
     loop {
@@ -124,7 +132,7 @@ async fn report(status: Arc<Status>, reporter: HealthReporter) {
             continue;
         }
         let serving = if ready.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for name in names {
+        for name in [""].into_iter().chain(SERVICES) {
             reporter.set_service_status(name, serving).await;
         }
         match &ready {

@@ -101,6 +101,8 @@ async fn answers_health_checks_and_describes_itself() {
     for service in &services[1..] {
         assert!(names.contains(service), "{service} is not in {names:?}");
     }
+    let elsewhere = ["ledgerstone.v1.Registry", "ledgerstone.v1.Audit"];
+    assert!(!names.iter().any(|name| elsewhere.contains(name)), "{names:?}");
     world.stop().await;
 }
 

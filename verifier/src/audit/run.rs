@@ -54,6 +54,8 @@ pub struct Options {
     pub processor: Processor,
     /// Whether every decision's model must have been registered in the log before it, even if the log registered none at all.
     pub must_be_registered: bool,
+    /// Turns true when somebody wants the run to end after the decisions that it is at.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// A tolerance profile, and which file it is.
@@ -130,14 +132,15 @@ pub struct Admitted {
 /// Runs a bundle. `admit` sees what stands before the records, and says whether to go on.
 ///
 /// # Errors
-/// [`RunError`] says what is not to be relied on. Results so far stay beside the output, to go on from.
+/// [`RunError`] says what is not to be relied on, or that [`Options::stop`] came. Results so far stay beside the output, to go
+/// on from.
 pub fn run(
     options: &Options,
     admit: impl FnOnce(&Front) -> Result<Admitted, RunError>,
     progress: &mut (dyn Progress + Send),
 ) -> Result<(Head, Tail), RunError> {
     let threads = options.threads.max(1);
-    let stop = AtomicBool::new(false);
+    let stop = &Stop { asked: &options.stop, failed: AtomicBool::new(false) };
     let (work, waiting) = sync_channel(WAITING * threads);
     let waiting = Mutex::new(waiting);
     let (done, finished) = sync_channel(WAITING * threads);
@@ -152,26 +155,21 @@ pub fn run(
                 let skip = writer.done();
                 let judge = Arc::new(judge);
                 for _ in 0..threads {
-                    let (judge, done, waiting, stop) = (Arc::clone(&judge), done.clone(), &waiting, &stop);
+                    let (judge, done, waiting) = (Arc::clone(&judge), done.clone(), &waiting);
                     scope.spawn(move || judge_all(&judge, waiting, &done, stop));
                 }
                 drop(done);
-                let stop = &stop;
                 writing = Some(scope.spawn(move || writer.write_all(stop)));
                 Ok(Reading { work, skip })
             },
             |reading: &mut Reading, number, bytes| {
                 // Whoever does not take it any more has failed, and says why below.
                 _ = reading.work.send(Work { number, bytes, is_done: number < reading.skip });
-                if stop.load(Ordering::Relaxed) {
-                    Err(RunError::Bundle(BundleError::Stopped))
-                } else {
-                    Ok(())
-                }
+                if stop.is_set() { Err(RunError::Bundle(BundleError::Stopped)) } else { Ok(()) }
             },
         );
         if read.as_ref().is_err_and(|error| !matches!(error, RunError::Bundle(BundleError::Stopped))) {
-            stop.store(true, Ordering::Relaxed);
+            stop.failed();
         }
         // Without its sender every thread comes to an end.
         let read = read.map(drop);
@@ -182,8 +180,16 @@ pub fn run(
         };
         let writer = match read {
             Err(error) if !matches!(error, RunError::Bundle(BundleError::Stopped)) => return Err(error),
-            _ => written?,
+            // Where the writer has no reason of its own, somebody outside wanted the end.
+            read => {
+                let writer = written?;
+                read?;
+                writer
+            }
         };
+        if stop.is_set() {
+            return Err(RunError::Bundle(BundleError::Stopped));
+        }
         let bundle = folder::digest(&options.bundle);
         writer.finish(bundle.map_err(|source| RunError::Io { path: options.bundle.clone(), source })?)
     })
@@ -197,6 +203,23 @@ impl GivenProfile {
             tau: self.profile.tau,
             same_machine: self.profile.machine == Machine::here(processor),
         }
+    }
+}
+
+/// Whether to end early, and at whose wish.
+pub(super) struct Stop<'a> {
+    asked: &'a AtomicBool,
+    /// A part of this run failed, so that the others need not go on.
+    failed: AtomicBool,
+}
+
+impl Stop<'_> {
+    fn is_set(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+
+    fn failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -228,17 +251,17 @@ pub(super) struct Judged {
     decisions: Vec<Decision>,
 }
 
-fn judge_all(judge: &Judge, waiting: &Mutex<Receiver<Work>>, done: &SyncSender<Done>, stop: &AtomicBool) {
+fn judge_all(judge: &Judge, waiting: &Mutex<Receiver<Work>>, done: &SyncSender<Done>, stop: &Stop<'_>) {
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Work { number, bytes, is_done }) = next else { return };
         // What is left is taken off, so that the reading side never waits for nobody.
-        if stop.load(Ordering::Relaxed) {
+        if stop.is_set() {
             continue;
         }
-        let part = judge.part(number, &bytes, is_done);
+        let part = judge.part(number, &bytes, is_done, stop);
         if done.send(Done { number, part }).is_err() {
-            stop.store(true, Ordering::Relaxed);
+            stop.failed();
         }
     }
 }

@@ -1,11 +1,16 @@
 //! The words of `ledgerstone audit`.
 
+mod service;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use ledgerstone::encoding::hex_decode;
 use ledgerstone::hash::Hash;
 
+#[cfg(feature = "serve")]
+pub use self::service::{AuditServeArguments, LogFormat};
+pub use self::service::{AuditSubmitArguments, SubmitAction};
 use super::{EXIT_CODES, NetworkArguments, RegistryArguments, TrustArguments};
 use crate::audit::Rate;
 use crate::recompute::neural::Processor;
@@ -35,6 +40,13 @@ pub enum AuditCommand {
     /// Recompute every decision of an evidence bundle
     #[command(after_help = EXIT_CODES)]
     Run(AuditRunArguments),
+    /// Recompute evidence bundles for others, on the machine with the graphics processor
+    #[cfg(feature = "serve")]
+    #[command(after_help = EXIT_CODES)]
+    Serve(AuditServeArguments),
+    /// Have such a service recompute an evidence bundle, and fetch the results
+    #[command(after_help = EXIT_CODES)]
+    Submit(AuditSubmitArguments),
     /// Say what the results of a run mean: as signed data, as a page for a browser, and for paper
     #[command(after_help = EXIT_CODES)]
     Report(AuditReportArguments),

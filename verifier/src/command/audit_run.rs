@@ -120,7 +120,7 @@ pub(super) fn refused(error: RunError) -> Refusal {
     }
 }
 
-fn text(head: &Head, counts: &Tail) -> String {
+pub(super) fn text(head: &Head, counts: &Tail) -> String {
     let mut text = format!(
         "{} decisions among {} entries of {}, each proved to stand in the tree of {} entries.\n\n",
         thousands(counts.decisions),

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: connecting and the call are bounded in time. Does not do: looking at the answer.
 
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::exit::Refusal;
 use crate::source::{CA_BYTES_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, WebOptions, read_input};
@@ -17,7 +17,7 @@ pub(super) fn call<T>(
     web: &WebOptions,
     make: impl AsyncFnOnce(Channel) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let endpoint = endpoint(address, tls, web)?;
+    let endpoint = endpoint(address, tls, web, None)?.timeout(REQUEST_TIMEOUT);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -28,8 +28,13 @@ pub(super) fn call<T>(
     })
 }
 
-/// The server's address with timeouts and trust.
-fn endpoint(address: &str, tls: bool, web: &WebOptions) -> Result<Endpoint, Refusal> {
+/// The server's address with trust, and what this side shows of itself. Connecting is bounded in time, calls are not yet.
+pub(super) fn endpoint(
+    address: &str,
+    tls: bool,
+    web: &WebOptions,
+    identity: Option<Identity>,
+) -> Result<Endpoint, Refusal> {
     let scheme = if tls { "https" } else { "http" };
     let not_an_address = |error: &dyn std::fmt::Display| {
         Refusal::usage(
@@ -39,8 +44,7 @@ fn endpoint(address: &str, tls: bool, web: &WebOptions) -> Result<Endpoint, Refu
     };
     let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
         .map_err(|error| not_an_address(&error))?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT);
+        .connect_timeout(CONNECT_TIMEOUT);
     if !tls {
         return Ok(endpoint);
     }
@@ -49,6 +53,9 @@ fn endpoint(address: &str, tls: bool, web: &WebOptions) -> Result<Endpoint, Refu
         Some(path) => trust.ca_certificate(Certificate::from_pem(read_input(path, CA_BYTES_MAX)?)),
         None => trust.with_webpki_roots(),
     };
+    if let Some(identity) = identity {
+        trust = trust.identity(identity);
+    }
     endpoint.tls_config(trust).map_err(|error| not_an_address(&error))
 }
 

@@ -10,11 +10,11 @@ use ledgerstone::record::schema;
 use ledgerstone::record::{Contents, Record, Value};
 use ledgerstone::registry::Registrations;
 
-use super::{Judged, RunError};
+use super::{Judged, RunError, Stop};
 use crate::audit::replay::Recomputer;
 use crate::audit::results::Decision;
 use crate::audit::verdict::{Difference, Replayed, Verdict};
-use crate::bundle::Order;
+use crate::bundle::{BundleError, Order};
 
 /// A model that came along.
 pub(super) struct JudgedModel {
@@ -48,8 +48,14 @@ impl Judge {
         &self.order
     }
 
-    /// Judges every decision of a part; of one that `is_done` only the proof is checked.
-    pub(super) fn part(&self, number: u64, bytes: &[u8], is_done: bool) -> Result<Judged, RunError> {
+    /// Judges every decision of a part, unless `stop` comes; of one that `is_done` only the proof is checked.
+    pub(super) fn part(
+        &self,
+        number: u64,
+        bytes: &[u8],
+        is_done: bool,
+        stop: &Stop<'_>,
+    ) -> Result<Judged, RunError> {
         let proved = self.order.prove(number, bytes)?;
         let mut decisions = Vec::new();
         for ((index, entry), (_, record)) in proved.entries.iter().zip(&proved.run.entries) {
@@ -58,6 +64,9 @@ impl Judge {
                 let (what, place) =
                     if number < drawn { ("drawn", "no decision") } else { ("skipped", "a decision") };
                 return Err(RunError::Draw(format!("entry {index} was {what}, and is {place}")));
+            }
+            if stop.is_set() {
+                return Err(RunError::Bundle(BundleError::Stopped));
             }
             if is_decision && !is_done {
                 decisions.push(self.decision(index.get(), entry, record));

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use ledgerstone::hash::Hash;
 
-use super::{Done, RunError, resume};
+use super::{Done, RunError, Stop, resume};
 use crate::audit::results::{Head, Line, Tail};
 use crate::bundle::Order;
 use crate::progress::Progress;
@@ -64,7 +63,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes every part, in order; on an error tells the others to stop.
-    pub(super) fn write_all(mut self, stop: &AtomicBool) -> Result<Self, RunError> {
+    pub(super) fn write_all(mut self, stop: &Stop<'_>) -> Result<Self, RunError> {
         let mut early: BTreeMap<u64, Done> = BTreeMap::new();
         let mut next = 0;
         while let Ok(done) = self.finished.recv() {
@@ -72,7 +71,7 @@ impl<'a> Writer<'a> {
             while let Some(done) = early.remove(&next) {
                 next += 1;
                 if let Err(error) = self.part(next, done) {
-                    stop.store(true, Ordering::Relaxed);
+                    stop.failed();
                     return Err(error);
                 }
             }
@@ -106,6 +105,7 @@ impl<'a> Writer<'a> {
             self.tail.count(&decision);
             self.line(&Line::Decision(Box::new(decision)))?;
         }
+        self.progress.counted(&self.tail);
         if next.is_multiple_of(THROUGH_EVERY) {
             self.line(&Line::Through(next))?;
             self.file.flush().map_err(|source| self.io(source))?;
