@@ -13,7 +13,7 @@ fn a_bundle_goes_there_and_its_results_come_back_as_from_a_local_run() {
     desk.write("july.bundle", &Evidence::of(700, 1).bundle());
     let local = desk.local("july.bundle");
     let to = ["--to", &node.url()];
-    let submit = |rest: &[&str]| desk.run(&[&["audit", "submit"], &to[..], rest].concat());
+    let submit = |rest: &[&str]| desk.run(&[&["audit", "submit"][..], &to, rest].concat());
 
     let fetched = submit(&["july.bundle", "-o", "there.jsonl", "--label", "July"]);
     assert_eq!(fetched.status.code(), Some(0), "{}", said(&fetched));
@@ -53,7 +53,7 @@ fn a_file_of_the_inbox_is_recomputed_by_its_name() {
     let node = desk.serve(&["--inbox", "inbox"]);
     let sha256 = ledgerstone::hash::Hash::of(&bundle).to_string();
     let inbox = ["--inbox", "july.bundle", "--sha256", &sha256];
-    let ran = desk.run(&[&["audit", "submit", "--to", &node.url()], &inbox[..]].concat());
+    let ran = desk.run(&[&["audit", "submit", "--to", &node.url()][..], &inbox].concat());
     assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
     node.stop();
 }
@@ -126,9 +126,10 @@ fn ctrl_c_leaves_the_run_going_and_says_how_to_watch_it() {
 #[test]
 fn settings_that_make_no_sense_are_refused_before_the_port_is_bound() {
     let desk = Desk::new();
-    let serve = |arguments: &[&str]| desk.run(&[&["audit", "serve", "--folder", "node"], arguments].concat());
-    for (arguments, status, word) in [
-        (&["--listen", "0.0.0.0:0"][..], 64, "--tls-cert"),
+    let serve =
+        |arguments: &[&str]| desk.run(&[&["audit", "serve", "--folder", "node"][..], arguments].concat());
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["--listen", "0.0.0.0:0"], 64, "--tls-cert"),
         (&["--inbox", "none"], 64, "is not a folder"),
         (&["--upload-max", "7"], 64, "a size with its unit"),
         (&["--runs", "0"], 64, "--runs"),
@@ -140,7 +141,8 @@ fn settings_that_make_no_sense_are_refused_before_the_port_is_bound() {
             65,
             "certificate",
         ),
-    ] {
+    ];
+    for (arguments, status, word) in cases {
         let refused = serve(arguments);
         assert_eq!(refused.status.code(), Some(status), "{arguments:?}: {}", said(&refused));
         assert!(said(&refused).contains(word), "{arguments:?}: {}", said(&refused));

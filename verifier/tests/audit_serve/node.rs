@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -78,12 +78,12 @@ impl Desk {
     /// A node with the log's policy and one thread, whose folder is `node`.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Node {
         let usual = ["--policy", "lending.policy"];
-        self.serve_with(&[&usual, arguments].concat())
+        self.serve_with(&[&usual[..], arguments].concat())
     }
 
     pub(crate) fn serve_with(&self, arguments: &[&str]) -> Node {
         let serve = ["audit", "serve", "--folder", "node", "--listen", "127.0.0.1:0", "--threads", "1"];
-        let mut command = self.command(&[&serve, arguments].concat());
+        let mut command = self.command(&[&serve[..], arguments].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -246,9 +246,4 @@ pub(crate) async fn until_cleared(desk: &Desk) {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("{} uploads stayed", desk.uploads());
-}
-
-/// A path as text.
-pub(crate) fn text(path: &Path) -> String {
-    path.display().to_string()
 }

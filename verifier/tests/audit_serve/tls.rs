@@ -21,6 +21,7 @@ fn openssl(folder: &Path, arguments: &str) -> bool {
 /// A certificate for localhost, an authority of callers, and a caller's certificate; false where there is no openssl.
 fn certificates(desk: &Desk) -> bool {
     let folder = desk.path(".");
+    desk.write("caller.ext", b"basicConstraints=critical,CA:FALSE\n");
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
     let server =
         "-subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE";
@@ -30,7 +31,7 @@ fn certificates(desk: &Desk) -> bool {
         && ["callers", "others"].iter().all(|authority| {
             let (request, out) = (format!("{authority}.csr"), format!("{authority}-caller"));
             openssl(&folder, &format!("req -new {} -subj /CN=caller -keyout {out}.key -out {request}", &key[..key.len() - 8]))
-                && openssl(&folder, &format!("x509 -req -in {request} -CA {authority}.pem -CAkey {authority}.key -days 2 -out {out}.pem"))
+                && openssl(&folder, &format!("x509 -req -in {request} -CA {authority}.pem -CAkey {authority}.key -days 2 -extfile caller.ext -out {out}.pem"))
         });
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(made || !ci, "openssl is needed under CI=true");
@@ -50,21 +51,21 @@ fn only_callers_of_the_named_authority_are_served() {
     let node = desk.serve(&["--tls-cert", "tls.pem", "--tls-key", "tls.key", "--client-ca", "callers.pem"]);
     let port = node.address.rsplit(':').next().unwrap();
     let (tls, plain) = (format!("grpcs://localhost:{port}"), format!("grpc://localhost:{port}"));
-    let submit = |rest: &[&str]| desk.run(&[&["audit", "submit", "july.bundle"], rest].concat());
+    let submit = |rest: &[&str]| desk.run(&[&["audit", "submit", "july.bundle"][..], rest].concat());
     let own = ["--cert", "callers-caller.pem", "--key", "callers-caller.key"];
     let others = ["--cert", "others-caller.pem", "--key", "others-caller.key"];
     let ca = ["--ca", "tls.pem"];
     for (why, arguments) in [
-        ("no TLS", vec!["--to", &plain]),
-        ("no certificate", [&["--to", &tls], &ca[..]].concat()),
-        ("another authority's certificate", [&["--to", &tls], &ca[..], &others].concat()),
-        ("a service that is not trusted", [&["--to", &tls], &own[..]].concat()),
+        ("no TLS", vec!["--to", plain.as_str()]),
+        ("no certificate", [&["--to", &tls][..], &ca].concat()),
+        ("another authority's certificate", [&["--to", &tls][..], &ca, &others].concat()),
+        ("a service that is not trusted", [&["--to", &tls][..], &own].concat()),
     ] {
         let refused = submit(&arguments);
         assert_eq!(refused.status.code(), Some(2), "{why}: {}", said(&refused));
         assert!(said(&refused).contains("cannot be reached"), "{why}: {}", said(&refused));
     }
-    let served = submit(&[&["--to", &tls, "-o", "july.jsonl"], &ca[..], &own].concat());
+    let served = submit(&[&["--to", &tls, "-o", "july.jsonl"][..], &ca, &own].concat());
     assert_eq!(served.status.code(), Some(0), "{}", said(&served));
     assert!(desk.read("july.jsonl") == desk.local("july.bundle"));
     node.stop();
