@@ -63,13 +63,10 @@ mod with_engine {
 
     /// The model of a folder.
     pub(in crate::command) fn read(folder: &Path, processor: Processor) -> Result<TextModel, Refusal> {
-        if processor == Processor::Cuda && !cfg!(ledgerstone_cuda) {
-            return Err(Refusal::usage(
-                "this program was not built for graphics processors",
-                "Build it with RUSTFLAGS=\"--cfg ledgerstone_cuda\", or leave --device out.",
-            ));
-        }
-        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| refused(folder, &error))
+        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| match error {
+            ModelError::Processor(error) => Refusal::new(error.code(), &error, error.advice()),
+            error => refused(folder, &error),
+        })
     }
 
     /// The files of a folder.
