@@ -7,7 +7,7 @@ mod audit;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{
     AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
@@ -17,7 +17,7 @@ pub use audit::{
 #[cfg(feature = "serve")]
 pub use audit::{AuditServeArguments, LogFormat};
 
-use crate::recompute::neural::Processor;
+use crate::recompute::processor::Processor;
 
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
@@ -422,8 +422,11 @@ pub struct ModelPredictArguments {
     /// Fill every text up to N tokens, as the recorder did
     #[arg(long, value_name = "N", requires = "text")]
     pub padded: Option<usize>,
-    /// Where to compute a network
-    #[arg(long, value_enum, default_value_t, requires = "text")]
+    /// How to compute the trees of --rows
+    #[arg(long, value_enum, default_value_t, requires = "rows")]
+    pub engine: Engine,
+    /// Where to compute a network, or trees with --engine tensors
+    #[arg(long, value_enum, default_value_t)]
     pub device: Processor,
     /// Say for each row what each feature contributed to the margin
     #[arg(long)]
@@ -431,6 +434,16 @@ pub struct ModelPredictArguments {
     /// Say for each row the N features that cost the person most, with the scorecard's reason codes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reasons: usize,
+}
+
+/// How trees are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Row by row
+    #[default]
+    Scalar,
+    /// Many rows at once as tensor operations, with the same bits; a graphics processor can do these
+    Tensors,
 }
 
 /// `ledgerstone bundle ...`.

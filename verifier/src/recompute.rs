@@ -13,7 +13,10 @@ pub mod lightgbm;
 mod model;
 pub mod neural;
 pub mod onnx;
+pub mod processor;
 pub mod scorecard;
+#[cfg(feature = "neural")]
+pub mod tensor_trees;
 mod treeshap;
 pub mod xgboost;
 

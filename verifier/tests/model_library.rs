@@ -32,6 +32,11 @@ use std::path::{Path, PathBuf};
 
 use answers::Answers;
 use ledgerstone_verifier::recompute::{About, Model, ModelError, Precision};
+#[cfg(feature = "neural")]
+use ledgerstone_verifier::recompute::{
+    processor::Processor,
+    tensor_trees::{TensorError, TensorForest},
+};
 
 /// What was compared.
 #[derive(Default)]
@@ -40,6 +45,8 @@ struct Compared {
     rows: usize,
     margins: usize,
     contributions: usize,
+    /// Margins that were computed as tensor operations, too.
+    by_tensors: usize,
 }
 
 fn assert_bits(name: &str, what: &str, row: usize, ours: &[f64], theirs: &[f64]) {
@@ -73,6 +80,7 @@ fn compare(file: &Path, compared: &mut Compared) -> About {
     }
     let in_batch = model.margins_of_rows(&answers.rows, 3).unwrap();
     assert_bits(name, "margin in a batch", 0, &in_batch, &answers.margins);
+    compare_tensors(name, &model, &answers, compared);
     let tolerance = if about.precision == Precision::F32 { 1e-4 } else { 1e-9 };
     for (number, (row, theirs)) in rows.zip(answers.others.chunks_exact(contributions.max(1))).enumerate() {
         let ours = model.contributions(row).unwrap_or_else(|error| panic!("{name}, row {number}: {error}"));
@@ -91,6 +99,25 @@ fn compare(file: &Path, compared: &mut Compared) -> About {
     about
 }
 
+/// The same margins as tensor operations; what is no forest is refused.
+#[cfg(feature = "neural")]
+fn compare_tensors(name: &str, model: &Model, answers: &Answers, compared: &mut Compared) {
+    match TensorForest::new(model, Processor::Cpu) {
+        Ok(forest) => {
+            let margins = forest.margins_of_rows(&answers.rows).unwrap();
+            assert_bits(name, "margin by tensors", 0, &margins, &answers.margins);
+            compared.by_tensors += margins.len();
+        }
+        Err(TensorError::Unsupported { what }) => {
+            assert!(["a linear booster", "linear trees", "a scorecard"].contains(&what), "{name}: {what}");
+        }
+        Err(error) => panic!("{name}: {error}"),
+    }
+}
+
+#[cfg(not(feature = "neural"))]
+fn compare_tensors(_: &str, _: &Model, _: &Answers, _: &mut Compared) {}
+
 /// The model files of a folder: those with answers beside them.
 fn model_files(directory: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
@@ -102,15 +129,18 @@ fn model_files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn compare_all(directory: &Path, models: usize) {
+fn compare_all(directory: &Path, models: usize) -> Compared {
     let files = model_files(directory);
     let mut compared = Compared::default();
     for file in &files {
         compare(file, &mut compared);
     }
     assert_eq!(compared.models, models, "{files:?}");
-    let Compared { rows, margins, contributions, .. } = compared;
-    println!("{models} models: {rows} rows, {margins} margins, {contributions} contributions bit-equal");
+    let Compared { rows, margins, contributions, by_tensors, .. } = &compared;
+    println!(
+        "{models} models: {rows} rows, {margins} margins, {contributions} contributions bit-equal; {by_tensors} margins also by tensors"
+    );
+    compared
 }
 
 fn assert_refused(directory: &Path, models: usize) {
@@ -130,7 +160,11 @@ fn trained(script: &str) -> Option<PathBuf> {
 
 #[test]
 fn committed_models_give_the_bits_of_their_libraries() {
-    compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models"), 11);
+    let compared = compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models"), 11);
+    if cfg!(feature = "neural") {
+        // All but the linear booster and the linear trees, of 57 rows each.
+        assert_eq!(compared.by_tensors, compared.margins - 2 * 57);
+    }
 }
 
 #[test]

@@ -37,7 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// The settings make no sense, or the folder or the port cannot be had.
 pub(super) fn run(arguments: &AuditServeArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let common = recompute::read(&arguments.recompute)?;
-    check_device(common.processor)?;
     let policy = trust::policy(&arguments.trust)?;
     if let Some(inbox) = arguments.inbox.as_ref().filter(|inbox| !inbox.is_dir()) {
         return Err(Refusal::usage(
@@ -158,25 +157,6 @@ fn settings(policy: Option<&Policy>, common: &Options) -> Hash {
         text += &format!("{digest}\n");
     }
     Hash::of(text.as_bytes())
-}
-
-/// Whether there is the processor that was asked for.
-fn check_device(device: Processor) -> Result<(), Refusal> {
-    if device == Processor::Cpu {
-        return Ok(());
-    }
-    #[cfg(all(feature = "neural", ledgerstone_cuda))]
-    {
-        let found = candle_core::Device::new_cuda(0);
-        found.map(drop).map_err(|error| {
-            Refusal::unavailable(
-                format_args!("there is no graphics processor that can be used: {error}"),
-                "Check the driver with nvidia-smi, and which processors CUDA_VISIBLE_DEVICES leaves to this program.",
-            )
-        })
-    }
-    #[cfg(not(all(feature = "neural", ledgerstone_cuda)))]
-    recompute::usable(device).map(drop)
 }
 
 fn tls(arguments: &AuditServeArguments) -> Result<Option<Tls>, Refusal> {

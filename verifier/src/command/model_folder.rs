@@ -64,8 +64,10 @@ mod with_engine {
 
     /// The model of a folder.
     pub(in crate::command) fn read(folder: &Path, processor: Processor) -> Result<TextModel, Refusal> {
-        let processor = crate::command::recompute::usable(processor)?;
-        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| refused(folder, &error))
+        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| match error {
+            ModelError::Processor(error) => Refusal::new(error.code(), &error, error.advice()),
+            error => refused(folder, &error),
+        })
     }
 
     /// The digest that decisions name the folder by: the root of its manifest.

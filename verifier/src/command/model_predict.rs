@@ -4,6 +4,7 @@
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
 pub(super) mod rows;
+mod tensors;
 mod text;
 
 use std::path::Path;
@@ -11,11 +12,12 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::model_show;
-use crate::cli::ModelPredictArguments;
+use crate::cli::{Engine, ModelPredictArguments};
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable};
+use crate::recompute::processor::Processor;
 use crate::recompute::scorecard::Reason;
-use crate::recompute::{About, Model, Precision, RowError};
+use crate::recompute::{About, Model, Precision, RowError, Score};
 use crate::source::read_input;
 use rows::Rows;
 
@@ -42,6 +44,12 @@ fn predict_rows(
     rows: &Path,
     output: &mut Output,
 ) -> Result<Exit, Refusal> {
+    if arguments.engine == Engine::Scalar && arguments.device != Processor::Cpu {
+        return Err(Refusal::usage(
+            "row by row, trees are computed on the main processor only",
+            "Give --engine tensors, too, or leave --device out.",
+        ));
+    }
     let (model, digest) = model_show::read(&arguments.model)?;
     let about = model.about();
     let name = rows.display().to_string();
@@ -52,30 +60,14 @@ fn predict_rows(
             "Give one column for each feature that `ledgerstone model show` lists.",
         )
     })?;
-    for (number, row) in rows.iter().enumerate() {
-        let row = row.map_err(|problem| {
-            Refusal::malformed(
-                format_args!("{name}: {problem}"),
-                "Write a decimal number, or leave the cell empty.",
-            )
-        })?;
-        let prediction = predict(&model, &about, number + 1, &row, arguments).map_err(|error| {
-            Refusal::new(
-                error.code(),
-                format_args!("{name}, row {}: {error}", number + 1),
-                "Check that the rows are as the model saw them.",
-            )
-        })?;
-        if output.is_json() {
-            output.json_line(&prediction)?;
-        } else {
-            output.print(&prediction.text())?;
-        }
-        if output.is_closed() {
-            return Ok(Exit::Verified);
-        }
+    let how = match arguments.engine {
+        Engine::Scalar => one_by_one(&model, &about, &rows, &name, arguments, output)?,
+        Engine::Tensors => tensors::run(&model, &about, &rows, &name, arguments, output)?,
+    };
+    if output.is_closed() {
+        return Ok(Exit::Verified);
     }
-    output.remark(&format!("Recomputed with the model of SHA-256 {digest}."));
+    output.remark(&format!("Recomputed with the model of SHA-256 {digest}{how}."));
     if !rows.unused().is_empty() {
         output.remark(&format!(
             "Columns that the model does not have: {}.",
@@ -83,6 +75,39 @@ fn predict_rows(
         ));
     }
     Ok(Exit::Verified)
+}
+
+/// Prints what the model says of each row, computed by itself.
+fn one_by_one(
+    model: &Model,
+    about: &About,
+    rows: &Rows<'_>,
+    name: &str,
+    arguments: &ModelPredictArguments,
+    output: &mut Output,
+) -> Result<&'static str, Refusal> {
+    for (number, row) in rows.iter().enumerate() {
+        let row = row.map_err(|problem| no_row(name, &problem))?;
+        predict(model, about, number + 1, &row, arguments)
+            .map_err(|error| no_score(name, number + 1, &error))?
+            .print(output)?;
+        if output.is_closed() {
+            break;
+        }
+    }
+    Ok("")
+}
+
+fn no_row(name: &str, problem: &str) -> Refusal {
+    Refusal::malformed(format_args!("{name}: {problem}"), "Write a decimal number, or leave the cell empty.")
+}
+
+fn no_score(name: &str, row: usize, error: &RowError) -> Refusal {
+    Refusal::new(
+        error.code(),
+        format_args!("{name}, row {row}: {error}"),
+        "Check that the rows are as the model saw them.",
+    )
 }
 
 /// A row's numbers.
@@ -148,7 +173,7 @@ fn predict<'a>(
     row: &[f64],
     arguments: &ModelPredictArguments,
 ) -> Result<Prediction<'a>, RowError> {
-    let score = model.score(row)?;
+    let mut prediction = Prediction::of(model.score(row)?, about, number);
     let own = |value: f64| Number(value, about.precision);
     let named = |output: &Vec<f64>| {
         let (base, values) = output.split_last().map_or((0.0, &[][..]), |(base, values)| (*base, values));
@@ -163,26 +188,36 @@ fn predict<'a>(
             features.map(|(place, value)| Contribution { feature: feature(place), value: own(*value) });
         Contributions { base: own(base), features: features.collect() }
     };
-    let contributions = match arguments.contributions {
+    prediction.contributions = match arguments.contributions {
         true => Some(model.contributions(row)?.iter().map(named).collect()),
         false => None,
     };
-    let reasons = match arguments.reasons {
+    prediction.reasons = match arguments.reasons {
         0 => None,
         count => Some(model.reasons(row, count)?),
     };
-    Ok(Prediction {
-        format: FORMAT,
-        row: number,
-        margins: score.margins.into_iter().map(own).collect(),
-        answer: score.answer.into_iter().map(own).collect(),
-        labels: model.labels(row)?,
-        contributions,
-        reasons,
-    })
+    prediction.labels = model.labels(row)?;
+    Ok(prediction)
 }
 
 impl Prediction<'_> {
+    fn of(score: Score, about: &About, row: usize) -> Self {
+        let own = |values: Vec<f64>| values.into_iter().map(|value| Number(value, about.precision)).collect();
+        Self {
+            format: FORMAT,
+            row,
+            margins: own(score.margins),
+            answer: own(score.answer),
+            labels: Vec::new(),
+            contributions: None,
+            reasons: None,
+        }
+    }
+
+    fn print(&self, output: &mut Output) -> Result<(), Refusal> {
+        if output.is_json() { output.json_line(self) } else { output.print(&self.text()) }
+    }
+
     fn text(&self) -> String {
         let list = |numbers: &[Number]| {
             let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();

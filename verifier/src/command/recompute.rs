@@ -10,18 +10,18 @@ use crate::audit::run::{GivenProfile, Options};
 use crate::cli::RecomputeArguments;
 use crate::exit::Refusal;
 use crate::recompute::description::DESCRIPTION_BYTES_MAX;
-use crate::recompute::neural::Processor;
 use crate::source::read_input;
 
 /// The options that the arguments name; the others are left as they are by default.
 ///
 /// # Errors
-/// A file cannot be read, a profile is not signed by the key, or the program was not built for the device.
+/// A file cannot be read, a profile is not signed by the key, or the device cannot be used.
 pub(super) fn read(arguments: &RecomputeArguments) -> Result<Options, Refusal> {
     let description = arguments.description.as_ref().map(|path| read_input(path, DESCRIPTION_BYTES_MAX));
+    arguments.device.check().map_err(|error| Refusal::new(error.code(), &error, error.advice()))?;
     let mut options = Options {
         description: description.transpose()?,
-        processor: usable(arguments.device)?,
+        processor: arguments.device,
         must_be_registered: arguments.registered,
         ..Options::default()
     };
@@ -44,18 +44,4 @@ pub(super) fn read(arguments: &RecomputeArguments) -> Result<Options, Refusal> {
         options.profiles.push(GivenProfile { sha256: Hash::of(&bytes), profile });
     }
     Ok(options)
-}
-
-/// A device that this program can compute on.
-///
-/// # Errors
-/// It was not built for it.
-pub(super) fn usable(device: Processor) -> Result<Processor, Refusal> {
-    if device == Processor::Cuda && !cfg!(ledgerstone_cuda) {
-        return Err(Refusal::usage(
-            "this program was not built for graphics processors",
-            "Build it with RUSTFLAGS=\"--cfg ledgerstone_cuda\", or leave --device out.",
-        ));
-    }
-    Ok(device)
 }

@@ -9,6 +9,8 @@
 //! [`ModelError::Unsupported`]; probabilities and contributions, which the library computes with approximations of its own.
 
 mod city;
+#[cfg(feature = "neural")]
+mod table;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -110,10 +112,15 @@ impl Model {
                 *margin += value;
             }
         }
-        for (margin, bias) in margins.iter_mut().zip(&self.bias) {
-            *margin = *margin * self.scale + bias;
+        for (output, margin) in margins.iter_mut().enumerate() {
+            *margin = self.scaled(*margin, output);
         }
         Ok(margins)
+    }
+
+    /// The margin that a sum of leaves is.
+    pub(super) fn scaled(&self, sum: f64, output: usize) -> f64 {
+        sum * self.scale + self.bias.get(output).copied().unwrap_or_default()
     }
 
     /// The loss function's name in the library; empty if the file does not say.

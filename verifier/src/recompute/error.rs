@@ -7,6 +7,8 @@
 
 use ledgerstone::code::Code;
 
+use super::processor::ProcessorError;
+
 /// Why a model file was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -46,6 +48,9 @@ pub enum ModelError {
         /// Where the file says so.
         place: String,
     },
+    /// The processor that was asked for cannot be used.
+    #[error(transparent)]
+    Processor(#[from] ProcessorError),
     /// A file of the model's folder is not there.
     #[error("the model's folder has no {file}; copy the whole folder that the model was saved to")]
     Missing {
@@ -82,6 +87,7 @@ impl ModelError {
             | Self::Network { .. } => Code::Malformed,
             Self::Unsupported { .. } => Code::Misuse,
             Self::Limit { .. } => Code::Limit,
+            Self::Processor(error) => error.code(),
         }
     }
 
@@ -155,6 +161,12 @@ pub enum RowError {
         /// How many are read.
         max: usize,
     },
+    /// The engine could not compute the rows.
+    #[error("the engine could not compute these rows: {problem}")]
+    Engine {
+        /// What the engine says.
+        problem: String,
+    },
     /// The engine could not compute the text.
     #[error("the text cannot be computed: {problem}")]
     Network {
@@ -188,6 +200,7 @@ impl RowError {
             | Self::Network { .. }
             | Self::Graph { .. } => Code::Malformed,
             Self::TextLength { .. } => Code::Limit,
+            Self::Engine { .. } => Code::Unavailable,
             Self::Several { .. } | Self::NoReasons | Self::Contributions { .. } => Code::Misuse,
         }
     }

@@ -9,6 +9,8 @@
 //! file that are not known here, each refused as [`ModelError::Unsupported`].
 
 mod objective;
+#[cfg(feature = "neural")]
+mod table;
 mod text;
 mod tree;
 
@@ -236,6 +238,12 @@ impl Model {
         }
         Ok(row.iter().copied().map(cleared).collect())
     }
+}
+
+/// Rows as the library takes them up.
+#[cfg(feature = "neural")]
+pub(super) fn taken(rows: &[f64]) -> Vec<f64> {
+    rows.iter().copied().map(cleared).collect()
 }
 
 /// The library does not take up what it takes for zero.

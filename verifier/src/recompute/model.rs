@@ -158,6 +158,18 @@ impl Model {
         }
     }
 
+    /// What the library's `predict` makes of a row's margins; none where the answer is not made of the margins alone, as in ONNX graphs.
+    #[must_use]
+    pub fn answer(&self, margins: &[f64]) -> Option<Vec<f64>> {
+        match self {
+            Self::XgBoost(model) => Some(widen(&model.answer(&narrow(margins)))),
+            Self::LightGbm(model) => Some(model.answer(margins)),
+            Self::CatBoost(_) => Some(margins.to_vec()),
+            Self::Scorecard(card) => margins.first().map(|score| vec![card.answer(*score)]),
+            Self::Onnx(_) => None,
+        }
+    }
+
     /// The classes and other labels that the model itself gives a row beside its numbers; none in most formats.
     ///
     /// # Errors

@@ -31,18 +31,9 @@ pub mod tokenizer;
 #[cfg(feature = "neural")]
 mod weights;
 
+pub use super::processor::Processor;
 pub use files::Files;
 #[cfg(feature = "neural")]
 pub use language::{Difference, Finish, Followed, Generation, LanguageModel, Step};
 #[cfg(feature = "neural")]
 pub use text::{ENGINE, TextAbout, TextModel, TextScore};
-
-/// Where a network is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Processor {
-    /// The main processor.
-    #[default]
-    Cpu,
-    /// The first of NVIDIA's graphics processors; only in a program that was built for one.
-    Cuda,
-}

@@ -20,6 +20,8 @@ mod linear;
 mod objective;
 mod schema;
 mod shap;
+#[cfg(feature = "neural")]
+mod table;
 mod tree;
 mod ubjson;
 
@@ -285,6 +287,17 @@ impl Model {
             Some(feature) => Err(RowError::Infinite { feature }),
             None => Ok(()),
         }
+    }
+}
+
+/// Rows as the library takes them up: rounded once, and refused if one holds an infinity.
+#[cfg(feature = "neural")]
+#[expect(clippy::cast_possible_truncation, reason = "the library rounds its input to f32, too")]
+pub(super) fn taken(rows: &[f64], columns: usize) -> Result<Vec<f32>, RowError> {
+    let rows: Vec<f32> = rows.iter().map(|value| *value as f32).collect();
+    match rows.iter().position(|value| value.is_infinite()) {
+        Some(place) => Err(RowError::Infinite { feature: place % columns.max(1) }),
+        None => Ok(rows),
     }
 }
 

@@ -48,18 +48,18 @@ struct Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Split {
-    threshold: f64,
-    feature: u32,
-    left: u32,
-    right: u32,
-    rule: Rule,
-    default_left: bool,
+pub(super) struct Split {
+    pub(super) threshold: f64,
+    pub(super) feature: u32,
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) rule: Rule,
+    pub(super) default_left: bool,
 }
 
 /// How a value is compared, by the type of missing values that the column had in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
+pub(super) enum Rule {
     /// NaN counts as zero.
     NoMissing,
     /// Zero and NaN are missing.
@@ -214,6 +214,23 @@ impl Tree {
         };
         let leaves = (0_u32..).skip(self.splits.len()).take(self.leaves.len()).map(leaf);
         self.splits.iter().map(split).chain(leaves).collect()
+    }
+
+    /// The split at a place; none at the places of leaves, which stand behind the splits.
+    #[cfg(feature = "neural")]
+    pub(super) fn split(&self, place: usize) -> Option<&Split> {
+        self.splits.get(place)
+    }
+
+    #[cfg(feature = "neural")]
+    pub(super) fn leaf_value(&self, place: usize) -> Option<f64> {
+        self.leaves.get(place.checked_sub(self.splits.len())?).copied()
+    }
+
+    /// The categories that go left at a categorical split.
+    #[cfg(feature = "neural")]
+    pub(super) fn list(&self, split: &Split) -> Option<&[u32]> {
+        self.categories.get(split.left_list()).map(Vec::as_slice)
     }
 
     pub(super) fn is_linear(&self) -> bool {

@@ -22,7 +22,7 @@ use super::pooling::{self, Pooling};
 use super::readout::Readout;
 use super::safetensors::Kind;
 use super::tokenizer::{self, TEXT_BYTES_MAX};
-use super::weights::{Weights, network};
+use super::weights::Weights;
 use crate::recompute::error::{ModelError, RowError, malformed, shown};
 
 /// Numbers of a batch's attention: texts × heads × tokens². 2^28 of them have 1 GiB.
@@ -113,10 +113,7 @@ impl TextModel {
     /// # Errors
     /// As [`TextModel::load`], or this program cannot use such a processor.
     pub fn load_on(files: &Files, processor: Processor) -> Result<Self, ModelError> {
-        let device = match processor {
-            Processor::Cpu => Device::Cpu,
-            Processor::Cuda => Device::new_cuda(0).map_err(|error| network(&error))?,
-        };
+        let device = processor.device()?;
         let config = Config::parse(files.required("config.json")?)?;
         tokenizer::check(files.required("tokenizer.json")?)?;
         let sentence = pooling::read(files)?;

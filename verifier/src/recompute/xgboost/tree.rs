@@ -167,6 +167,13 @@ impl Tree {
         self.nodes.get(at).copied()
     }
 
+    /// The categories that go right at a categorical split.
+    #[cfg(feature = "neural")]
+    pub(super) fn listed(&self, split: Node) -> Option<&[u32]> {
+        let is_list = split.feature & CATEGORICAL != 0;
+        is_list.then(|| self.categories.get(split.value.to_bits() as usize).map_or(&[][..], Vec::as_slice))
+    }
+
     /// The weight of the training rows at a node; none if the file has no weights.
     pub(super) fn cover(&self, at: usize) -> Option<f32> {
         self.covers.get(at).copied()
@@ -242,6 +249,12 @@ impl Node {
     /// The column of a split.
     pub(super) fn feature(self) -> usize {
         (self.feature & FEATURE) as usize
+    }
+
+    /// Whether a missing value goes left at a split.
+    #[cfg(feature = "neural")]
+    pub(super) fn missing_left(self) -> bool {
+        self.feature & MISSING_LEFT != 0
     }
 
     /// The left child of a split; the right one stands behind it.
