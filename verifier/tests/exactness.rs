@@ -67,3 +67,23 @@ fn the_page_is_what_its_rows_give() {
     }
     fs::write(page(), text).unwrap();
 }
+
+/// The mutations of `scripts/mutation-check`, which takes too long for every run, must still say what they say.
+#[test]
+fn every_mutation_still_applies_to_one_place_and_names_a_test() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let list: Vec<serde_json::Value> =
+        serde_json::from_slice(&fs::read(tests.join("mutations.json")).unwrap()).unwrap();
+    let page = fs::read_to_string(page()).unwrap();
+    assert!(page.contains(&format!("\n{0} of {0} found.\n", list.len())), "run scripts/mutation-check");
+    for mutation in &list {
+        let text = |key: &str| mutation[key].as_str().unwrap_or_else(|| panic!("{mutation} lacks {key}"));
+        let file = fs::read_to_string(tests.join("../..").join(text("file"))).unwrap();
+        let from = mutation["before"].as_str().unwrap_or_default().to_owned() + text("from");
+        assert_eq!(file.matches(&from).count(), 1, "{}: {from}", text("file"));
+        assert_ne!(text("from"), text("to"));
+        let test = fs::read_to_string(tests.join(format!("{}.rs", text("test")))).unwrap();
+        assert!(test.contains(&format!("fn {}()", text("name"))), "{} has no {}", text("test"), text("name"));
+        assert!(page.contains(&format!("| {} | {} |", text("engine"), text("why"))), "{}", text("why"));
+    }
+}
