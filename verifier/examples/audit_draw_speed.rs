@@ -25,11 +25,11 @@
 #[path = "../tests/support/log.rs"]
 #[allow(dead_code, unused_results, reason = "shared with the tests, which use all of it")]
 mod log;
+#[path = "support/measure.rs"]
+mod measure;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
 
 use clap::Parser;
 use ledgerstone_verifier::cli::Arguments;
@@ -37,13 +37,8 @@ use ledgerstone_verifier::command;
 use ledgerstone_verifier::exit::Exit;
 use ledgerstone_verifier::output::Output;
 
-use log::{LogWriter, ORIGIN, Recorder};
-
-/// Entries that one batch commits.
-const BATCH_ENTRIES: u64 = 1000;
-
-/// Bytes of each sealed record: a small one, so that the figure is about entries.
-const SEALED_BYTES: usize = 256;
+use log::ORIGIN;
+use measure::{SEALED_BYTES, alone, say_costs, write_log};
 
 /// Round 42 of quicknet, from docs.drand.love/developer/http-api.
 const ROUND: &str = r#"{"round":42,"signature":"95a9f9f5b231b7714de1553105d8ffdf3dcda24cfdb1e689319bccf79a9c8ce430a91b811fbfaf763900bc998b5d686a"}"#;
@@ -52,14 +47,14 @@ const SOURCE: &str = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "draw") {
-        return draw(&arguments[1..]);
+        return say_costs(|| run(&arguments[1..].join(" ")));
     }
     let entries: u64 = arguments.first().map_or(1_000_000, |text| text.parse().expect("a number of entries"));
     let desk = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| desk.path().join(name).display().to_string();
     fs::create_dir(at("store")).expect("a directory");
     eprintln!("writing {entries} decisions ...");
-    write(Path::new(&at("store")), entries);
+    write_log(Path::new(&at("store")), entries, |recorder, number| recorder.decision(number, SEALED_BYTES));
     fs::write(at("policy"), log::policy(&log::keys(ORIGIN, 1)).to_string()).expect("a file");
     fs::write(at("round"), ROUND).expect("a file");
     let checkpoint = at("store/log/checkpoint");
@@ -74,26 +69,11 @@ fn main() {
             at("store"),
             at("round")
         );
-        let child = Command::new(std::env::current_exe().expect("this program"))
-            .arg("draw")
-            .args(line.split(' '))
-            .output()
-            .expect("a process of its own");
-        assert!(child.status.success());
+        let arguments: Vec<&str> = std::iter::once("draw").chain(line.split(' ')).collect();
+        let said = alone(&arguments);
         let written = fs::metadata(&drawn).expect("a draw").len();
-        let said = String::from_utf8(child.stderr).expect("text");
-        println!("below {tolerable:<7} {} {written:>9} bytes of draw", said.trim());
+        println!("below {tolerable:<7} {said} {written:>9} bytes of draw");
     }
-}
-
-/// Draws, and says how long it took and how much memory it had at most.
-fn draw(arguments: &[String]) {
-    let start = Instant::now();
-    run(&arguments.join(" "));
-    let seconds = start.elapsed().as_secs_f64();
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
-    eprintln!("{seconds:>8.3} s {peak}");
 }
 
 fn run(line: &str) {
@@ -101,18 +81,4 @@ fn run(line: &str) {
     let mut output = Output::standard(arguments.output);
     let exit = command::run(&arguments.command, &mut output).unwrap_or_else(|refusal| panic!("{refusal}"));
     assert_eq!(exit, Exit::Verified);
-}
-
-fn write(store: &Path, entries: u64) {
-    let mut log = LogWriter::create(store, log::keys(ORIGIN, 1), 4 * 1024 * 1024);
-    let mut recorder = Recorder::new(1);
-    log.batch(vec![recorder.start(None)]);
-    for first in (0..entries).step_by(BATCH_ENTRIES as usize) {
-        let numbers = first..entries.min(first + BATCH_ENTRIES);
-        log.batch(numbers.map(|number| recorder.decision(number, SEALED_BYTES)).collect());
-        log.recycle();
-        log.published.clear();
-    }
-    log.batch(vec![recorder.stop()]);
-    log.stop();
 }

@@ -25,6 +25,9 @@
 #[path = "../tests/support/log.rs"]
 #[allow(dead_code, unused_results, reason = "shared with the tests, which use all of it")]
 mod log;
+#[path = "support/measure.rs"]
+#[allow(dead_code, reason = "shared with the programs that measure in a process of its own")]
+mod measure;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,13 +38,8 @@ use ledgerstone::verify::Verdict;
 use ledgerstone_verifier::command::verify_log::{self, Options};
 use ledgerstone_verifier::progress::Silent;
 
-use log::{LogWriter, ORIGIN, Recorder};
-
-/// Entries that one batch commits.
-const BATCH_ENTRIES: u64 = 1000;
-
-/// Bytes of each sealed record: a small one, so that the figure is about entries.
-const SEALED_BYTES: usize = 256;
+use log::ORIGIN;
+use measure::{SEALED_BYTES, write_log};
 
 /// How often each measurement is taken; the best counts.
 const ROUNDS: usize = 3;
@@ -51,7 +49,7 @@ fn main() {
         std::env::args().nth(1).map_or(200_000, |text| text.parse().expect("a number of entries"));
     let store = tempfile::tempdir().expect("a temporary directory");
     eprintln!("writing {entries} decisions ...");
-    write(store.path(), entries);
+    write_log(store.path(), entries, |recorder, number| recorder.decision(number, SEALED_BYTES));
     let options = Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), checkpoints: Vec::new() };
     let bundles = files(&store.path().join("log/tile/entries"));
     let bytes: usize = bundles.iter().map(|path| fs::read(path).expect("a bundle").len()).sum();
@@ -74,21 +72,6 @@ fn main() {
             time.as_secs_f64() / floor.as_secs_f64()
         );
     }
-}
-
-/// Writes the log; its journal is dropped as far as a running log would have dropped it.
-fn write(store: &Path, entries: u64) {
-    let mut log = LogWriter::create(store, log::keys(ORIGIN, 1), 4 * 1024 * 1024);
-    let mut recorder = Recorder::new(1);
-    log.batch(vec![recorder.start(None)]);
-    for first in (0..entries).step_by(BATCH_ENTRIES as usize) {
-        let numbers = first..entries.min(first + BATCH_ENTRIES);
-        log.batch(numbers.map(|number| recorder.decision(number, SEALED_BYTES)).collect());
-        log.recycle();
-        log.published.clear();
-    }
-    log.batch(vec![recorder.stop()]);
-    log.stop();
 }
 
 fn verified(directory: &Path, options: &Options) {

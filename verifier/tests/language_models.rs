@@ -22,6 +22,9 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/exactness.rs"]
+#[allow(dead_code, reason = "shared with the tests that use the rest of it")]
+mod exactness;
 #[path = "support/library.rs"]
 mod library;
 
@@ -29,6 +32,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use exactness::{Row, measured};
 use ledgerstone::proto::inference::ModelInferResponse;
 use ledgerstone::proto::inference::model_infer_response::InferOutputTensor;
 use ledgerstone::record::schema::{self, Side};
@@ -111,7 +115,9 @@ fn threads_change_no_bit_and_the_status_tells_a_changed_record() {
     };
     let one = run("1", &["--tokens", "3", "--json"]);
     assert!(one.status.success(), "{}", String::from_utf8_lossy(&one.stderr));
-    assert_eq!(run("3", &["--tokens", "3", "--json"]).stdout, one.stdout);
+    let other = run("3", &["--tokens", "3", "--json"]);
+    compare(&one.stdout, &other.stdout);
+    assert_eq!(other.stdout, one.stdout);
     std::fs::write(at("record"), &one.stdout).unwrap();
     let same = run("2", &["--recorded", "record"]);
     assert_eq!((same.status.code(), &*same.stdout), (Some(0), &b"The model says the same 3 tokens.\n"[..]));
@@ -124,6 +130,22 @@ fn threads_change_no_bit_and_the_status_tells_a_changed_record() {
         String::from_utf8_lossy(&changed.stdout)
             .starts_with("The record leaves the model at token 2 of 3: it has 7")
     );
+}
+
+/// Counts what two answers to one prompt have in common, step by step.
+fn compare(one: &[u8], other: &[u8]) {
+    let steps = |answer: &[u8]| {
+        let answer: serde_json::Value = serde_json::from_slice(answer).unwrap();
+        answer["steps"].as_array().unwrap().clone()
+    };
+    let mut row = Row::new("a prompt", "SmolLM2-135M-Instruct Q4_1");
+    for (one, other) in steps(one).iter().zip(&steps(other)) {
+        row.rows += 1;
+        for (part, number) in row.parts.iter_mut().zip(["token", "logit", "margin"]) {
+            part.add(one[number].as_f64().unwrap(), other[number].as_f64().unwrap(), 1.0);
+        }
+    }
+    measured("language", &[row]);
 }
 
 #[test]

@@ -23,6 +23,9 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/exactness.rs"]
+#[allow(dead_code, reason = "shared with the tests that use the rest of it")]
+mod exactness;
 #[path = "support/library.rs"]
 mod library;
 
@@ -30,6 +33,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use exactness::{Part, Row, measured};
 use ledgerstone_verifier::recompute::neural::tamper::{ONE_WEIGHTS, Tamper};
 use ledgerstone_verifier::recompute::neural::{Files, TextModel, TextScore};
 use serde_json::Value;
@@ -63,22 +67,33 @@ fn apart(one: &TextScore, other: &TextScore) -> f64 {
     distance(&one.vector, &other)
 }
 
-/// The greatest distances of vector and logits from the reference's; the tokens must be the same.
-fn compare(scores: &[TextScore], answers: &[Value]) -> (f64, f64) {
-    let mut greatest = (0.0_f64, 0.0_f64);
+/// Counts numbers that are what the reference's number in `f64` rounds to, and keeps the greatest absolute difference.
+fn count(ours: &[f32], theirs: &[f64], part: &mut Part) {
+    part.numbers += ours.len();
+    let rounded = theirs.iter().map(|number| *number as f32);
+    part.equal +=
+        ours.iter().zip(rounded).filter(|(ours, theirs)| ours.to_bits() == theirs.to_bits()).count();
+    part.farthest = part.farthest.max(distance(ours, theirs));
+}
+
+/// Compares vectors and logits with the reference's; the tokens must be the same.
+fn compare((data, model): (&str, &str), scores: &[TextScore], answers: &[Value]) -> Row {
+    let mut row = Row::new(data, model);
     for (score, answer) in scores.iter().zip(answers) {
         assert_eq!(score.tokens as u64, answer["tokens"].as_u64().unwrap(), "{}", answer["text"]);
-        greatest.0 = greatest.0.max(distance(&score.vector, &numbers(&answer["vector"])));
-        greatest.1 = greatest.1.max(distance(&score.logits, &numbers(&answer["logits"])));
+        row.rows += 1;
+        count(&score.vector, &numbers(&answer["vector"]), &mut row.parts[0]);
+        count(&score.logits, &numbers(&answer["logits"]), &mut row.parts[1]);
         if let Some(theirs) = answer.get("probabilities") {
             assert!(distance(&score.probabilities, &numbers(theirs)) < 1e-5);
         }
     }
-    greatest
+    row
 }
 
 #[test]
 fn every_family_lies_close_to_its_reference_alone_and_filled_up() {
+    let mut rows = Vec::new();
     for family in ["bert", "distilbert", "roberta", "xlm-roberta", "deberta-v2", "modernbert"] {
         let model = TextModel::load(&files_of(&family_folder(family))).unwrap();
         let answers = json(&family_folder(family).join("answers.json"));
@@ -87,7 +102,9 @@ fn every_family_lies_close_to_its_reference_alone_and_filled_up() {
         let alone: Vec<TextScore> = texts.iter().map(|text| model.score(text).unwrap()).collect();
         let filled = model.score_batch(&texts, Some(80)).unwrap();
         for (scores, how) in [(&alone, "alone"), (&filled, "filled up to 80")] {
-            let (vector, logits) = compare(scores, answers);
+            let row = compare(("texts", &format!("{family}, {how}")), scores, answers);
+            let [vector, logits, _] = row.parts.map(|part| part.farthest);
+            rows.push(row);
             println!("{family}, {how}: vector {vector:.1e}, logits {logits:.1e} from the reference");
             assert!(vector < 1e-5 && logits < 1e-5, "{family}, {how}: {vector:e} {logits:e}");
         }
@@ -96,6 +113,7 @@ fn every_family_lies_close_to_its_reference_alone_and_filled_up() {
         // XLM-RoBERTa's labels are right or wrong each by itself.
         assert_eq!(sums.all(|sum| (sum - 1.0).abs() < 1e-6), family != "xlm-roberta");
     }
+    measured("families", &rows);
 }
 
 /// `MiniLM` and what the reference in `f64` says; none where Python is missing and nobody insists.
@@ -118,14 +136,17 @@ fn minilm_lies_within_a_millionth_of_f64_and_no_tamper_does() {
     let started = std::time::Instant::now();
     let model = TextModel::load(&files).unwrap();
     let honest: Vec<TextScore> = texts.iter().map(|text| model.score(text).unwrap()).collect();
-    let (vector, logits) = compare(&honest, &answers);
+    let alone = compare(("texts", "all-MiniLM-L6-v2, alone"), &honest, &answers);
+    let [vector, logits, _] = alone.parts.map(|part| part.farthest);
     println!("{} texts alone: vector {vector:.2e}, logits {logits:.2e} from f64", texts.len());
     assert!(vector < 1e-6, "{vector:e}");
     let batches: Vec<TextScore> =
         texts.chunks(16).flat_map(|part| model.score_batch(part, None).unwrap()).collect();
-    let (vector, _) = compare(&batches, &answers);
+    let together = compare(("texts", "all-MiniLM-L6-v2, batches of 16"), &batches, &answers);
+    let vector = together.parts[0].farthest;
     println!("{} texts in batches of 16: vector {vector:.2e} from f64", texts.len());
     assert!(vector < 1e-6, "{vector:e}");
+    measured("minilm", &[alone, together]);
     let shown = |tamper: Tamper, texts: &[&str]| -> Vec<f64> {
         let model = TextModel::load(&tamper.apply(&files).unwrap()).unwrap();
         texts.iter().zip(&honest).map(|(text, honest)| apart(&model.score(text).unwrap(), honest)).collect()

@@ -23,11 +23,15 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/exactness.rs"]
+#[allow(dead_code, reason = "shared with the tests that use the rest of it")]
+mod exactness;
 #[path = "support/library.rs"]
 mod library;
 
 use std::path::{Path, PathBuf};
 
+use exactness::{Row, measured};
 use ledgerstone_verifier::recompute::xgboost::{Model, ModelError};
 
 /// Rows, margins and predictions as the library gave them.
@@ -52,22 +56,27 @@ impl Answers {
     }
 }
 
-/// Compares every margin and prediction of a model file with the answers beside it; gives the number of rows.
-fn compare(model_file: &Path) -> usize {
+/// Compares every margin and prediction of a model file with the answers beside it; gives what was compared.
+fn compare(model_file: &Path) -> Row {
     let name = model_file.file_stem().unwrap().to_str().unwrap();
     let model = Model::parse(&std::fs::read(model_file).unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let answers = Answers::read(&model_file.with_extension("bits"));
     assert_eq!(model.feature_count(), answers.columns, "{name}");
+    let mut compared = Row::new("random", name);
+    compared.rows = answers.margins.len();
+    let [of_margins, of_answers, _] = &mut compared.parts;
     let expected = answers.margins.iter().zip(&answers.predictions);
     for (number, (row, (margin, prediction))) in
         answers.rows.chunks_exact(answers.columns).zip(expected).enumerate()
     {
         let ours = model.margin(row).unwrap();
         assert_eq!(ours.to_bits(), margin.to_bits(), "{name}, row {number}: {ours} and {margin}");
+        of_margins.add(ours.into(), (*margin).into(), 1.0);
         let ours = model.probability(ours);
         assert_eq!(ours.to_bits(), prediction.to_bits(), "{name}, row {number}: {ours} and {prediction}");
+        of_answers.add(ours.into(), (*prediction).into(), 1.0);
     }
-    answers.margins.len()
+    compared
 }
 
 fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
@@ -85,8 +94,8 @@ fn files_of_every_major_version_give_the_bits_of_their_library() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/xgboost");
     let models = files(&directory, &["json"]);
     assert_eq!(models.len(), 12, "two models of each of six versions");
-    let rows: usize = models.iter().map(|model| compare(model)).sum();
-    println!("{rows} rows of {} models bit-equal", models.len());
+    let rows: Vec<Row> = models.iter().map(|model| compare(model)).collect();
+    measured("xgboost_versions", &rows);
 }
 
 #[test]
@@ -97,8 +106,8 @@ fn models_of_every_shape_give_the_bits_of_the_library() {
     };
     let models = files(&directory, &["json"]);
     assert_eq!(models.len(), 20);
-    let rows: usize = models.iter().map(|model| compare(model)).sum();
-    println!("{rows} rows of {} models bit-equal", models.len());
+    let rows: Vec<Row> = models.iter().map(|model| compare(model)).collect();
+    measured("xgboost_shapes", &rows);
 
     let refused = files(&directory.join("refused"), &["json", "ubj"]);
     assert_eq!(refused.len(), 3);

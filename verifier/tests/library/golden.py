@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 import catboost_models
+import lightgbm
 import lightgbm_models
 import numpy
 import tables
@@ -55,6 +56,20 @@ def lightgbm_files(directory, x, odd, size):
     lightgbm_models.train(directory, "forest", forest, x, size, **common)
     linear = {**small, "objective": "poisson", "linear_tree": True}
     lightgbm_models.train(directory, "linear", linear, x, size, rounds=4, explained=0, feature_name=NAMES)
+    on_thresholds(directory, {**small, "objective": "fair"}, x[:, :7], size)
+
+
+def on_thresholds(directory, parameters, x, y):
+    """Every cell of the rows is a threshold of the model's own."""
+    data = lightgbm.Dataset(x, label=y, free_raw_data=False)
+    booster = lightgbm.train({**lightgbm_models.COMMON, **parameters}, data, 16)
+    splits = booster.trees_to_dataframe().dropna(subset=["split_feature"])
+    rows = x.copy()
+    for column in range(x.shape[1]):
+        thresholds = splits.loc[splits["split_feature"] == f"Column_{column}", "threshold"].to_numpy(float)
+        if len(thresholds):
+            rows[:, column] = numpy.resize(thresholds, len(rows))
+    lightgbm_models.write(directory, "thresholds", booster, rows, 57)
 
 
 def catboost_files(directory, x, odd):

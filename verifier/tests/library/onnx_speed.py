@@ -2,7 +2,7 @@
 
     python onnx_speed.py OUT_DIR ROWS THREADS
 
-Writes OUT_DIR/NAME.onnx, rows.f64 and NAME.margins (f64), then for each name on standard input predicts all rows once and prints the
+Writes OUT_DIR/NAME.onnx, rows.f64 and NAME.margins (f64), then for each line `NAME margins` on standard input predicts all rows once and prints the
 seconds.
 """
 
@@ -50,7 +50,7 @@ def main():
     print("ready", flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
-        runners[line.strip()].run(None, {"x": rows})
+        runners[line.split()[0]].run(None, {"x": rows})
         print(time.perf_counter() - start, flush=True)
 
 

@@ -2,8 +2,8 @@
 
     python speed.py OUT_DIR ROWS THREADS
 
-Writes OUT_DIR/xgboost.json, lightgbm.txt, rows.f64 and per library NAME.margins (f64), then for each line `xgboost` or `lightgbm` on
-standard input predicts all rows once and prints the seconds.
+Writes OUT_DIR/xgboost.json, lightgbm.txt, rows.f64, per library NAME.margins and NAME.contributions of the first rows (f64), then for each
+line `xgboost margins`, `lightgbm contributions` and so on on standard input predicts once and prints the seconds.
 """
 
 import pathlib
@@ -14,6 +14,8 @@ import lightgbm
 import numpy
 import tables
 import xgboost
+
+EXPLAINED = 2000  # rows with contributions
 
 
 def main():
@@ -32,19 +34,22 @@ def main():
     doubles = rows.astype(float)
     doubles.tofile(directory / "rows.f64")
     # A matrix is made anew each time and outside the measured time: the library keeps the answers of one that it has seen.
-    prepare = {"xgboost": lambda: xgboost.DMatrix(rows, nthread=threads), "lightgbm": lambda: doubles}
-    predict = {
-        "xgboost": lambda matrix: booster.predict(matrix, output_margin=True),
-        "lightgbm": lambda matrix: gbm.predict(matrix, raw_score=True, num_threads=threads),
+    matrix = lambda rows: xgboost.DMatrix(rows, nthread=threads)
+    common = {"num_threads": threads}
+    tasks = {
+        "xgboost margins": (lambda: matrix(rows), lambda given: booster.predict(given, output_margin=True)),
+        "lightgbm margins": (lambda: doubles, lambda given: gbm.predict(given, raw_score=True, **common)),
+        "xgboost contributions": (lambda: matrix(rows[:EXPLAINED]), lambda given: booster.predict(given, pred_contribs=True)),
+        "lightgbm contributions": (lambda: doubles[:EXPLAINED], lambda given: gbm.predict(given, pred_contrib=True, **common)),
     }
-    for name, run in predict.items():
-        run(prepare[name]()).astype(float).tofile(directory / f"{name}.margins")
+    for name, (prepare, run) in tasks.items():
+        run(prepare()).astype(float).tofile(directory / name.replace(" ", "."))
     print("ready", flush=True)
     for line in sys.stdin:
-        name = line.strip()
-        matrix = prepare[name]()
+        prepare, run = tasks[line.strip()]
+        given = prepare()
         start = time.perf_counter()
-        predict[name](matrix)
+        run(given)
         print(time.perf_counter() - start, flush=True)
 
 
