@@ -13,6 +13,8 @@ pub mod log;
 pub mod manifest;
 pub mod merkle;
 pub mod note;
+#[cfg(feature = "grpc")]
+pub mod oip;
 pub mod policy;
 #[cfg(feature = "grpc")]
 pub mod proto;

@@ -29,7 +29,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("L2", &["tile", "cosignature", "checkpoint", "record", "entry"]),
     ("L3", &["policy", "store", "registry"]),
     ("L4", &["disclosure", "receipt", "evidence", "log"]),
-    ("L5", &["verify", "proto"]),
+    ("L5", &["verify", "proto", "oip"]),
 ];
 
 fn rank(module: &str) -> Option<(usize, usize)> {

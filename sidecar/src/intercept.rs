@@ -1,7 +1,7 @@
 //! Between the caller and the model server: every call passes, every decision is recorded before its answer.
 //!
 //! [`service`] is what callers see; [`recorder`] makes the record; [`session`] numbers what was seen; [`route`] says what
-//! the traffic means. The rest reads bytes for them: `frame` and `oip` the wire, `asked` and `answered` the two sides of
+//! the traffic means. The rest reads bytes for them: `frame` the wire, `asked` and `answered` the two sides of
 //! a call, `fields` the record.
 
 mod answered;
@@ -14,7 +14,6 @@ mod frame;
 #[doc(hidden)]
 pub mod measure;
 mod metadata;
-mod oip;
 pub mod recorder;
 pub mod route;
 pub mod service;

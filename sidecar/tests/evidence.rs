@@ -112,10 +112,10 @@ impl World {
 fn options(bundle: &Path, output: &str) -> Options {
     Options {
         bundle: bundle.to_owned(),
-        identities: Vec::new(),
         output: bundle.with_file_name(output),
         threads: 2,
         description: Some(DESCRIPTION.as_bytes().to_vec()),
+        ..Options::default()
     }
 }
 

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 pub use audit::{
     AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
     AuditPlanArguments, AuditRegisterArguments, AuditReportArguments, AuditRunArguments, AuditSizeArguments,
-    AuditVerifyArguments,
+    AuditVerifyArguments, RecomputeArguments,
 };
 
 use crate::recompute::neural::Processor;

@@ -31,6 +31,7 @@ mod model_verify;
 mod proved;
 mod receipt_get;
 mod receipt_show;
+mod recompute;
 mod registry;
 mod trust;
 pub mod verify_log;

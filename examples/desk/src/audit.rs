@@ -54,10 +54,9 @@ pub fn recompute(
 ) -> Result<(Head, Tail)> {
     let options = Options {
         bundle: folder.bundle(),
-        identities: Vec::new(),
         output: folder.results(),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        description: None,
+        ..Options::default()
     };
     let admit = |front: &ledgerstone_verifier::bundle::Front| {
         policy.check(&front.checkpoint).map_err(|error| RunError::Checkpoint(error.to_string()))?;
@@ -107,7 +106,7 @@ impl Evidence {
         let record = doctored(&record, path, value)?;
         let part = RecordPart::Opened(encode_contents(&secret, &record, request, response));
         let refused = part.contents(&self.entry).err().map(|error| error.to_string());
-        let differences = self.model.replay(&record).differences;
+        let differences = self.model.replay(&record, response).differences;
         Ok(refused.into_iter().chain(differences.iter().map(ToString::to_string)).collect())
     }
 }

@@ -8,8 +8,8 @@ use prost::Message as _;
 use tonic::{Code, Status};
 
 use super::frame::{self, Message};
-use super::oip::{self, Tensor};
 use crate::upstream::{Answer, UpstreamFault};
+use ledgerstone::oip::{self, Tensor};
 
 /// The outcome of one call.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use prost::Message as _;
 use tonic::Status;
 
 use super::frame::{self, FrameError, Message};
-use super::oip::{self, Content, Tensor, TensorError};
 use super::route::Route;
+use ledgerstone::oip::{self, Content, Tensor, TensorError};
 
 /// Fields that the rows of one call may make together; with those of 256 tensors on each side and the rest they stay
 /// below `ledgerstone::limits::FIELDS_MAX`.

@@ -10,10 +10,10 @@ use ledgerstone::encoding::hex_decode;
 use ledgerstone::hash::Hash;
 use ledgerstone::proto::inference::ModelInferResponse;
 
-use super::oip::parameter_text;
 use super::route::Route;
 use crate::metrics::Metrics;
 use crate::models::Identity;
+use ledgerstone::oip::parameter_text;
 
 /// What stands in the record where a declaration cannot be read.
 const NO_DIGEST: &str = "the parameter that declares the model holds no SHA-256";

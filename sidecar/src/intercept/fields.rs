@@ -15,9 +15,9 @@ use ledgerstone::time::UnixMillis;
 use super::answered::Answered;
 use super::asked::Asked;
 use super::frame::Message;
-use super::oip::{Element, Tensor, parameter_text};
 use super::route::{Route, SubjectSource};
 use crate::models::Identity;
+use ledgerstone::oip::{Element, Tensor, parameter_text};
 
 mod explanation;
 mod outcome;

@@ -10,6 +10,8 @@ use ledgerstone::code::Code;
 use ledgerstone::note::{NoteError, SignatureError, SignedNote, VerifierKey};
 use serde::{Deserialize, Serialize};
 
+use crate::recompute::neural::Processor;
+
 /// The format's name and version.
 pub const FORMAT: &str = "ledgerstone-tolerance-profile/v1";
 
@@ -84,6 +86,47 @@ pub struct Detection {
     pub detected: usize,
     /// The least distance.
     pub min: f64,
+}
+
+impl Machine {
+    /// The machine that this program runs on.
+    #[must_use]
+    pub fn here(processor: Processor) -> Self {
+        let libm = if cfg!(target_env = "musl") {
+            "musl"
+        } else if cfg!(target_env = "gnu") {
+            "gnu"
+        } else {
+            std::env::consts::OS
+        };
+        let device = match processor {
+            Processor::Cpu => "cpu",
+            Processor::Cuda => "cuda",
+        };
+        Self {
+            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            libm: libm.to_owned(),
+            device: device.to_owned(),
+            instructions: instructions().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Sets of instructions by which the engine chooses how to multiply matrices.
+#[cfg(target_arch = "x86_64")]
+fn instructions() -> Vec<&'static str> {
+    let all = [
+        ("avx", std::is_x86_feature_detected!("avx")),
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("fma", std::is_x86_feature_detected!("fma")),
+        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+    ];
+    all.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn instructions() -> Vec<&'static str> {
+    Vec::new()
 }
 
 impl Honest {

@@ -34,7 +34,7 @@ pub enum Line {
 }
 
 /// What was run on what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// [`FORMAT`].
@@ -56,7 +56,7 @@ pub struct Head {
 }
 
 /// Whether a model can be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelStanding {
     /// The digest that decisions name it by, in lowercase hex.
@@ -67,9 +67,26 @@ pub struct ModelStanding {
     /// Why it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The tolerance profile by which its numbers were judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileStanding>,
     /// SHA-256 of the auditor's own description, where the model came without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description_given: Option<String>,
+}
+
+/// The tolerance profile that numbers were judged by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileStanding {
+    /// SHA-256 of its file, in lowercase hex.
+    pub sha256: String,
+    /// What is compared.
+    pub quantity: String,
+    /// How far it may lie off.
+    pub tau: f64,
+    /// Whether it was measured on a machine like the one that ran: processor, instructions, mathematics library, device.
+    pub same_machine: bool,
 }
 
 /// A decision that was run again.
@@ -89,6 +106,9 @@ pub struct Decision {
     /// The first score of each row, as recorded and as recomputed; null is no number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<(Option<f64>, Option<f64>)>,
+    /// The greatest distance of the numbers that a tolerance profile speaks of, where they were not equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
     /// What differs or stands in the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
@@ -105,6 +125,7 @@ impl Decision {
             reasons_differ: replayed.reasons_differ,
             adverse,
             scores: replayed.scores.into_iter().map(|(one, other)| (number(one), number(other))).collect(),
+            distance: replayed.distance.and_then(number),
             differences: replayed.differences,
         }
     }

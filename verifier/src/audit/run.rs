@@ -23,17 +23,20 @@ use ledgerstone::hash::Hash;
 
 use self::judge::{Judge, JudgedModel};
 use self::write::Writer;
-use super::results::{Decision, FORMAT, Head, ModelStanding, ResultsError, Tail};
+use super::profile::{Machine, Profile};
+use super::replay::Recomputer;
+use super::results::{Decision, FORMAT, Head, ModelStanding, ProfileStanding, ResultsError, Tail};
 use crate::bundle::{self, Bundle, BundleError, Front, Order};
 use crate::folder;
 use crate::progress::Progress;
 use crate::recompute::description;
+use crate::recompute::neural::Processor;
 
 /// Parts of a bundle that wait for a thread, for each thread.
 const WAITING: usize = 4;
 
 /// How to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The bundle.
     pub bundle: PathBuf,
@@ -45,6 +48,19 @@ pub struct Options {
     pub threads: usize,
     /// The description of models that come without one.
     pub description: Option<Vec<u8>>,
+    /// The tolerance profiles of models that are not reproduced bit for bit; whoever gives them has checked who signed them.
+    pub profiles: Vec<GivenProfile>,
+    /// Where networks are computed.
+    pub processor: Processor,
+}
+
+/// A tolerance profile, and which file it is.
+#[derive(Clone, Debug)]
+pub struct GivenProfile {
+    /// SHA-256 of the file.
+    pub sha256: Hash,
+    /// What it says.
+    pub profile: Profile,
 }
 
 /// Why a run stopped.
@@ -129,7 +145,7 @@ pub fn run(
         let read = bundle.read(
             |front| {
                 let admitted = admit(&front)?;
-                let (judge, head) = prepare(front, admitted, options.description.as_deref());
+                let (judge, head) = prepare(front, admitted, options);
                 let writer = Writer::open(&options.output, head, judge.order().clone(), finished, progress)?;
                 let skip = writer.done();
                 let judge = Arc::new(judge);
@@ -169,6 +185,17 @@ pub fn run(
         let bundle = folder::digest(&options.bundle);
         writer.finish(bundle.map_err(|source| RunError::Io { path: options.bundle.clone(), source })?)
     })
+}
+
+impl GivenProfile {
+    fn standing(&self, processor: Processor) -> ProfileStanding {
+        ProfileStanding {
+            sha256: self.sha256.to_string(),
+            quantity: self.profile.quantity.clone(),
+            tau: self.profile.tau,
+            same_machine: self.profile.machine == Machine::here(processor),
+        }
+    }
 }
 
 /// What the reading side keeps.
@@ -215,22 +242,29 @@ fn judge_all(judge: &Judge, waiting: &Mutex<Receiver<Work>>, done: &SyncSender<D
 }
 
 /// Reads the models, and says in the head which can be used.
-fn prepare(mut front: Front, admitted: Admitted, description: Option<&[u8]>) -> (Judge, Head) {
+fn prepare(mut front: Front, admitted: Admitted, options: &Options) -> (Judge, Head) {
     let mut models = BTreeMap::new();
     let mut standings = Vec::new();
     let drawn = admitted.listed.as_ref().map(|(_, drawn)| *drawn);
     let order = Order::new(&front, admitted.listed.map(|(listed, _)| listed));
     for (digest, files) in &mut front.models {
         let manifest = bundle::manifest(files).map(|manifest| manifest.list_digest());
-        let given = description.filter(|_| !files.contains_key(description::FILE));
+        let given = options.description.as_deref().filter(|_| !files.contains_key(description::FILE));
         if let Some(given) = given {
             files.insert(description::FILE.to_owned(), given.to_vec());
         }
-        let loaded = super::replay::Recomputer::load(files).map_err(|error| error.to_string());
+        let named = digest.to_string();
+        let profile = options.profiles.iter().find(|given| given.profile.model == named);
+        let loaded = Recomputer::load_on(files, options.processor).and_then(|loaded| match profile {
+            None => Ok(loaded),
+            Some(given) => loaded.within(&given.profile),
+        });
+        let loaded = loaded.map_err(|error| error.to_string());
         standings.push(ModelStanding {
-            digest: digest.to_string(),
-            kind: loaded.as_ref().ok().map(|loaded| loaded.model().about().kind),
+            digest: named,
+            kind: loaded.as_ref().ok().map(Recomputer::kind),
             problem: loaded.as_ref().err().cloned(),
+            profile: profile.map(|given| given.standing(options.processor)),
             description_given: given.map(|given| Hash::of(given).to_string()),
         });
         models.insert(*digest, JudgedModel { manifest, recomputer: loaded });

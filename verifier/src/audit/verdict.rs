@@ -122,6 +122,8 @@ pub struct Replayed {
     pub differences: Vec<Difference>,
     /// The first score of each row as recorded and as recomputed.
     pub scores: Vec<(f64, f64)>,
+    /// The greatest distance of the numbers that a tolerance profile speaks of, where they were not equal.
+    pub distance: Option<f64>,
 }
 
 impl Replayed {
@@ -133,7 +135,14 @@ impl Replayed {
             reasons_differ: false,
             differences: vec![Difference::obstacle(why)],
             scores: Vec::new(),
+            distance: None,
         }
+    }
+
+    /// Adds what comparing the reasons found.
+    pub fn take_reasons(&mut self, reasons: Self) {
+        self.reasons_differ |= reasons.reasons_differ;
+        self.differences.extend(reasons.differences);
     }
 
     /// Whether it counts against the sample.

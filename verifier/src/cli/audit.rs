@@ -8,6 +8,7 @@ use ledgerstone::hash::Hash;
 
 use super::{EXIT_CODES, NetworkArguments, RegistryArguments, TrustArguments};
 use crate::audit::Rate;
+use crate::recompute::neural::Processor;
 
 /// `ledgerstone audit ...`.
 #[derive(Debug, Subcommand)]
@@ -202,13 +203,31 @@ pub struct AuditRunArguments {
     /// An age identity file that opens the bundle; may be repeated
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// How models are recomputed.
+    #[command(flatten)]
+    pub recompute: RecomputeArguments,
+    /// How many threads recompute [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// How models are recomputed.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RecomputeArguments {
     /// How to recompute models that come without a recompute.json of their own; what you say here is not part of the
     /// model's digest
     #[arg(long, value_name = "FILE")]
     pub description: Option<PathBuf>,
-    /// How many threads recompute [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    /// The tolerance profile of a model that is not reproduced bit for bit, as `ledgerstone audit calibrate` wrote it; may be
+    /// repeated, once for each model
+    #[arg(long = "profile", value_name = "FILE", requires = "profile_key")]
+    pub profiles: Vec<PathBuf>,
+    /// The Ed25519 key that must have signed the profiles
+    #[arg(long, value_name = "VKEY", requires = "profiles")]
+    pub profile_key: Option<String>,
+    /// Where networks are computed
+    #[arg(long, value_enum, default_value_t)]
+    pub device: Processor,
 }
 
 /// The plan and the draw of an audit.
@@ -269,9 +288,9 @@ pub struct AuditVerifyArguments {
     /// An age identity file that opens the bundle; may be repeated
     #[arg(long = "identity", value_name = "FILE", requires = "bundle")]
     pub identities: Vec<PathBuf>,
-    /// The description that was given to `audit run`, where one was
-    #[arg(long, value_name = "FILE", requires = "bundle")]
-    pub description: Option<PathBuf>,
+    /// How models were recomputed.
+    #[command(flatten)]
+    pub recompute: RecomputeArguments,
 }
 
 /// A SHA-256 on the command line.

@@ -16,6 +16,7 @@ use crate::audit::profile::{self, Detection, FORMAT, Honest, Machine, Profile};
 use crate::cli::AuditCalibrateArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable, thousands, wrapped};
+use crate::recompute::neural::Processor;
 
 /// Distances of one kind of change.
 struct Tampered {
@@ -112,7 +113,7 @@ fn profile_of(measured: Measured, arguments: &AuditCalibrateArguments) -> Result
         quantity: quantity.to_owned(),
         engine,
         dtype: dtype.to_owned(),
-        machine: machine(),
+        machine: Machine::here(Processor::Cpu),
         threads: arguments.threads.clone(),
         batches,
         inputs: inputs.to_string(),
@@ -120,39 +121,6 @@ fn profile_of(measured: Measured, arguments: &AuditCalibrateArguments) -> Result
         tau,
         tampers: tampers.collect(),
     })
-}
-
-fn machine() -> Machine {
-    let libm = if cfg!(target_env = "musl") {
-        "musl"
-    } else if cfg!(target_env = "gnu") {
-        "gnu"
-    } else {
-        std::env::consts::OS
-    };
-    Machine {
-        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-        libm: libm.to_owned(),
-        device: "cpu".to_owned(),
-        instructions: instructions().into_iter().map(str::to_owned).collect(),
-    }
-}
-
-/// Sets of instructions by which the engine chooses how to multiply matrices.
-#[cfg(target_arch = "x86_64")]
-fn instructions() -> Vec<&'static str> {
-    let all = [
-        ("avx", std::is_x86_feature_detected!("avx")),
-        ("avx2", std::is_x86_feature_detected!("avx2")),
-        ("fma", std::is_x86_feature_detected!("fma")),
-        ("avx512f", std::is_x86_feature_detected!("avx512f")),
-    ];
-    all.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn instructions() -> Vec<&'static str> {
-    Vec::new()
 }
 
 /// The greatest distance of two rows of numbers.

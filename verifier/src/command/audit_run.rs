@@ -9,7 +9,7 @@ use ledgerstone::evidence::Selection;
 use ledgerstone::policy::Policy;
 use serde::Serialize;
 
-use super::trust;
+use super::{recompute, trust};
 use crate::audit::results::{Head, Tail};
 use crate::audit::run::{self, Admitted, Options, RunError};
 use crate::audit::verdict::Verdict;
@@ -18,7 +18,6 @@ use crate::bundle::Front;
 use crate::cli::AuditRunArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, thousands};
-use crate::recompute::description::DESCRIPTION_BYTES_MAX;
 use crate::source::read_input;
 
 /// The format of this command's JSON.
@@ -40,13 +39,12 @@ struct RunJson<'a> {
 pub(super) fn run(arguments: &AuditRunArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let policy = trust::policy(&arguments.trust)?;
     let draw = arguments.draw.as_ref().map(|path| read_input(path, DRAW_BYTES_MAX)).transpose()?;
-    let description = arguments.description.as_ref().map(|path| read_input(path, DESCRIPTION_BYTES_MAX));
     let options = Options {
         bundle: arguments.bundle.clone(),
         identities: arguments.identities.clone(),
         output: arguments.output.clone(),
         threads: arguments.threads.unwrap_or_else(threads),
-        description: description.transpose()?,
+        ..recompute::read(&arguments.recompute)?
     };
     let mut progress = output.progress();
     let ran = run::run(&options, |front| admit(front, policy.as_ref(), draw.as_deref()), &mut progress);

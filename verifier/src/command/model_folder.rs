@@ -21,11 +21,12 @@ pub(super) fn show(folder: &Path, _: &mut Output) -> Result<Exit, Refusal> {
 }
 
 #[cfg(feature = "neural")]
-pub(super) use with_engine::{read, read_files, refused, show};
+pub(super) use with_engine::{digest, read, read_files, refused, show};
 
 #[cfg(feature = "neural")]
 mod with_engine {
     use ledgerstone::hash::Hash;
+    use ledgerstone::manifest::LEFT_OUT;
     use serde::Serialize;
 
     use super::{Exit, Output, Path, Refusal};
@@ -52,7 +53,7 @@ mod with_engine {
     /// A file cannot be read, or the model is none that is known.
     pub(in crate::command) fn show(folder: &Path, output: &mut Output) -> Result<Exit, Refusal> {
         let model = read(folder, Processor::Cpu)?;
-        let (about, digest) = (model.about(), model.digest());
+        let (about, digest) = (model.about(), digest(folder)?);
         if output.is_json() {
             output.json(&FolderJson { format: FORMAT, digest: digest.to_string(), about: &about })?;
         } else {
@@ -63,13 +64,13 @@ mod with_engine {
 
     /// The model of a folder.
     pub(in crate::command) fn read(folder: &Path, processor: Processor) -> Result<TextModel, Refusal> {
-        if processor == Processor::Cuda && !cfg!(ledgerstone_cuda) {
-            return Err(Refusal::usage(
-                "this program was not built for graphics processors",
-                "Build it with RUSTFLAGS=\"--cfg ledgerstone_cuda\", or leave --device out.",
-            ));
-        }
+        let processor = crate::command::recompute::usable(processor)?;
         TextModel::load_on(&read_files(folder)?, processor).map_err(|error| refused(folder, &error))
+    }
+
+    /// The digest that decisions name the folder by: the root of its manifest.
+    pub(in crate::command) fn digest(folder: &Path) -> Result<Hash, Refusal> {
+        Ok(crate::folder::read(folder, &LEFT_OUT)?.root())
     }
 
     /// The files of a folder.
@@ -105,7 +106,7 @@ mod with_engine {
         let longer = if about.truncates { "a longer text is cut" } else { "a longer text is refused" };
         [
             line("Model", &format!("{} text encoder", about.family)),
-            line("SHA-256", &digest.to_string()),
+            line("Digest", &digest.to_string()),
             line(
                 "Layers",
                 &format!(

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 pub use self::columns::{Column, ColumnError, Feature, Step};
 use super::error::{ModelError, malformed, shown};
+use super::neural::sampler::Sampling;
 
 /// The name of the file in the model's folder.
 pub const FILE: &str = "recompute.json";
@@ -24,33 +25,108 @@ pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 /// Columns, outputs, labels and reasons; each.
 const ITEMS_MAX: usize = 65_536;
 
+/// Words that make labels of an answer.
+const WORDS_MAX: usize = 1024;
+
+/// Tokens of an answer, as `docs/spec/generation.md` bounds them.
+const TOKENS_MAX: usize = 4096;
+
 const FORMAT_NAME: &str = "ledgerstone-recompute/v1";
 const KIND: &str = "a recompute description";
 
 /// How a model is recomputed.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    format: String,
-    /// The model's file, in the same folder.
-    pub model: String,
-    /// What makes each column of the model's row; where it is left out, the feature of each column's own name.
-    #[serde(default)]
-    pub columns: Option<Vec<Column>>,
-    /// The type in which the model server took the features.
-    pub dtype: Dtype,
+    /// What the model is given.
+    pub input: Input,
     /// Recorded scores, and what they are of the model.
-    #[serde(default)]
     pub scores: Vec<Score>,
     /// Recorded output tensors, and what they are of the model.
-    #[serde(default)]
     pub tensors: Vec<Tensor>,
     /// What makes the label.
-    #[serde(default)]
     pub label: Option<Label>,
     /// What makes the reasons.
-    #[serde(default)]
     pub reasons: Option<Reasons>,
+}
+
+/// What a model is given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Numbers, for a model in one file.
+    Row {
+        /// The model's file, in the same folder.
+        model: String,
+        /// What makes each column of the model's row; where it is left out, the feature of each column's own name.
+        columns: Option<Vec<Column>>,
+        /// The type in which the model server took the features.
+        dtype: Dtype,
+    },
+    /// A text, for the text model that the folder is.
+    Text {
+        /// The feature that is the text.
+        feature: String,
+    },
+    /// A prompt, for a language model in one file.
+    Prompt {
+        /// The model's file, in the same folder.
+        model: String,
+        /// What is asked, and where the answer stands.
+        prompt: Prompt,
+    },
+}
+
+/// What a language model is asked, and where its answer stands.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prompt {
+    /// The feature that is the prompt.
+    pub feature: String,
+    /// Tokens of an answer at most.
+    pub tokens_max: usize,
+    /// What logits are divided by; 0 takes the greatest.
+    pub temperature: f64,
+    /// The share of the likeliest tokens that is drawn from.
+    pub top_p: f64,
+    /// What the draws follow from.
+    pub seed: u64,
+    /// The output tensor of the answer's tokens.
+    pub tokens: String,
+    /// The output tensor of their logits.
+    pub logits: String,
+    /// The output tensor of the answer as text, where there is one.
+    #[serde(default)]
+    pub text: Option<String>,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    format: String,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    columns: Option<Vec<Column>>,
+    #[serde(default)]
+    dtype: Option<Dtype>,
+    #[serde(default)]
+    text: Option<Text>,
+    #[serde(default)]
+    prompt: Option<Prompt>,
+    #[serde(default)]
+    scores: Vec<Score>,
+    #[serde(default)]
+    tensors: Vec<Tensor>,
+    #[serde(default)]
+    label: Option<Label>,
+    #[serde(default)]
+    reasons: Option<Reasons>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    feature: String,
 }
 
 /// The type of a number on the wire.
@@ -79,10 +155,12 @@ impl Dtype {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Numbers {
-    /// Those before the objective's last step.
+    /// Those before the objective's last step; of a text model the logits.
     Margins,
-    /// What the library's `predict` gives.
+    /// What the library's `predict` gives; of a text model the probabilities.
     Answer,
+    /// Of a text model, what its classifier sees, or the embedding.
+    Vector,
 }
 
 /// A recorded score.
@@ -134,6 +212,13 @@ pub enum Label {
         of: Numbers,
         /// The label of each.
         names: Vec<String>,
+    },
+    /// The first of some words in a language model's answer.
+    Words {
+        /// The words, each its own label. The one that stands first in the answer counts, whatever its case.
+        names: Vec<String>,
+        /// The label of an answer with none of them.
+        otherwise: String,
     },
 }
 
@@ -198,20 +283,34 @@ impl Description {
         let limit =
             |what, found, max| if found > max { Err(ModelError::Limit { what, found, max }) } else { Ok(()) };
         limit("bytes of description", bytes.len(), DESCRIPTION_BYTES_MAX)?;
-        let description: Self =
+        let written: Written =
             serde_json::from_slice(bytes).map_err(|error| ModelError::json(KIND, &error))?;
-        if description.format != FORMAT_NAME {
+        if written.format != FORMAT_NAME {
             return Err(ModelError::Unsupported {
-                what: format!("a description of format {}", shown(&description.format)),
+                what: format!("a description of format {}", shown(&written.format)),
                 place: "format".to_owned(),
             });
         }
-        limit("columns", description.columns.as_ref().map_or(0, Vec::len), ITEMS_MAX)?;
-        limit("outputs", description.scores.len() + description.tensors.len(), ITEMS_MAX)?;
-        if let Some(columns) = &description.columns {
+        limit("columns", written.columns.as_ref().map_or(0, Vec::len), ITEMS_MAX)?;
+        limit("outputs", written.scores.len() + written.tensors.len(), ITEMS_MAX)?;
+        if let Some(columns) = &written.columns {
             columns.iter().enumerate().try_for_each(|(place, column)| column.check(place))?;
         }
+        let Written { model, columns, dtype, text, prompt, scores, tensors, label, reasons, .. } = written;
+        let input = match (model, dtype, text, prompt, columns) {
+            (Some(model), Some(dtype), None, None, columns) => Input::Row { model, columns, dtype },
+            (None, None, Some(Text { feature }), None, None) => Input::Text { feature },
+            (Some(model), None, None, Some(prompt), None) => Input::Prompt { model, prompt },
+            _ => {
+                return Err(malformed(
+                    "the file",
+                    "has either model and dtype, and perhaps columns; or text; or model and prompt",
+                ));
+            }
+        };
+        let description = Self { input, scores, tensors, label, reasons };
         description.check_label()?;
+        description.check_input()?;
         Ok(description)
     }
 
@@ -219,7 +318,7 @@ impl Description {
     #[must_use]
     pub fn label_of(&self) -> Option<Numbers> {
         match &self.label {
-            None => None,
+            None | Some(Label::Words { .. }) => None,
             Some(Label::Threshold { of, .. } | Label::Largest { of, .. }) => Some(*of),
         }
     }
@@ -232,7 +331,61 @@ impl Description {
             Some(Label::Largest { names, .. }) if names.is_empty() || names.len() > ITEMS_MAX => {
                 Err(malformed("label.largest.names", "there is one name for each number"))
             }
+            Some(Label::Words { names, .. })
+                if names.is_empty() || names.len() > WORDS_MAX || names.iter().any(String::is_empty) =>
+            {
+                Err(malformed("label.words.names", "there are 1 to 1,024 words, none of them empty"))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// That nothing is asked for which such an input does not give.
+    fn check_input(&self) -> Result<(), ModelError> {
+        let is_answer = matches!(self.label, Some(Label::Words { .. }));
+        let is_row = matches!(self.input, Input::Row { .. });
+        if !is_row && self.reasons.is_some() {
+            return Err(malformed("reasons", "are recomputed of models that take rows of numbers"));
+        }
+        let Input::Prompt { prompt, .. } = &self.input else {
+            return if is_answer {
+                Err(malformed("label.words", "is for a language model's answer"))
+            } else {
+                Ok(())
+            };
+        };
+        if !self.scores.is_empty() || !self.tensors.is_empty() || self.label.is_some() && !is_answer {
+            return Err(malformed(
+                "the file",
+                "of a language model names tensors in prompt, no scores, and a label of words",
+            ));
+        }
+        if prompt.tokens_max == 0 || prompt.tokens_max > TOKENS_MAX || !prompt.sampling().is_sound() {
+            return Err(malformed(
+                "prompt",
+                "has 1 to 4,096 tokens, a temperature of 0 to 100 and a top_p above 0 and not above 1",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Prompt {
+    /// How tokens are chosen.
+    #[must_use]
+    pub const fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, top_p: self.top_p, seed: self.seed }
+    }
+}
+
+impl Label {
+    /// The label of a language model's answer; none for another kind of label.
+    #[must_use]
+    pub fn of_answer(&self, answer: &str) -> Option<&str> {
+        let Self::Words { names, otherwise } = self else { return None };
+        let answer = answer.to_lowercase();
+        let found = names.iter().filter_map(|name| Some((answer.find(&name.to_lowercase())?, name)));
+        // The place first; of two words at one place the one that is named first.
+        Some(found.min_by_key(|(place, _)| *place).map_or(otherwise, |(_, name)| name))
     }
 }

@@ -33,7 +33,7 @@ mod weights;
 
 pub use files::Files;
 #[cfg(feature = "neural")]
-pub use language::{Difference, Finish, Generation, LanguageModel, Step};
+pub use language::{Difference, Finish, Followed, Generation, LanguageModel, Step};
 #[cfg(feature = "neural")]
 pub use text::{ENGINE, TextAbout, TextModel, TextScore};
 

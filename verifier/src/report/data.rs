@@ -79,7 +79,7 @@ pub struct Claims {
 }
 
 /// What was audited.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audited {
     /// The log.

@@ -5,8 +5,8 @@ use ledgerstone::record::schema::{self, ReasonPart};
 use serde::Deserialize;
 
 use super::{Element, Facts, Fallible, Fields, Row, parameter_text};
-use crate::intercept::oip::Elements;
 use crate::intercept::route::ExplanationConfig;
+use ledgerstone::oip::Elements;
 
 /// Fields that reasons may make; past it the tensor's digest alone stands for them. With the fields of the rows and of 256
 /// tensors on each side they stay below `ledgerstone::limits::FIELDS_MAX`.

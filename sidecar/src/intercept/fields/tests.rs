@@ -6,9 +6,9 @@ use ledgerstone::proto::inference::{InferParameter, ModelInferRequest, ModelInfe
 use prost::Message as _;
 
 use super::super::frame;
-use super::super::oip;
 use super::super::route::{RouteConfig, Routes};
 use super::*;
+use ledgerstone::oip;
 
 fn route(text: &str) -> std::sync::Arc<Route> {
     let config: RouteConfig = toml::from_str(&format!("name = \"r\"\n{text}")).unwrap();

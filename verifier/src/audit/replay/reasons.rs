@@ -3,7 +3,8 @@
 use ledgerstone::record::schema::{self, ReasonPart};
 use ledgerstone::record::{Record, Value};
 
-use super::{Comparison, Obstacle, at, shown};
+use super::comparison::{Comparison, shown};
+use super::{Obstacle, at};
 use crate::audit::verdict::Difference;
 use crate::recompute::description::{ReasonSource, Reasons};
 use crate::recompute::{Model, RowError};

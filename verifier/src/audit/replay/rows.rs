@@ -1,4 +1,4 @@
-//! The model's rows from a record's features.
+//! What was given, from a record's features: rows of numbers, or texts.
 
 use ledgerstone::record::schema;
 use ledgerstone::record::{FieldPath, Record, Value};
@@ -9,30 +9,24 @@ use crate::recompute::description::{Column, Dtype, Feature};
 /// Integers up to here are exact in binary64.
 const INTEGER_MAX: i128 = 1 << 53;
 
-/// The rows of one decision.
-pub(super) struct Rows {
+/// The rows of one decision, each with as many numbers as there are columns.
+pub(super) struct Numeric {
     columns: usize,
-    /// Whether the record has several rows, and so a place at the end of each path.
-    several: bool,
+    places: Vec<Option<u32>>,
     numbers: Vec<f64>,
 }
 
-impl Rows {
+impl Numeric {
     /// Makes every row.
     pub(super) fn read(record: &Record, columns: &[Column], dtype: Dtype) -> Result<Self, Obstacle> {
         let paths = columns.iter().map(|column| schema::feature(&column.feature));
         let paths = paths.collect::<Result<Vec<_>, _>>()?;
         let first = paths.first().ok_or_else(|| Obstacle::input("the description makes no column"))?;
-        let several = record.value(first).is_none() && record.value(&first.place(0)?).is_some();
-        let mut rows = Self { columns: columns.len(), several, numbers: Vec::new() };
-        let mut place = 0;
-        loop {
-            rows.read_row(record, columns, &paths, several.then_some(place), dtype)?;
-            place += 1;
-            if !several || record.value(&first.place(place)?).is_none() {
-                return Ok(rows);
-            }
+        let mut rows = Self { columns: columns.len(), places: places(record, first)?, numbers: Vec::new() };
+        for place in rows.places.clone() {
+            rows.read_row(record, columns, &paths, place, dtype)?;
         }
+        Ok(rows)
     }
 
     fn read_row(
@@ -54,18 +48,59 @@ impl Rows {
         Ok(())
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.numbers.len() / self.columns.max(1)
+    /// Every row.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[f64]> {
+        self.numbers.chunks_exact(self.columns.max(1))
     }
 
-    /// Every row, with its number.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[f64])> {
-        self.numbers.chunks_exact(self.columns.max(1)).enumerate()
+    /// What stands at the end of the paths of each row.
+    pub(super) fn places(&self) -> &[Option<u32>] {
+        &self.places
     }
+}
 
-    /// What stands at the end of the paths of a row.
-    pub(super) fn place(&self, row: usize) -> Option<u32> {
-        self.several.then_some(u32::try_from(row).unwrap_or(u32::MAX))
+/// What stands at the end of the paths of each row: nothing for a single one.
+fn places(record: &Record, first: &FieldPath) -> Result<Vec<Option<u32>>, Obstacle> {
+    if record.value(first).is_some() || record.value(&first.place(0)?).is_none() {
+        return Ok(vec![None]);
+    }
+    let mut places = Vec::new();
+    for place in 0.. {
+        if record.value(&first.place(place)?).is_none() {
+            break;
+        }
+        places.push(Some(place));
+    }
+    Ok(places)
+}
+
+/// The texts of a feature, each with its place.
+#[cfg(feature = "neural")]
+pub(super) fn texts<'a>(
+    record: &'a Record,
+    feature: &str,
+) -> Result<(Vec<Option<u32>>, Vec<&'a str>), Obstacle> {
+    let path = schema::feature(feature)?;
+    let places = places(record, &path)?;
+    let text = |place: &Option<u32>| {
+        let path = super::at(path.clone(), *place)?;
+        match record.value(&path) {
+            Some(Value::Text(text)) => Ok(text.as_str()),
+            Some(_) => Err(Obstacle::input(format_args!("{path} is no text"))),
+            None => Err(Obstacle::input(format_args!("the record has no {path}"))),
+        }
+    };
+    let texts = places.iter().map(text).collect::<Result<_, Obstacle>>()?;
+    Ok((places, texts))
+}
+
+/// A number that counts something, if the record has it.
+#[cfg(feature = "neural")]
+pub(super) fn count(record: &Record, path: &FieldPath) -> Result<Option<usize>, Obstacle> {
+    match record.value(path) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Int(count)) if *count >= 0 => Ok(usize::try_from(*count).ok()),
+        Some(_) => Err(Obstacle::input(format_args!("{path} is no count"))),
     }
 }
 

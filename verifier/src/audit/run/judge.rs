@@ -6,12 +6,12 @@ use ledgerstone::entry::{Entry, Kind};
 use ledgerstone::evidence::RecordPart;
 use ledgerstone::hash::Hash;
 use ledgerstone::record::schema;
-use ledgerstone::record::{Record, Value};
+use ledgerstone::record::{Contents, Record, Value};
 
 use super::{Judged, RunError};
 use crate::audit::replay::Recomputer;
 use crate::audit::results::Decision;
-use crate::audit::verdict::{Difference, Replayed, Verdict};
+use crate::audit::verdict::Replayed;
 use crate::bundle::Order;
 
 /// A model that came along.
@@ -63,21 +63,13 @@ impl Judge {
             Ok(contents) => contents,
             Err(why) => return Decision::new(index, None, Replayed::unverifiable(why)),
         };
-        let mut replayed = match self.recomputer(entry, &contents.record) {
-            Ok(recomputer) => recomputer.replay(&contents.record),
+        let replayed = match self.recomputer(entry, &contents.record).and_then(|recomputer| {
+            raw_is_recorded(&contents)?;
+            Ok(recomputer)
+        }) {
+            Ok(recomputer) => recomputer.replay(&contents.record, contents.response),
             Err(why) => Replayed::unverifiable(why),
         };
-        for (bytes, path) in
-            [(contents.request, schema::INPUT_RAW_DIGEST), (contents.response, schema::OUTPUT_RAW_DIGEST)]
-        {
-            let Some(bytes) = bytes else { continue };
-            if contents.record.value(&path) != Some(&Value::from(Hash::of(bytes))) {
-                replayed.verdict = Verdict::Unverifiable;
-                replayed.differences.push(Difference::obstacle(format_args!(
-                    "the bytes that came along are not those of {path}"
-                )));
-            }
-        }
         Decision::new(index, adverse(&contents.record), replayed)
     }
 
@@ -98,6 +90,19 @@ impl Judge {
         let usable = model.recomputer.as_ref();
         usable.map_err(|problem| format!("the model {digest} cannot be used: {problem}"))
     }
+}
+
+/// That the wire's bytes which came along are those that the record has the digests of.
+fn raw_is_recorded(contents: &Contents<'_>) -> Result<(), String> {
+    for (bytes, path) in
+        [(contents.request, schema::INPUT_RAW_DIGEST), (contents.response, schema::OUTPUT_RAW_DIGEST)]
+    {
+        let recorded = contents.record.value(&path);
+        if bytes.is_some_and(|bytes| recorded != Some(&Value::from(Hash::of(bytes)))) {
+            return Err(format!("the bytes that came along are not those of {path}"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a decision was against the person, in one row at least.

@@ -74,7 +74,7 @@ pub(super) fn measure(arguments: &AuditCalibrateArguments, texts: &Path) -> Resu
     }
     tampers.push(Tampered { name: Tamper::OneWeight(0).name(), distances: one });
     Ok(Measured {
-        model: files.digest(),
+        model: model_folder::digest(folder)?,
         inputs: Hash::of(&bytes),
         quantity: "vector",
         engine: ENGINE.to_owned(),

@@ -9,10 +9,9 @@ use super::{capitalised, sentence};
 use crate::audit::DRAW_BYTES_MAX;
 use crate::audit::run::{self, Options};
 use crate::cli::AuditVerifyArguments;
-use crate::command::{audit_run, trust};
+use crate::command::{audit_run, recompute, trust};
 use crate::exit::Refusal;
 use crate::output::{Output, plural};
-use crate::recompute::description::DESCRIPTION_BYTES_MAX;
 use crate::report::{Basis, Report, assemble};
 use crate::source::read_input;
 
@@ -39,13 +38,12 @@ pub(super) fn check(
     }
     let policy = trust::policy(&arguments.trust)?;
     let draw = arguments.basis.draw.as_ref().map(|path| read_input(path, DRAW_BYTES_MAX)).transpose()?;
-    let description = arguments.description.as_ref().map(|path| read_input(path, DESCRIPTION_BYTES_MAX));
     let options = Options {
         bundle: bundle.clone(),
         identities: arguments.identities.clone(),
         output: again.clone(),
         threads: audit_run::threads(),
-        description: description.transpose()?,
+        ..recompute::read(&arguments.recompute)?
     };
     let mut progress = output.progress();
     let ran =

@@ -94,7 +94,7 @@ mod with_engine {
                 return Ok(Exit::Verified);
             }
         }
-        output.remark(&format!("Recomputed with the model of SHA-256 {}.", model.digest()));
+        output.remark(&format!("Recomputed with the model {}.", model_folder::digest(&arguments.model)?));
         Ok(Exit::Verified)
     }
 

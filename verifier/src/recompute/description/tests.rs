@@ -9,7 +9,8 @@ fn description(columns: &str) -> Result<Description, ModelError> {
 
 fn number(column: &str, feature: Feature<'_>) -> Result<f64, ColumnError> {
     let description = description(&format!("[{column}]")).unwrap();
-    description.columns.unwrap()[0].number(feature)
+    let Input::Row { columns, .. } = description.input else { panic!("it is a row's") };
+    columns.unwrap()[0].number(feature)
 }
 
 #[test]
@@ -71,4 +72,45 @@ fn what_the_page_does_not_have_is_refused() {
     let label = r#"{"format": "ledgerstone-recompute/v1", "model": "m", "dtype": "FP64",
         "label": {"largest": {"of": "answer", "names": []}}}"#;
     assert!(matches!(Description::parse(label.as_bytes()), Err(ModelError::Malformed { .. })));
+}
+
+#[test]
+fn a_description_is_of_a_row_a_text_or_a_prompt() {
+    let of = |rest: &str| {
+        Description::parse(format!(r#"{{"format": "ledgerstone-recompute/v1", {rest}}}"#).as_bytes())
+    };
+    let prompt = |change: (&str, &str)| {
+        let prompt = r#""model": "m.gguf", "prompt": {"feature": "p", "tokens_max": 8, "temperature": 0, "top_p": 1,
+            "seed": 0, "tokens": "tokens", "logits": "logits"}, "label": {"words": {"names": ["Yes", "no"], "otherwise": "?"}}"#;
+        assert!(prompt.contains(change.0));
+        of(&prompt.replace(change.0, change.1))
+    };
+    let text = of(r#""text": {"feature": "resume"}, "scores": [{"name": "s", "of": "vector"}]"#).unwrap();
+    assert_eq!(text.input, Input::Text { feature: "resume".to_owned() });
+    let answer = prompt(("\"p\"", "\"q\"")).unwrap();
+    assert!(matches!(&answer.input, Input::Prompt { prompt, .. } if prompt.feature == "q"));
+    let label = answer.label.unwrap();
+    for (said, word) in [("NO, yes", "no"), (" Yes.", "Yes"), ("perhaps", "?"), ("", "?")] {
+        assert_eq!(label.of_answer(said), Some(word), "{said}");
+    }
+    for wrong in [
+        r#""model": "m""#,
+        r#""dtype": "FP32""#,
+        r#""model": "m", "dtype": "FP32", "text": {"feature": "x"}"#,
+        r#""text": {"feature": "x"}, "columns": []"#,
+        r#""text": {"feature": "x"}, "reasons": {"from": "points", "count": 4}"#,
+        r#""text": {"feature": "x"}, "label": {"words": {"names": ["a"], "otherwise": "b"}}"#,
+    ] {
+        assert!(of(wrong).is_err(), "{wrong}");
+    }
+    for change in [
+        ("\"tokens_max\": 8", "\"tokens_max\": 0"),
+        ("\"tokens_max\": 8", "\"tokens_max\": 4097"),
+        ("\"top_p\": 1", "\"top_p\": 0"),
+        ("[\"Yes\", \"no\"]", "[]"),
+        ("\"no\"", "\"\""),
+        ("\"label\"", "\"scores\": [{\"name\": \"s\", \"of\": \"answer\"}], \"label\""),
+    ] {
+        assert!(prompt(change).is_err(), "{change:?}");
+    }
 }

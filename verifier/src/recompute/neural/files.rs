@@ -1,13 +1,10 @@
 //! The files of a text model, by their names in its folder.
 //!
-//! *Guarantees*: only the names of [`NAMES`] are ever asked for, each with its bound. The digest covers every file that the model is
-//! read from, and anybody can compute it with `sha256sum`.
+//! *Guarantees*: only the names of [`NAMES`] are ever asked for, each with its bound.
 //!
-//! *Does not do*: open a path; whoever reads them does.
+//! *Does not do*: open a path, or name the model; its folder's manifest does.
 
 use std::collections::BTreeMap;
-
-use ledgerstone::hash::Hash;
 
 use crate::recompute::error::ModelError;
 
@@ -16,7 +13,7 @@ const MIB: usize = 1 << 20;
 /// Bytes of one file of weights: XLM-RoBERTa large has 2.2 GB.
 pub const WEIGHTS_BYTES_MAX: usize = 4_000_000_000;
 
-/// Every file that a text model may be read from, in the order of the digest, with the most bytes of each. XLM-RoBERTa's `tokenizer.json`
+/// Every file that a text model may be read from, with the most bytes of each. XLM-RoBERTa's `tokenizer.json`
 /// has 17 MB.
 pub const NAMES: [(&str, usize); 9] = [
     ("1_Pooling/config.json", MIB),
@@ -84,14 +81,6 @@ impl Files {
         self.0.insert(name.to_owned(), bytes);
         self
     }
-
-    /// The model's digest: SHA-256 of the lines that `sha256sum` prints for the files, in the order of their names' bytes.
-    #[must_use]
-    pub fn digest(&self) -> Hash {
-        let lines: String =
-            self.0.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
-        Hash::of(lines.as_bytes())
-    }
 }
 
 #[cfg(test)]
@@ -99,21 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_that_of_the_lines_of_sha256sum() {
-        let named = [("config.json", "{}"), ("tokenizer.json", "[]"), ("readme.md", "not part of the model")];
+    fn other_names_are_left_out() {
+        let named = [("config.json", "{}"), ("readme.md", "not part of the model")];
         let files = named.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
         let files = Files::new(BTreeMap::from(files)).unwrap();
-        // printf '{}' > config.json; printf '[]' > tokenizer.json; sha256sum config.json tokenizer.json | sha256sum
-        assert_eq!(
-            files.digest().to_string(),
-            "9e430d449b7de24619800e3d7d91eb0b1a33cd2f24963b3d4de22b0452816f71"
-        );
+        assert!(files.optional("config.json").is_some());
         assert!(files.optional("readme.md").is_none());
-    }
-
-    #[test]
-    fn names_stand_in_the_order_of_the_digest() {
-        assert!(NAMES.is_sorted());
     }
 
     #[test]

@@ -81,6 +81,15 @@ pub struct Difference {
     pub behind: f32,
 }
 
+/// What the model says at one step of a recorded answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Followed {
+    /// What it would have chosen.
+    pub chosen: Step,
+    /// Its logit of the recorded token.
+    pub logit: f32,
+}
+
 impl std::fmt::Debug for LanguageModel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("LanguageModel").field("header", &self.header).finish_non_exhaustive()
@@ -140,9 +149,7 @@ impl LanguageModel {
             Some(step.token)
         })?;
         let ids: Vec<u32> = steps.iter().map(|step| step.token).collect();
-        let text = contained(|| self.tokenizer.decode(&ids, true))
-            .map_err(|problem| RowError::Network { problem })?;
-        let text = text.map_err(|error| RowError::Network { problem: shown(&error.to_string()) })?;
+        let text = self.text_of(&ids)?;
         Ok(Generation { prompt_tokens: prompt.len(), steps, text, finish })
     }
 
@@ -156,20 +163,7 @@ impl LanguageModel {
         recorded: &[u32],
         sampling: &Sampling,
     ) -> Result<Option<Difference>, RowError> {
-        let prompt = self.tokens(prompt)?;
-        if recorded.iter().any(|token| *token as usize >= self.header.vocabulary) {
-            return Err(RowError::Network {
-                problem: "the record has a token outside the vocabulary".to_owned(),
-            });
-        }
-        if prompt.len().saturating_add(recorded.len()) > self.header.context {
-            let found = prompt.len() + recorded.len();
-            return Err(RowError::TextLength {
-                what: "tokens with its answer",
-                found,
-                max: self.header.context,
-            });
-        }
+        let prompt = self.checked(prompt, recorded)?;
         let mut difference = None;
         self.walk(&prompt, |place, logits| {
             let token = *recorded.get(place)?;
@@ -187,6 +181,58 @@ impl LanguageModel {
             Some(token)
         })?;
         Ok(difference)
+    }
+
+    /// What the model says at each step of a recorded answer, followed token by token.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::compare`].
+    pub fn follow(
+        &mut self,
+        prompt: &str,
+        recorded: &[u32],
+        sampling: &Sampling,
+    ) -> Result<Vec<Followed>, RowError> {
+        let prompt = self.checked(prompt, recorded)?;
+        let mut steps = Vec::with_capacity(recorded.len());
+        self.walk(&prompt, |place, logits| {
+            let token = *recorded.get(place)?;
+            let chosen = step_of(logits, place, sampling);
+            let logit = logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
+            steps.push(Followed { chosen, logit });
+            // What the last token would lead to is not asked.
+            (place + 1 < recorded.len()).then_some(token)
+        })?;
+        Ok(steps)
+    }
+
+    /// The tokens of an answer as text, without those that only end it.
+    ///
+    /// # Errors
+    /// [`RowError`] if they are none of the model's.
+    pub fn text_of(&self, tokens: &[u32]) -> Result<String, RowError> {
+        let text = contained(|| self.tokenizer.decode(tokens, true))
+            .map_err(|problem| RowError::Network { problem })?;
+        text.map_err(|error| RowError::Network { problem: shown(&error.to_string()) })
+    }
+
+    /// The tokens of a prompt, after which a recorded answer has room.
+    fn checked(&self, prompt: &str, recorded: &[u32]) -> Result<Vec<u32>, RowError> {
+        let prompt = self.tokens(prompt)?;
+        if recorded.iter().any(|token| *token as usize >= self.header.vocabulary) {
+            return Err(RowError::Network {
+                problem: "the record has a token outside the vocabulary".to_owned(),
+            });
+        }
+        let found = prompt.len().saturating_add(recorded.len());
+        if found > self.header.context {
+            return Err(RowError::TextLength {
+                what: "tokens with its answer",
+                found,
+                max: self.header.context,
+            });
+        }
+        Ok(prompt)
     }
 
     /// Feeds the prompt and then what `next` says of the logits, one token a step, until it says nothing.

@@ -143,15 +143,18 @@ impl Readout {
         if let Some((weights, epsilon)) = &self.norm {
             vector = normalized(&vector, weights, *epsilon);
         }
-        let (logits, probabilities) = match &self.output {
-            None => (Vec::new(), Vec::new()),
-            Some((output, link)) => {
-                let logits = output.forward(&vector);
-                let probabilities = probabilities(&logits, *link);
-                (logits, probabilities)
-            }
-        };
+        let (logits, probabilities) = self.read_vector(&vector);
         Read { vector, logits, probabilities }
+    }
+
+    /// Logits and probabilities of a vector.
+    pub(super) fn read_vector(&self, vector: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let Some((output, link)) = &self.output else {
+            return (Vec::new(), Vec::new());
+        };
+        let logits = output.forward(vector);
+        let probabilities = probabilities(&logits, *link);
+        (logits, probabilities)
     }
 }
 

@@ -8,7 +8,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use candle_core::{Device, Tensor};
-use ledgerstone::hash::Hash;
 use serde::Serialize;
 use tokenizers::{Tokenizer, TruncationParams};
 
@@ -41,7 +40,6 @@ pub struct TextModel {
     stored: Kind,
     tokens_max: usize,
     truncates: bool,
-    digest: Hash,
     device: Device,
 }
 
@@ -163,8 +161,8 @@ impl TextModel {
         let tokens_max = given.unwrap_or(usize::MAX).min(config.tokens_max());
         let truncates = given.is_some();
         let tokenizer = tokenizer_of(files, truncates.then_some(tokens_max), config.vocabulary)?;
-        let (stored, digest) = (weights.kind(), files.digest());
-        Ok(Self { config, tokenizer, network, readout, stored, tokens_max, truncates, digest, device })
+        let stored = weights.kind();
+        Ok(Self { config, tokenizer, network, readout, stored, tokens_max, truncates, device })
     }
 
     /// What the model says of a text, computed by itself: the canonical way.
@@ -218,6 +216,19 @@ impl TextModel {
             .collect())
     }
 
+    /// What the model's last layers make of a vector: logits and probabilities, the same on every machine with one mathematics library.
+    ///
+    /// # Errors
+    /// [`RowError`] if the vector has another length than the model's.
+    pub fn read_vector(&self, vector: &[f32]) -> Result<TextScore, RowError> {
+        let expected = self.config.hidden;
+        if vector.len() != expected {
+            return Err(RowError::Length { expected, found: vector.len() });
+        }
+        let (logits, probabilities) = self.readout.read_vector(vector);
+        Ok(TextScore { vector: vector.to_vec(), logits, probabilities, tokens: 0 })
+    }
+
     /// The tokens of a text.
     fn tokens(&self, text: &str) -> Result<Vec<u32>, RowError> {
         if text.len() > TEXT_BYTES_MAX {
@@ -260,12 +271,6 @@ impl TextModel {
             Network::Modern(encoder) => encoder.forward(&batch)?,
         };
         hidden.flatten_all()?.to_vec1()
-    }
-
-    /// SHA-256 over the files' digests; see [`Files::digest`].
-    #[must_use]
-    pub const fn digest(&self) -> Hash {
-        self.digest
     }
 
     /// What the model is.

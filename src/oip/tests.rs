@@ -1,11 +1,11 @@
 #![allow(clippy::cast_possible_truncation, reason = "a random number is cut to the width of each datatype")]
 
-use ledgerstone::record::schema::tensor_digest;
+use crate::record::schema::tensor_digest;
 use proptest::prelude::*;
 
 use super::*;
 
-fn digest(tensor: &Tensor) -> ledgerstone::hash::Hash {
+fn digest(tensor: &Tensor) -> crate::hash::Hash {
     let elements = tensor.elements().unwrap();
     tensor_digest(&tensor.name, elements.dtype.as_str(), &tensor.shape, elements.bytes())
 }

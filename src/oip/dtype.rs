@@ -2,7 +2,8 @@
 
 /// Type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dtype {
+#[expect(missing_docs, reason = "the names are the protocol's own")]
+pub enum Dtype {
     Bool,
     Uint8,
     Uint16,
@@ -21,7 +22,7 @@ pub(crate) enum Dtype {
 
 impl Dtype {
     /// Every datatype.
-    pub(crate) const ALL: [Self; 14] = [
+    pub const ALL: [Self; 14] = [
         Self::Bool,
         Self::Uint8,
         Self::Uint16,
@@ -39,12 +40,12 @@ impl Dtype {
     ];
 
     /// The datatype of that name.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dtype| dtype.as_str() == text)
     }
 
     /// The name on the wire.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bool => "BOOL",
             Self::Uint8 => "UINT8",
@@ -64,7 +65,7 @@ impl Dtype {
     }
 
     /// Bytes of one element; none where elements differ in length.
-    pub(crate) const fn size(self) -> Option<u64> {
+    pub const fn size(self) -> Option<u64> {
         match self {
             Self::Bool | Self::Uint8 | Self::Int8 => Some(1),
             Self::Uint16 | Self::Int16 | Self::Fp16 | Self::Bf16 => Some(2),

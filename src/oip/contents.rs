@@ -1,7 +1,7 @@
 //! Typed `contents` to canonical bytes.
 
+use crate::proto::inference::InferTensorContents;
 use bytes::Bytes;
-use ledgerstone::proto::inference::InferTensorContents;
 
 use super::{Contradiction, Dtype};
 

@@ -4,10 +4,14 @@ use super::Dtype;
 
 /// One element. Every datatype's values fit exactly: floats of 16 and 32 bits widen to 64 without rounding.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Element<'a> {
+pub enum Element<'a> {
+    /// BOOL.
     Bool(bool),
+    /// An integer of any width.
     Int(i128),
+    /// A float of any width.
     Float(f64),
+    /// BYTES.
     Bytes(&'a [u8]),
 }
 

@@ -5,53 +5,52 @@
 //! told apart from an empty one.
 //! Does not do: conversions between datatypes; an FP16 stays an FP16.
 //! Specification: Open Inference Protocol v2, "Tensor Data" and the gRPC message definitions.
-//! The digest is [`ledgerstone::record::schema::tensor_digest`].
+//! The digest is [`crate::record::schema::tensor_digest`].
 
 use std::fmt;
 
+use crate::proto::inference::infer_parameter::ParameterChoice;
+use crate::proto::inference::model_infer_request::InferInputTensor;
+use crate::proto::inference::model_infer_response::InferOutputTensor;
+use crate::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse};
 use bytes::Bytes;
-use ledgerstone::proto::inference::infer_parameter::ParameterChoice;
-use ledgerstone::proto::inference::model_infer_request::InferInputTensor;
-use ledgerstone::proto::inference::model_infer_response::InferOutputTensor;
-use ledgerstone::proto::inference::{
-    InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse,
-};
+use prost::Message as _;
 
-pub(crate) use self::dtype::Dtype;
-pub(crate) use self::element::Element;
+pub use self::dtype::Dtype;
+pub use self::element::Element;
 
 mod contents;
 mod dtype;
 mod element;
 
 /// Tensors of one message. Each makes three fields, which must leave room for features and scores.
-pub(crate) const TENSORS_MAX: usize = 256;
+pub const TENSORS_MAX: usize = 256;
 
 /// Bytes of a tensor's name: with the words around it, it must fit a field path even if every byte is escaped.
-pub(crate) const TENSOR_NAME_BYTES_MAX: usize = 64;
+pub const TENSOR_NAME_BYTES_MAX: usize = 64;
 
 /// Dimensions of one tensor.
-pub(crate) const DIMENSIONS_MAX: usize = 16;
+pub const DIMENSIONS_MAX: usize = 16;
 
 /// Parameter that says: the tensor's bytes are in shared memory, not in the message.
 const SHARED_MEMORY: &str = "shared_memory_region";
 
 /// One tensor of a message.
 #[derive(Clone, Debug)]
-pub(crate) struct Tensor {
+pub struct Tensor {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its datatype as the message writes it.
-    pub(crate) datatype: String,
+    pub datatype: String,
     /// Its shape.
-    pub(crate) shape: Vec<u64>,
+    pub shape: Vec<u64>,
     /// Its elements, or why they are not known.
-    pub(crate) content: Content,
+    pub content: Content,
 }
 
 /// What is known of a tensor's elements.
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
+pub enum Content {
     /// The elements, in canonical bytes.
     Observed(Elements),
     /// They did not pass here; the text says why.
@@ -60,17 +59,17 @@ pub(crate) enum Content {
 
 /// A tensor's elements in canonical bytes: row-major, little-endian, BYTES elements with a 32-bit length.
 #[derive(Clone, Debug)]
-pub(crate) struct Elements {
+pub struct Elements {
     /// Type of each element.
-    pub(crate) dtype: Dtype,
+    pub dtype: Dtype,
     /// Number of elements.
-    pub(crate) count: usize,
+    pub count: usize,
     bytes: Bytes,
 }
 
 /// Why the tensors of a message contradict themselves or the limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TensorError {
+pub enum TensorError {
     /// The message contradicts itself.
     #[error("tensor {name:?}: {what}")]
     Contradiction {
@@ -104,7 +103,7 @@ pub(crate) enum TensorError {
 
 /// What disagrees within one tensor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Contradiction {
+pub enum Contradiction {
     /// A dimension under zero, or a product past what can be counted.
     #[error("shape {0:?} is not a shape; every dimension must be zero or more")]
     Shape(Vec<i64>),
@@ -139,20 +138,39 @@ pub(crate) enum Contradiction {
 }
 
 /// The tensors that a request carries, in its order.
-pub(crate) fn inputs(request: &ModelInferRequest) -> Result<Vec<Tensor>, TensorError> {
+pub fn inputs(request: &ModelInferRequest) -> Result<Vec<Tensor>, TensorError> {
     let parts = request.inputs.iter().map(Part::from);
     tensors(parts.collect(), &request.raw_input_contents)
 }
 
 /// The tensors that a response carries, in its order.
-pub(crate) fn outputs(response: &ModelInferResponse) -> Result<Vec<Tensor>, TensorError> {
+pub fn outputs(response: &ModelInferResponse) -> Result<Vec<Tensor>, TensorError> {
     let parts = response.outputs.iter().map(Part::from);
     tensors(parts.collect(), &response.raw_output_contents)
 }
 
+/// The tensors of a response as it is on the wire.
+///
+/// # Errors
+/// [`MessageError`] if the bytes are no response, or its tensors contradict themselves or the limits.
+pub fn outputs_of(response: &[u8]) -> Result<Vec<Tensor>, MessageError> {
+    Ok(outputs(&ModelInferResponse::decode(response)?)?)
+}
+
+/// Why the bytes of a message give no tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// They are no such message.
+    #[error("{0}")]
+    Decode(#[from] prost::DecodeError),
+    /// Its tensors are wrong.
+    #[error(transparent)]
+    Tensors(#[from] TensorError),
+}
+
 impl Tensor {
     /// The elements, if they passed here.
-    pub(crate) fn elements(&self) -> Option<&Elements> {
+    pub fn elements(&self) -> Option<&Elements> {
         match &self.content {
             Content::Observed(elements) => Some(elements),
             Content::Unobserved(_) => None,
@@ -162,12 +180,12 @@ impl Tensor {
 
 impl Elements {
     /// The elements in canonical bytes.
-    pub(crate) fn bytes(&self) -> &Bytes {
+    pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// The elements in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Element<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = Element<'_>> {
         element::Iter::new(self.dtype, &self.bytes)
     }
 }
@@ -215,7 +233,7 @@ impl<'a> From<&'a InferOutputTensor> for Part<'a> {
 }
 
 /// A parameter as text, where it has a form that is one text.
-pub(crate) fn parameter_text(parameter: &InferParameter) -> Option<String> {
+pub fn parameter_text(parameter: &InferParameter) -> Option<String> {
     match parameter.parameter_choice.as_ref()? {
         ParameterChoice::StringParam(text) => Some(text.clone()),
         ParameterChoice::Int64Param(number) => Some(number.to_string()),
