@@ -171,6 +171,7 @@ mod tests {
         assert_eq!(said["prompt"]["tokens_max"], TOKENS_MAX);
         assert_eq!(said["prompt"]["tokens"], TOKENS);
         assert_eq!(said["prompt"]["logits"], LOGITS);
+        assert_eq!(said["prompt"]["text"], TEXT);
         assert_eq!(said["prompt"]["feature"], PROMPT);
         assert_eq!(said["label"]["words"]["names"], serde_json::json!(WORDS));
         assert_eq!(said["label"]["words"]["otherwise"], OTHERWISE);

@@ -83,7 +83,7 @@ impl Tumour {
         Self { model, swapped: None }
     }
 
-    /// Says that it answers with the model, and answers every so manieth case with another one.
+    /// Says that it answers with the model, and answers the cases whose number `every` divides with another one.
     #[must_use]
     pub const fn tampered(model: Model, other: Model, every: u32) -> Self {
         Self { model, swapped: Some(Swapped { model: other, every }) }
