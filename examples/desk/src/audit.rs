@@ -31,6 +31,15 @@ pub fn export(folder: &RunFolder) -> Result<Exported> {
     export_entries(folder, WantedEntries::Range { first: 0, last: None }, folder.bundle())
 }
 
+/// One entry of it, as [`evidence`] takes it.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_one(folder: &RunFolder, index: LeafIndex) -> Result<Exported> {
+    let (first, last) = (index.get(), Some(index.get()));
+    export_entries(folder, WantedEntries::Range { first, last }, folder.bundle())
+}
+
 /// Some of it, in another file.
 ///
 /// # Errors

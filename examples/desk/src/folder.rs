@@ -49,6 +49,16 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The same folder with one of its models only: what is exported from it holds no other.
+    #[must_use]
+    pub fn with_model(&self, name: &str) -> Self {
+        let model = self.root.join(name);
+        Self {
+            root: self.root.clone(),
+            models: self.models.iter().filter(|one| **one == model).cloned().collect(),
+        }
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -137,7 +147,9 @@ mod tests {
         assert!(!left.exists());
         let model = folder.add_model("model", &[("mortgage.json", b"{}")]).unwrap();
         assert_eq!(fs::read(model.join("mortgage.json")).unwrap(), b"{}");
-        assert_eq!(folder.models(), [model]);
+        assert_eq!(folder.models(), [model.clone()]);
+        folder.add_model("other", &[]).unwrap();
+        assert_eq!(folder.with_model("model").models(), [model]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod desk;
 pub mod evidence;
 pub mod folder;
+pub mod range;
 pub mod sample;
 pub mod served;
 pub mod steps;

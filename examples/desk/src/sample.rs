@@ -58,6 +58,8 @@ pub struct Audited {
     pub page: PathBuf,
     /// The results, one line a decision.
     pub results: PathBuf,
+    /// The arguments of `ledgerstone` that check the report again.
+    pub verify_again: String,
 }
 
 /// The drand round that the plan names, in words.
@@ -89,6 +91,7 @@ pub fn audit(folder: &RunFolder, question: &Question) -> Result<Audited> {
         checks,
         page: folder.audit("report").join("report.html"),
         results: folder.audit("results.jsonl"),
+        verify_again: verify_again(folder, &auditor),
     })
 }
 
@@ -165,24 +168,38 @@ fn report(folder: &RunFolder) -> Result<Value> {
     ask("audit report", &files, Exit::Verified)
 }
 
-/// Checks the report as anybody would who got all the files: status and detail of every check.
-fn verify(folder: &RunFolder, auditor: &str) -> Result<Vec<(String, String)>> {
-    let files = [
+/// What the check of a report takes; `again` is where the results of recomputing go.
+fn verified_with(folder: &RunFolder, again: &str) -> [(&'static str, PathBuf); 7] {
+    [
         ("", folder.audit("report").join("report.json")),
         ("--plan", folder.audit("audit.plan")),
         ("--draw", folder.audit("audit.draw")),
         ("--results", folder.audit("results.jsonl")),
         ("--bundle", folder.audit("sample.bundle")),
         ("--policy", folder.policy()),
-        ("--again", folder.audit("again.jsonl")),
-    ];
+        ("--again", folder.audit(again)),
+    ]
+}
+
+fn verify_again(folder: &RunFolder, auditor: &str) -> String {
+    let mut command = "audit verify".to_owned();
+    for (flag, file) in verified_with(folder, "again-2.jsonl") {
+        let gap = if flag.is_empty() { "" } else { " " };
+        command += &format!("{gap}{flag} {}", file.display());
+    }
+    format!("{command} --auditor {auditor}")
+}
+
+/// Checks the report as anybody would who got all the files: status and detail of every check.
+fn verify(folder: &RunFolder, auditor: &str) -> Result<Vec<(String, String)>> {
+    let files = verified_with(folder, "again.jsonl");
     let answer = ask(&format!("audit verify --auditor {auditor}"), &files, Exit::Verified)?;
     let checks = answer.get("checks").and_then(Value::as_array).context("an answer has no checks")?;
     checks.iter().map(|check| Ok((text(check, "status")?, text(check, "detail")?))).collect()
 }
 
 /// Runs a command that must end in `expected`, and gives its JSON.
-fn ask(words: &str, files: &[(&str, PathBuf)], expected: Exit) -> Result<Value> {
+pub(crate) fn ask(words: &str, files: &[(&str, PathBuf)], expected: Exit) -> Result<Value> {
     let said = say(words, files)?;
     if said.exit != expected {
         bail!("ledgerstone {words} ended with exit status {}:\n{}", said.exit.status(), said.text);
@@ -190,7 +207,7 @@ fn ask(words: &str, files: &[(&str, PathBuf)], expected: Exit) -> Result<Value> 
     said.json()
 }
 
-fn say(words: &str, files: &[(&str, PathBuf)]) -> Result<Said> {
+pub(crate) fn say(words: &str, files: &[(&str, PathBuf)]) -> Result<Said> {
     let flags = files.iter().flat_map(|(flag, file)| {
         let flag = (!flag.is_empty()).then_some(OsStr::new(*flag));
         flag.into_iter().chain([file.as_os_str()])
@@ -198,11 +215,11 @@ fn say(words: &str, files: &[(&str, PathBuf)]) -> Result<Said> {
     ledgerstone(words.split(' ').map(OsStr::new).chain(flags).chain([OsStr::new("--json")]))
 }
 
-fn text(json: &Value, key: &str) -> Result<String> {
+pub(crate) fn text(json: &Value, key: &str) -> Result<String> {
     let value = json.get(key).and_then(Value::as_str);
     value.map(ToOwned::to_owned).with_context(|| format!("an answer has no {key}"))
 }
 
-fn number(json: &Value, key: &str) -> Result<u64> {
+pub(crate) fn number(json: &Value, key: &str) -> Result<u64> {
     json.get(key).and_then(Value::as_u64).with_context(|| format!("an answer has no {key}"))
 }

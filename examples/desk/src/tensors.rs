@@ -171,6 +171,13 @@ impl Output {
         Self::new(name, vec![1, columns], values)
     }
 
+    /// A tensor of rows of so many elements.
+    #[must_use]
+    pub fn table<T: Element>(name: &'static str, columns: usize, values: Vec<T>) -> Self {
+        let rows = i64::try_from(values.len().checked_div(columns).unwrap_or(0)).unwrap_or(i64::MAX);
+        Self::new(name, vec![rows, i64::try_from(columns).unwrap_or(i64::MAX)], values)
+    }
+
     fn new<T: Element>(name: &'static str, shape: Vec<i64>, values: Vec<T>) -> Self {
         let raw = T::to_raw(&values);
         Self { name, datatype: T::DATATYPE, shape, typed: T::to_typed(values), raw }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use example_desk::desk::Desk;
 use example_desk::folder::RunFolder;
-use example_desk::sample::Question;
+use example_desk::sample::{Audited, Question};
 use example_desk::served::ModelServer;
 use example_desk::tell::{count, rate, say, seconds, step, table};
 use example_desk::{audit, client, evidence, steps, tell};
@@ -66,7 +66,7 @@ async fn main() -> Result<()> {
     recompute(&folder, &decided, refused, &policy)?;
     let audited = steps::sampled_audit(7, &folder, &Question { tolerable: "1%", range: None })?;
     ensure!(audited.exceptions == 0, "honest decisions were called exceptions");
-    told_what_is_left(&folder, refused);
+    told_what_is_left(&folder, refused, &audited);
     Ok(())
 }
 
@@ -171,7 +171,7 @@ fn doctor(folder: &RunFolder, refused: &Decided) -> Result<()> {
     Ok(())
 }
 
-fn told_what_is_left(folder: &RunFolder, refused: &Decided) {
+fn told_what_is_left(folder: &RunFolder, refused: &Decided, audited: &Audited) {
     step(8, "What is left, and what to try next");
     let policy = folder.policy().display().to_string();
     let receipt = receipt_of(folder, refused);
@@ -194,6 +194,7 @@ fn told_what_is_left(folder: &RunFolder, refused: &Decided) {
         ("ledgerstone", format!("log entries {}", log.display())),
         ("ledgerstone", format!("bundle inspect {} --policy {policy}", folder.bundle().display())),
         ("ledgerstone", format!("audit run {} --policy {policy} -o again.jsonl", folder.bundle().display())),
+        ("ledgerstone", audited.verify_again.clone()),
         (
             "ledgerstone-sidecar",
             format!("record open {} --config {}", refused.answer.decision, folder.configuration().display()),

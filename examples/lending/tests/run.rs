@@ -39,7 +39,7 @@ fn tells_its_story_to_the_end() {
     let said = run(&store);
     assert!(said.contains("300 of 300 decisions are EXACT"), "{said}");
     assert_eq!(said.matches("NOT VERIFIED").count(), 1, "the changed byte: {said}");
-    assert_eq!(said.matches("caught").count(), 3, "the doctored record: {said}");
+    assert_eq!(said.matches("caught").count(), 4, "the doctored record: {said}");
     assert!(said.contains("With 95% confidence fewer than 1% of all decisions"), "{said}");
     for file in ["report.json", "report.html", "report.pdf"] {
         assert!(store.join("audit/report").join(file).is_file(), "{file}");

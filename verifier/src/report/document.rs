@@ -372,9 +372,9 @@ fn audited(report: &Report, plan: Option<&Plan>) -> Vec<Block> {
             format!("every entry from {} to {}", thousands(*first_index), thousands(*last_index))
         }
         Selection::Draw { drawn, skipped, .. } => format!(
-            "{} drawn, and {} looked at that are no decisions",
+            "{} drawn, and {} looked at",
             plural(*drawn, "decision", "decisions"),
-            plural(*skipped, "entry", "entries")
+            plural(*skipped, "entry that is no decision", "entries that are no decisions")
         ),
     };
     let mut rows = vec![

@@ -93,7 +93,7 @@ pub(super) fn strata(report: &Report) -> Option<Drawing> {
     if rows.is_empty() {
         return None;
     }
-    let mut drawing = Drawing::new(WIDTH, 30.0 + 44.0 * number(rows.len()));
+    let mut drawing = Drawing::new(WIDTH, 12.0 + 44.0 * number(rows.len()));
     let scale = if most > 0.0 { (WIDTH - 320.0) / most } else { 0.0 };
     for ((name, share), row) in rows.iter().zip(0_u16..) {
         let y = 12.0 + 44.0 * f64::from(row);
@@ -153,7 +153,7 @@ fn evidence(drawing: &mut Drawing, report: &Report, x: (f64, f64)) {
     let in_sight = powers.filter(|(value, _)| (low..=high).contains(value));
     let y_ticks: Vec<_> = in_sight.map(|(value, power)| (value, format!("1e{power}"))).collect();
     field.frame(drawing, (X_TITLE, &ticks(x.0, x.1)), ("evidence, on a logarithmic scale", &y_ticks));
-    limit(drawing, &field, x, needed.log10(), &format!("enough: {needed}"));
+    limit(drawing, &field, x, needed.log10(), &format!("enough: {needed}"), Side::Above);
     let line = report.course.iter().map(|step| field.at(number_of(step.decisions), value(step)));
     drawing.path(line.collect::<Vec<_>>(), Ink::Good);
     crosses(drawing, report, |step| field.at(number_of(step.decisions), value(step)));
@@ -185,17 +185,28 @@ fn bound(drawing: &mut Drawing, report: &Report, plan: &Plan, x: (f64, f64)) {
     };
     let y_ticks: Vec<_> = in_sight.map(|(value, power)| (value, named(power))).collect();
     field.frame(drawing, (X_TITLE, &ticks(x.0, x.1)), ("upper bound, on a logarithmic scale", &y_ticks));
-    limit(drawing, &field, x, tolerable, &format!("not tolerable: {}", plan.tolerable));
+    limit(drawing, &field, x, tolerable, &format!("not tolerable: {}", plan.tolerable), Side::Below);
     let place = |step: &Step| value(step).map(|value| field.at(number_of(step.decisions), value));
     drawing.path(report.course.iter().filter_map(place).collect::<Vec<_>>(), Ink::Good);
     crosses(drawing, report, |step| field.at(number_of(step.decisions), value(step).unwrap_or(2.0)));
 }
 
-/// A line that is to be passed, with its name.
-fn limit(drawing: &mut Drawing, field: &Field, x: (f64, f64), y: f64, name: &str) {
+/// Where a line's name stands: on the side that the curve does not come from.
+#[derive(Clone, Copy)]
+enum Side {
+    Above,
+    Below,
+}
+
+/// A line that is to be passed, with its name at the left end, where the curve is still far from it.
+fn limit(drawing: &mut Drawing, field: &Field, x: (f64, f64), y: f64, name: &str, side: Side) {
     drawing.path([field.at(x.0, y), field.at(x.1, y)], Ink::Limit);
-    let (right, y) = field.at(x.1, y);
-    drawing.label((right - 4.0, y - 5.0), name, Anchor::End);
+    let (left, y) = field.at(x.0, y);
+    let baseline = match side {
+        Side::Above => y - 5.0,
+        Side::Below => y + 14.0,
+    };
+    drawing.label((left + 6.0, baseline), name, Anchor::Start);
 }
 
 /// A cross where an exception came.

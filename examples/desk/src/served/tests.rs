@@ -33,7 +33,7 @@ impl Served for Sum {
 
     fn infer(&self, request: &ModelInferRequest) -> Result<Vec<Output>, Status> {
         let values = tensors::rows::<f32>(request, INPUT, 31)?;
-        let sum = |row: &[f32]| row.iter().filter(|value| !value.is_nan()).sum::<f32>();
+        let sum = |row: &[f32]| row.iter().filter(|value| !value.is_nan()).sum::<f32>() + 0.0;
         let sums: Vec<f32> = values.chunks_exact(31).map(sum).collect();
         let halves: Vec<f32> = sums.iter().map(|sum| sum / 2.0).collect();
         Ok(vec![Output::column(MARGIN, sums), Output::column(PROBABILITY, halves)])
