@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use example_desk::desk::Desk;
+use example_desk::folder::RunFolder;
+use example_desk::served::ModelServer;
+use example_desk::{audit, client, evidence, tell};
 use ledgerstone::entry::{Entry, Kind};
 use ledgerstone::evidence::RecordPart;
 use ledgerstone::hash::Hash;
@@ -15,15 +19,18 @@ use ledgerstone_verifier::audit::results;
 use ledgerstone_verifier::audit::verdict::Verdict;
 use ledgerstone_verifier::bundle::{Bundle, BundleError, Order};
 use ledgerstone_verifier::progress::Silent;
+use ledgerstone_verifier::recompute::description;
 use ledgerstone_verifier::recompute::xgboost::Model;
 use lending::applications::Application;
-use lending::desk::Desk;
-use lending::folder::RunFolder;
-use lending::{audit, client, evidence, model, tell};
+use lending::model;
+use lending::office::{self, Mortgage};
 use serde_json::{Value as Json, json};
 
 /// What is added to one leaf.
 const ADDED: f64 = 0.05;
+
+/// Requests at one time.
+const IN_FLIGHT: usize = 32;
 
 /// What an input is multiplied by after it was recorded.
 const DOCTORED: f64 = 1.01;
@@ -61,13 +68,16 @@ pub(crate) struct Doctored {
 /// Has `served` decide on every row while `honest` is registered, and audits what the sidecar recorded.
 pub(crate) fn audited(honest: &[u8], served: &[u8], rows: &Arc<Vec<Application>>) -> Audited {
     let root = tempfile::tempdir().unwrap();
-    let folder = RunFolder::create(&root.path().join("run")).unwrap();
-    std::fs::write(folder.model().join("mortgage.json"), honest).unwrap();
+    let mut folder = RunFolder::create(&root.path().join("run"), "lending").unwrap();
+    folder.add_model("model", &[("mortgage.json", honest), (description::FILE, model::DESCRIPTION)]).unwrap();
     let answers = tokio::runtime::Runtime::new().unwrap().block_on(async {
         let served = Arc::new(Model::parse(served).unwrap());
-        let desk = Desk::open(&folder, served).await.unwrap();
-        let bar = tell::progress(rows.len());
-        let (answers, _) = client::send_all(desk.sidecar, Arc::clone(rows), &bar).await.unwrap();
+        let configuration = office::configuration(served.feature_names()).unwrap();
+        let server = ModelServer::new("tampered", vec![Arc::new(Mortgage(served))]);
+        let desk = Desk::open(&folder, server, &configuration).await.unwrap();
+        let bar = tell::progress(rows.len(), "applications");
+        let requests = rows.iter().map(|row| office::request(row).unwrap()).collect();
+        let (answers, _) = client::send_all(desk.sidecar, requests, IN_FLIGHT, &bar).await.unwrap();
         bar.finish_and_clear();
         desk.close().await.unwrap();
         answers
@@ -78,10 +88,10 @@ pub(crate) fn audited(honest: &[u8], served: &[u8], rows: &Arc<Vec<Application>>
     let mut found = BTreeSet::new();
     let file = BufReader::new(std::fs::File::open(folder.results()).unwrap());
     results::read(file, |decision| {
-        let answer = answers.iter().find(|answer| answer.index.get() == decision.leaf_index).unwrap();
+        let place = answers.iter().position(|answer| answer.index.get() == decision.leaf_index).unwrap();
         assert!(!matches!(decision.verdict, Verdict::Unverifiable), "{:?}", decision.differences);
         if decision.verdict != Verdict::Exact {
-            found.insert(answer.application);
+            found.insert(rows[place].number);
         }
     })
     .unwrap();
@@ -104,7 +114,8 @@ impl Audited {
             let part = RecordPart::Opened(encode_contents(&secret, &changed, request, response));
             doctored.records += 1;
             doctored.by_commitment += usize::from(part.contents(entry).is_err());
-            doctored.by_recomputation += usize::from(model.replay(&changed).verdict != Verdict::Exact);
+            doctored.by_recomputation +=
+                usize::from(model.replay(&changed, response).verdict != Verdict::Exact);
         });
         doctored
     }
@@ -121,7 +132,7 @@ impl Audited {
 
     /// The registered model's folder.
     pub(crate) fn model(&self) -> PathBuf {
-        self.folder.model()
+        self.folder.models()[0].clone()
     }
 
     /// Takes every decision out of the bundle.
