@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -76,13 +77,14 @@ async fn health_and_reflection_speak_of_the_audit_service() {
     let desk = Desk::new();
     let node = desk.serve(&[]);
     let url = format!("http://{}", node.address);
-    let mut health = HealthClient::connect(url.clone()).await.unwrap();
+    let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel.clone());
     for service in ["", "ledgerstone.v1.Audit"] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let answer = health.check(request).await.unwrap().into_inner();
         assert_eq!(answer.status, 1, "{service} is serving");
     }
-    let mut reflection = ServerReflectionClient::connect(url).await.unwrap();
+    let mut reflection = ServerReflectionClient::new(channel);
     let request = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
