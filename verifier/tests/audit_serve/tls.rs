@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -76,7 +77,7 @@ async fn health_and_reflection_speak_of_the_audit_service() {
     let desk = Desk::new();
     let node = desk.serve(&[]);
     let url = format!("http://{}", node.address);
-    let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
     let mut health = HealthClient::new(channel.clone());
     for service in ["", "ledgerstone.v1.Audit"] {
         let request = HealthCheckRequest { service: service.to_owned() };
