@@ -9,13 +9,16 @@
 pub mod catboost;
 pub mod description;
 pub mod error;
+mod interventional;
 pub mod lightgbm;
 mod model;
 pub mod neural;
 pub mod onnx;
+pub(crate) mod rows;
 pub mod scorecard;
 mod treeshap;
 pub mod xgboost;
 
 pub use error::{ModelError, RowError};
+pub use interventional::{BACKGROUND_ROWS_MAX, Background};
 pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score, Tolerance};

@@ -3,7 +3,6 @@
 //! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
-pub(super) mod rows;
 mod text;
 
 use std::path::Path;
@@ -14,10 +13,10 @@ use super::model_show;
 use crate::cli::ModelPredictArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable};
+use crate::recompute::rows::Rows;
 use crate::recompute::scorecard::Reason;
-use crate::recompute::{About, Model, Precision, RowError};
+use crate::recompute::{About, Background, Model, Precision, RowError};
 use crate::source::read_input;
-use rows::Rows;
 
 /// The format of a line of this command's JSON.
 const FORMAT: &str = "ledgerstone-prediction/v1";
@@ -44,22 +43,15 @@ fn predict_rows(
 ) -> Result<Exit, Refusal> {
     let (model, digest) = model_show::read(&arguments.model)?;
     let about = model.about();
+    let background =
+        arguments.background.as_deref().map(|path| background(&model, &about, path)).transpose()?;
     let name = rows.display().to_string();
     let bytes = read_input(rows, ROWS_BYTES_MAX)?;
-    let rows = Rows::read(&bytes, &about).map_err(|problem| {
-        Refusal::malformed(
-            format_args!("{name} does not fit the model: {problem}"),
-            "Give one column for each feature that `ledgerstone model show` lists.",
-        )
-    })?;
+    let rows = read_rows(&name, &bytes, &about)?;
     for (number, row) in rows.iter().enumerate() {
-        let row = row.map_err(|problem| {
-            Refusal::malformed(
-                format_args!("{name}: {problem}"),
-                "Write a decimal number, or leave the cell empty.",
-            )
-        })?;
-        let prediction = predict(&model, &about, number + 1, &row, arguments).map_err(|error| {
+        let row = row.map_err(|problem| unread(&name, &problem))?;
+        let prediction = predict(&model, &about, number + 1, &row, arguments, background.as_ref());
+        let prediction = prediction.map_err(|error| {
             Refusal::new(
                 error.code(),
                 format_args!("{name}, row {}: {error}", number + 1),
@@ -83,6 +75,34 @@ fn predict_rows(
         ));
     }
     Ok(Exit::Verified)
+}
+
+fn read_rows<'a>(name: &str, bytes: &'a [u8], about: &About) -> Result<Rows<'a>, Refusal> {
+    Rows::read(bytes, about).map_err(|problem| {
+        Refusal::malformed(
+            format_args!("{name} does not fit the model: {problem}"),
+            "Give one column for each feature that `ledgerstone model show` lists.",
+        )
+    })
+}
+
+fn unread(name: &str, problem: &str) -> Refusal {
+    Refusal::malformed(format_args!("{name}: {problem}"), "Write a decimal number, or leave the cell empty.")
+}
+
+/// The rows that contributions compare with.
+fn background(model: &Model, about: &About, path: &Path) -> Result<Background, Refusal> {
+    let name = path.display().to_string();
+    let bytes = read_input(path, ROWS_BYTES_MAX)?;
+    let rows: Result<Vec<Vec<f64>>, String> = read_rows(&name, &bytes, about)?.iter().collect();
+    let rows = rows.map_err(|problem| unread(&name, &problem))?;
+    model.background(&rows.concat()).map_err(|error| {
+        Refusal::new(
+            error.code(),
+            format_args!("{name} is no background: {error}"),
+            "Give the rows that the explainer was made with.",
+        )
+    })
 }
 
 /// A row's numbers.
@@ -147,9 +167,12 @@ fn predict<'a>(
     number: usize,
     row: &[f64],
     arguments: &ModelPredictArguments,
+    background: Option<&Background>,
 ) -> Result<Prediction<'a>, RowError> {
     let score = model.score(row)?;
     let own = |value: f64| Number(value, about.precision);
+    // shap adds up in f64, whatever the model computes in.
+    let precision = if background.is_some() { Precision::F64 } else { about.precision };
     let named = |output: &Vec<f64>| {
         let (base, values) = output.split_last().map_or((0.0, &[][..]), |(base, values)| (*base, values));
         let feature = |place: usize| -> std::borrow::Cow<'a, str> {
@@ -159,13 +182,16 @@ fn predict<'a>(
             }
         };
         let features = values.iter().enumerate();
-        let features =
-            features.map(|(place, value)| Contribution { feature: feature(place), value: own(*value) });
-        Contributions { base: own(base), features: features.collect() }
+        let features = features
+            .map(|(place, value)| Contribution { feature: feature(place), value: Number(*value, precision) });
+        Contributions { base: Number(base, precision), features: features.collect() }
     };
-    let contributions = match arguments.contributions {
-        true => Some(model.contributions(row)?.iter().map(named).collect()),
-        false => None,
+    let contributions = match (arguments.contributions, background) {
+        (true, None) => Some(model.contributions(row)?.iter().map(named).collect()),
+        (true, Some(background)) => {
+            Some(model.contributions_against(row, background)?.iter().map(named).collect())
+        }
+        (false, _) => None,
     };
     let reasons = match arguments.reasons {
         0 => None,
