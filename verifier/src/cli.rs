@@ -431,6 +431,9 @@ pub struct ModelPredictArguments {
     /// Say for each row what each feature contributed to the margin
     #[arg(long)]
     pub contributions: bool,
+    /// Compute the contributions against these rows (CSV like --rows), as shap's interventional TreeSHAP does
+    #[arg(long, value_name = "CSV", requires = "contributions")]
+    pub background: Option<PathBuf>,
     /// Say for each row the N features that cost the person most, with the scorecard's reason codes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reasons: usize,

@@ -9,11 +9,13 @@
 pub mod catboost;
 pub mod description;
 pub mod error;
+mod interventional;
 pub mod lightgbm;
 mod model;
 pub mod neural;
 pub mod onnx;
 pub mod processor;
+pub(crate) mod rows;
 pub mod scorecard;
 #[cfg(feature = "neural")]
 pub mod tensor_trees;
@@ -21,4 +23,5 @@ mod treeshap;
 pub mod xgboost;
 
 pub use error::{ModelError, RowError};
+pub use interventional::{BACKGROUND_ROWS_MAX, Background};
 pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score, Tolerance};

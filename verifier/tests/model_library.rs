@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 
 use answers::Answers;
 use exactness::{Part, Row, data_of, measured};
-use ledgerstone_verifier::recompute::{Model, ModelError, Precision};
+use ledgerstone_verifier::recompute::{Model, ModelError, Precision, RowError};
 #[cfg(feature = "neural")]
 use ledgerstone_verifier::recompute::{
     processor::Processor,
@@ -198,4 +198,87 @@ fn catboost_models_give_the_bits_of_the_library() {
 fn scorecards_give_the_bits_of_a_second_implementation() {
     let Some(directory) = trained("scorecards") else { return };
     compare_all(&model_files(&directory), 2, "scorecards", None);
+}
+
+/// Compares what shap says against a background; gives the numbers that were compared.
+fn compare_against(file: &Path) -> usize {
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let model = Model::parse(&std::fs::read(file).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let about = model.about();
+    assert_eq!(about.interventional, None, "{name}");
+    let answers = Answers::read(&file.with_extension("bits"));
+    let of_background = answers.answers[0] as usize * answers.columns;
+    let background = model.background(&answers.rows[answers.rows.len() - of_background..]).unwrap();
+    let explained = answers.others.chunks_exact(answers.widths[2]);
+    let explained_count = explained.len();
+    for (number, (row, theirs)) in answers.rows.chunks_exact(answers.columns).zip(explained).enumerate() {
+        let ours = model
+            .contributions_against(row, &background)
+            .unwrap_or_else(|error| panic!("{name}, row {number}: {error}"));
+        let margins = &answers.margins[number * about.margins..];
+        assert_eq!(ours.len(), about.margins, "{name}");
+        for ((ours, theirs), margin) in ours.iter().zip(theirs.chunks(about.features + 1)).zip(margins) {
+            let (parts, expected) = (&theirs[..about.features], theirs[about.features]);
+            let name = format!("{name}, contribution");
+            assert_bits(&name, number, (&ours[..about.features], parts), &mut Part::default());
+            // shap takes XGBoost's base score in f64, and numpy's mean adds in another order; none is kept of several outputs.
+            let base = ours[about.features];
+            let near = if about.precision == Precision::F32 { 1e-6 } else { 1e-12 };
+            assert!(
+                expected.is_nan() || (base - expected).abs() <= near * base.abs().max(1.0),
+                "{name}: {base} is not {expected}"
+            );
+            let sum: f64 = ours.iter().sum();
+            let scale = ours.iter().map(|part| part.abs()).fold(1.0, f64::max);
+            assert!((sum - margin).abs() <= 1e-5 * scale, "{name}, row {number}: {sum} is not {margin}");
+        }
+    }
+    assert!(explained_count > 0, "{name}");
+    answers.others.len()
+}
+
+#[test]
+fn committed_models_are_explained_against_a_background_with_the_bits_of_shap() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/interventional");
+    let files = model_files(&directory);
+    assert_eq!(files.len(), 2, "{files:?}");
+    files.iter().for_each(|file| assert_eq!(compare_against(file) % 20, 0));
+}
+
+#[test]
+fn models_are_explained_against_a_background_with_the_bits_of_shap() {
+    let requirements = "verifier/tests/library/interventional-requirements.txt";
+    let Some(directory) = library::trained("library/interventional.py", requirements, &[]) else { return };
+    let files = model_files(&directory);
+    assert_eq!(files.len(), 14, "{files:?}");
+    let numbers: usize = files.iter().map(|file| compare_against(file)).sum();
+    println!("{numbers} contributions of 14 models bit-equal to shap");
+
+    let parted = directory.join("parted/lightgbm_near.txt");
+    let model = Model::parse(&std::fs::read(&parted).unwrap()).unwrap();
+    let rows = Answers::read(&parted.with_extension("bits")).rows;
+    let background = model.background(&rows[..20]).unwrap();
+    for row in &rows {
+        let explained = model.contributions_against(&[*row], &background);
+        assert!(matches!(explained, Err(RowError::Contributions { .. })), "{row}: {explained:?}");
+    }
+}
+
+#[test]
+fn models_that_shap_misreads_are_not_explained_against_a_background() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/models");
+    for name in [
+        "xgboost_dart_ubj.ubj",
+        "xgboost_linear.json",
+        "xgboost_binary.json",
+        "lightgbm_linear.txt",
+        "lightgbm_binary.txt",
+        "catboost_binary.json",
+    ] {
+        let model = Model::parse(&std::fs::read(models.join(name)).unwrap()).unwrap();
+        let row = vec![1.0; model.about().features];
+        assert!(model.about().interventional.is_some(), "{name}");
+        let explained = model.background(&row).and_then(|rows| model.contributions_against(&row, &rows));
+        assert!(matches!(explained, Err(RowError::Contributions { .. })), "{name}: {explained:?}");
+    }
 }

@@ -3,7 +3,6 @@
 //! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
-pub(super) mod rows;
 mod tensors;
 mod text;
 
@@ -16,10 +15,10 @@ use crate::cli::{Engine, ModelPredictArguments};
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable};
 use crate::recompute::processor::Processor;
+use crate::recompute::rows::Rows;
 use crate::recompute::scorecard::Reason;
-use crate::recompute::{About, Model, Precision, RowError, Score};
+use crate::recompute::{About, Background, Model, Precision, RowError, Score};
 use crate::source::read_input;
-use rows::Rows;
 
 /// The format of a line of this command's JSON.
 const FORMAT: &str = "ledgerstone-prediction/v1";
@@ -52,16 +51,13 @@ fn predict_rows(
     }
     let (model, digest) = model_show::read(&arguments.model)?;
     let about = model.about();
+    let background =
+        arguments.background.as_deref().map(|path| background(&model, &about, path)).transpose()?;
     let name = rows.display().to_string();
     let bytes = read_input(rows, ROWS_BYTES_MAX)?;
-    let rows = Rows::read(&bytes, &about).map_err(|problem| {
-        Refusal::malformed(
-            format_args!("{name} does not fit the model: {problem}"),
-            "Give one column for each feature that `ledgerstone model show` lists.",
-        )
-    })?;
+    let rows = read_rows(&name, &bytes, &about)?;
     let how = match arguments.engine {
-        Engine::Scalar => one_by_one(&model, &about, &rows, &name, arguments, output)?,
+        Engine::Scalar => one_by_one(&model, &about, &rows, &name, (arguments, background.as_ref()), output)?,
         Engine::Tensors => tensors::run(&model, &about, &rows, &name, arguments, output)?,
     };
     if output.is_closed() {
@@ -83,12 +79,12 @@ fn one_by_one(
     about: &About,
     rows: &Rows<'_>,
     name: &str,
-    arguments: &ModelPredictArguments,
+    (arguments, background): (&ModelPredictArguments, Option<&Background>),
     output: &mut Output,
 ) -> Result<&'static str, Refusal> {
     for (number, row) in rows.iter().enumerate() {
         let row = row.map_err(|problem| no_row(name, &problem))?;
-        predict(model, about, number + 1, &row, arguments)
+        predict(model, about, number + 1, &row, arguments, background)
             .map_err(|error| no_score(name, number + 1, &error))?
             .print(output)?;
         if output.is_closed() {
@@ -108,6 +104,30 @@ fn no_score(name: &str, row: usize, error: &RowError) -> Refusal {
         format_args!("{name}, row {row}: {error}"),
         "Check that the rows are as the model saw them.",
     )
+}
+
+fn read_rows<'a>(name: &str, bytes: &'a [u8], about: &About) -> Result<Rows<'a>, Refusal> {
+    Rows::read(bytes, about).map_err(|problem| {
+        Refusal::malformed(
+            format_args!("{name} does not fit the model: {problem}"),
+            "Give one column for each feature that `ledgerstone model show` lists.",
+        )
+    })
+}
+
+/// The rows that contributions compare with.
+fn background(model: &Model, about: &About, path: &Path) -> Result<Background, Refusal> {
+    let name = path.display().to_string();
+    let bytes = read_input(path, ROWS_BYTES_MAX)?;
+    let rows: Result<Vec<Vec<f64>>, String> = read_rows(&name, &bytes, about)?.iter().collect();
+    let rows = rows.map_err(|problem| no_row(&name, &problem))?;
+    model.background(&rows.concat()).map_err(|error| {
+        Refusal::new(
+            error.code(),
+            format_args!("{name} is no background: {error}"),
+            "Give the rows that the explainer was made with.",
+        )
+    })
 }
 
 /// A row's numbers.
@@ -172,9 +192,11 @@ fn predict<'a>(
     number: usize,
     row: &[f64],
     arguments: &ModelPredictArguments,
+    background: Option<&Background>,
 ) -> Result<Prediction<'a>, RowError> {
     let mut prediction = Prediction::of(model.score(row)?, about, number);
-    let own = |value: f64| Number(value, about.precision);
+    // shap adds up in f64, whatever the model computes in.
+    let precision = if background.is_some() { Precision::F64 } else { about.precision };
     let named = |output: &Vec<f64>| {
         let (base, values) = output.split_last().map_or((0.0, &[][..]), |(base, values)| (*base, values));
         let feature = |place: usize| -> std::borrow::Cow<'a, str> {
@@ -184,13 +206,16 @@ fn predict<'a>(
             }
         };
         let features = values.iter().enumerate();
-        let features =
-            features.map(|(place, value)| Contribution { feature: feature(place), value: own(*value) });
-        Contributions { base: own(base), features: features.collect() }
+        let features = features
+            .map(|(place, value)| Contribution { feature: feature(place), value: Number(*value, precision) });
+        Contributions { base: Number(base, precision), features: features.collect() }
     };
-    prediction.contributions = match arguments.contributions {
-        true => Some(model.contributions(row)?.iter().map(named).collect()),
-        false => None,
+    prediction.contributions = match (arguments.contributions, background) {
+        (true, None) => Some(model.contributions(row)?.iter().map(named).collect()),
+        (true, Some(background)) => {
+            Some(model.contributions_against(row, background)?.iter().map(named).collect())
+        }
+        (false, _) => None,
     };
     prediction.reasons = match arguments.reasons {
         0 => None,

@@ -103,6 +103,10 @@ fn text(about: &About, digest: &Hash) -> String {
             "  contributions",
             &about.contributions.map_or("exact".to_owned(), |why| format!("not recomputed: {why}")),
         ),
+        match about.interventional {
+            None => line("  interventional", "exact, with a background"),
+            Some(_) => String::new(),
+        },
     ]
     .concat()
 }

@@ -19,6 +19,7 @@ pub use objective::Objective;
 pub use super::error::{ModelError, RowError};
 
 use super::error::{malformed, shown, unsupported};
+use super::interventional::{self, Background};
 use super::treeshap;
 use text::Text;
 use tree::Tree;
@@ -176,6 +177,50 @@ impl Model {
             return Some("a tree is too deep");
         }
         any(|tree| !tree.has_counts()).then_some("the file lacks the numbers of training rows")
+    }
+
+    /// Rows to compare with, one after the other.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; and if there are none or too many.
+    pub fn background(&self, rows: &[f64]) -> Result<Background, RowError> {
+        Background::of_f64(rows, self.feature_count(), self.margin_count, |row| self.margins(row))
+    }
+
+    /// For each output one contribution a feature, compared with a background of this model, and then the mean margin of the
+    /// background: interventional TreeSHAP as shap computes it.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; and [`Model::unexplained_against`].
+    pub fn contributions_against(
+        &self,
+        row: &[f64],
+        background: &Background,
+    ) -> Result<Vec<Vec<f64>>, RowError> {
+        if row.len() != self.feature_count() {
+            return Err(RowError::Length { expected: self.feature_count(), found: row.len() });
+        }
+        if let Some(problem) = self.unexplained_against() {
+            return Err(RowError::Contributions { problem });
+        }
+        let outputs = (0..self.margin_count).cycle();
+        interventional::contributions(self.trees.iter().zip(outputs), row, background)
+    }
+
+    /// Why no row's contributions against a background can be recomputed, where that is so.
+    #[must_use]
+    pub fn unexplained_against(&self) -> Option<&'static str> {
+        let any = |defect: fn(&Tree) -> bool| self.trees.iter().any(defect);
+        if any(Tree::is_linear) {
+            return Some("shap leaves out the linear parts of the leaves");
+        }
+        if any(Tree::misread_by_shap) {
+            return Some(
+                "shap reads splits on categories, and zeros that are missing, otherwise than LightGBM",
+            );
+        }
+        (any(Tree::is_large) || self.feature_count() > interventional::SHORT_MAX)
+            .then_some(interventional::TOO_LARGE)
     }
 
     /// What the margins mean.

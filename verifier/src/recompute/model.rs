@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use super::error::{ModelError, RowError};
+use super::interventional::Background;
 use super::scorecard::{Reason, Scorecard};
 use super::{catboost, lightgbm, onnx, xgboost};
 
@@ -20,6 +21,7 @@ const _: () = assert!(MODEL_BYTES_MAX == onnx::MODEL_BYTES_MAX);
 
 const CATBOOST_UNEXPLAINED: &str = "CatBoost's method of computing them is not reproduced";
 const ONNX_UNEXPLAINED: &str = "ONNX defines none";
+const NOT_AGAINST: &str = "they are recomputed for XGBoost and LightGBM";
 
 /// A model file that was read and checked.
 #[derive(Clone, Debug)]
@@ -97,6 +99,8 @@ pub struct About {
     pub answers_within: Option<Tolerance>,
     /// Why contributions are not recomputed; none where they are.
     pub contributions: Option<&'static str>,
+    /// Why contributions against a background are not recomputed; none where they are.
+    pub interventional: Option<&'static str>,
 }
 
 impl Model {
@@ -236,6 +240,35 @@ impl Model {
         }
     }
 
+    /// Rows of this model that contributions compare with, one after the other.
+    ///
+    /// # Errors
+    /// [`RowError`] if a row is none of this model's, there are none or too many, or the model's contributions are not recomputed so.
+    pub fn background(&self, rows: &[f64]) -> Result<Background, RowError> {
+        match self {
+            Self::XgBoost(model) => model.background(&narrow(rows)),
+            Self::LightGbm(model) => model.background(rows),
+            _ => Err(RowError::Contributions { problem: NOT_AGAINST }),
+        }
+    }
+
+    /// For each margin one contribution a feature, against a background of this model, and then the background's mean margin
+    /// (interventional TreeSHAP as shap computes it).
+    ///
+    /// # Errors
+    /// [`RowError`] if the row is none of this model's, or shap would not explain this model.
+    pub fn contributions_against(
+        &self,
+        row: &[f64],
+        background: &Background,
+    ) -> Result<Vec<Vec<f64>>, RowError> {
+        match self {
+            Self::XgBoost(model) => model.contributions_against(&narrow(row), background),
+            Self::LightGbm(model) => model.contributions_against(row, background),
+            _ => Err(RowError::Contributions { problem: NOT_AGAINST }),
+        }
+    }
+
     /// Why the answer is not better for the person, worst first, at most `count`: the features of a scorecard that cost most.
     ///
     /// # Errors
@@ -278,6 +311,7 @@ fn about_xgboost(model: &xgboost::Model) -> About {
         margins_within: None,
         answers_within: None,
         contributions: model.unexplained(),
+        interventional: model.unexplained_against(),
     }
 }
 
@@ -297,6 +331,7 @@ fn about_lightgbm(model: &lightgbm::Model) -> About {
         margins_within: None,
         answers_within: None,
         contributions: model.unexplained(),
+        interventional: model.unexplained_against(),
     }
 }
 
@@ -315,6 +350,7 @@ fn about_catboost(model: &catboost::Model) -> About {
         margins_within: None,
         answers_within: None,
         contributions: Some(CATBOOST_UNEXPLAINED),
+        interventional: Some(NOT_AGAINST),
     }
 }
 
@@ -333,6 +369,7 @@ fn about_scorecard(card: &Scorecard) -> About {
         margins_within: None,
         answers_within: None,
         contributions: None,
+        interventional: Some(NOT_AGAINST),
     }
 }
 
@@ -355,6 +392,7 @@ fn about_onnx(model: &onnx::Model) -> About {
         margins_within: within(model.near_operations_of_margins()),
         answers_within: within(model.near_operations()),
         contributions: Some(ONNX_UNEXPLAINED),
+        interventional: Some(NOT_AGAINST),
     }
 }
 

@@ -29,6 +29,7 @@ pub use objective::Objective;
 
 pub use super::error::{ModelError, RowError};
 
+use super::interventional::{self, Background};
 use super::treeshap;
 use linear::Linear;
 use tree::Tree;
@@ -185,6 +186,67 @@ impl Model {
             return Some("a tree is too deep");
         }
         any(|tree| tree.cover(0).is_none()).then_some("the file lacks the weights of the training rows")
+    }
+
+    /// Rows to compare with, one after the other.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; and if there are none or too many.
+    pub fn background(&self, rows: &[f32]) -> Result<Background, RowError> {
+        let bases = || self.base_margins.iter().copied().map(f64::from).collect::<Vec<f64>>();
+        Background::of_f32(rows, self.feature_count, self.margin_count(), |row| {
+            self.check_row(row)?;
+            let mut margins = bases();
+            for GroupTree { tree, output } in self.group_trees() {
+                if let Some(margin) = margins.get_mut(*output) {
+                    *margin += f64::from(tree.leaf(row));
+                }
+            }
+            Ok(margins)
+        })
+    }
+
+    /// For each output one contribution a feature, compared with a background of this model, and then the mean margin of the
+    /// background: interventional TreeSHAP as shap computes it.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; and [`Model::unexplained_against`].
+    pub fn contributions_against(
+        &self,
+        features: &[f32],
+        background: &Background,
+    ) -> Result<Vec<Vec<f64>>, RowError> {
+        self.check_row(features)?;
+        if let Some(problem) = self.unexplained_against() {
+            return Err(RowError::Contributions { problem });
+        }
+        let trees = self.group_trees().map(|GroupTree { tree, output }| (tree, *output));
+        interventional::contributions(trees, features, background)
+    }
+
+    /// Why no row's contributions against a background can be recomputed, where that is so.
+    #[must_use]
+    pub fn unexplained_against(&self) -> Option<&'static str> {
+        match &self.booster {
+            Booster::Trees { weights: None, .. } => {}
+            Booster::Trees { .. } => return Some("shap leaves out the weights of DART trees"),
+            Booster::Linear(_) => return Some("shap's explainer of trees reads no linear booster"),
+        }
+        if self.group_trees().any(|tree| tree.tree.is_categorical()) {
+            return Some("shap explains no splits on categories against a background");
+        }
+        let large = |tree: &GroupTree| {
+            tree.tree.depth() > treeshap::DEPTH_MAX || tree.tree.node_count() > interventional::SHORT_MAX
+        };
+        (self.group_trees().any(large) || self.feature_count > interventional::SHORT_MAX)
+            .then_some(interventional::TOO_LARGE)
+    }
+
+    fn group_trees(&self) -> impl Iterator<Item = &GroupTree> + Clone {
+        match &self.booster {
+            Booster::Trees { trees, .. } => trees.iter(),
+            Booster::Linear(_) => [].iter(),
+        }
     }
 
     /// What the margin means.

@@ -10,7 +10,7 @@ use crate::log::{self, ORIGIN};
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
 /// another log. `registered/` is a log that registers models, `mortgage/` a model folder with its OMS signature `mortgage.sig`
 /// and its signer's key `mortgage.pem`; `other.pem` is nobody's. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
-/// `catboost.json` are models, and `rows.csv` for them; `forest.onnx` and `logistic.onnx` are such, too; `card.json` and `person.csv` are the scorecard page's worked example.
+/// `catboost.json` are models, and `rows.csv` for them; `small.json` has seven columns without names, as `seven.csv` and `background.csv` have; `forest.onnx` and `logistic.onnx` are such, too; `card.json` and `person.csv` are the scorecard page's worked example.
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
 /// `classifier/` is a text model and `letters.txt` has two texts for it.
@@ -53,6 +53,13 @@ pub(crate) fn desk() -> TempDir {
     ] {
         fs::copy(models.join(name), at(here)).expect("a model");
     }
+    let small = models.with_file_name("interventional").join("xgboost_small.json");
+    fs::copy(small, at("small.json")).expect("a model");
+    write("seven.csv", "a,b,c,d,e,f,g\n17.99,10.38,122.8,1001,0.1184,0.2776,0.3001\n");
+    write(
+        "background.csv",
+        "a,b,c,d,e,f,g\n12.04,18.14,76.85,449.9,,0.06,0.02372\n13.08,15.71,85.63,520,0.1075,0.127,0.04568\n",
+    );
     fs::create_dir(at("classifier")).expect("a directory");
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
         let small = models.with_file_name("text").join("bert").join(name);

@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::{Measured, Tampered, distance};
 use crate::cli::AuditCalibrateArguments;
 use crate::command::model_predict::ROWS_BYTES_MAX;
-use crate::command::model_predict::rows::Rows;
 use crate::command::model_show;
 use crate::exit::Refusal;
+use crate::recompute::rows::Rows;
 use crate::recompute::{MODEL_BYTES_MAX, Model, Precision, RowError};
 use crate::source::read_input;
 

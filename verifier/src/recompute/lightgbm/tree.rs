@@ -5,9 +5,10 @@
 //!
 //! *Does not do*: sum over trees.
 
+mod shap;
+
 use super::text::Section;
 use crate::recompute::error::{ModelError, malformed};
-use crate::recompute::treeshap::{Explained, Node};
 
 /// What the library takes for zero: 1e-35 as `f32`, widened.
 pub(super) fn is_zero(value: f64) -> bool {
@@ -409,31 +410,4 @@ fn linear_of(
     let mut terms = features.into_iter().zip(coefficients);
     let leaf = |(constant, length)| LinearLeaf { constant, terms: terms.by_ref().take(length).collect() };
     Ok(Some(constants.into_iter().zip(lengths).map(leaf).collect()))
-}
-
-impl Explained for Tree {
-    type Float = f64;
-
-    const REFUSES_NO_WEIGHT: bool = false;
-
-    fn node(&self, at: usize, row: &[f64]) -> Option<Node<f64>> {
-        let Some(split) = self.splits.get(at) else {
-            return self.leaves.get(at.checked_sub(self.splits.len())?).copied().map(Node::Leaf);
-        };
-        let hot = self.next(split, row);
-        let (left, right) = (split.left as usize, split.right as usize);
-        Some(Node::Split {
-            feature: split.feature as usize,
-            hot,
-            cold: if hot == left { right } else { left },
-        })
-    }
-
-    fn cover(&self, at: usize) -> Option<f64> {
-        self.counts.get(at).copied()
-    }
-
-    fn depth(&self) -> usize {
-        self.depth
-    }
 }

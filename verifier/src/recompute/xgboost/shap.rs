@@ -1,10 +1,11 @@
-//! What of a tree's contributions is XGBoost's own: its mean, and how the tree shows itself to TreeSHAP.
+//! What of a tree's contributions is XGBoost's own: its mean, and how the tree shows itself to both kinds of TreeSHAP.
 //!
 //! *Guarantees*: with `treeshap`, the bits of `predict(pred_contribs=True)` of XGBoost 1.3 to 3.2.
 //!
 //! *Does not do*: sum over trees; the model does.
 
 use super::tree::Tree;
+use crate::recompute::interventional::{self, Routed};
 use crate::recompute::treeshap::{Explained, Node};
 
 /// The mean of a tree's leaves, weighted by their training rows, at the root.
@@ -44,5 +45,23 @@ impl Explained for Tree {
 
     fn depth(&self) -> usize {
         self.depth()
+    }
+}
+
+impl Routed for Tree {
+    type Float = f32;
+
+    fn node(&self, at: usize) -> Option<interventional::Node> {
+        let node = self.node(at)?;
+        Some(if node.is_leaf() {
+            interventional::Node::Leaf(node.value())
+        } else {
+            interventional::Node::Split { feature: node.feature(), left: node.left(), right: node.left() + 1 }
+        })
+    }
+
+    /// Rows, thresholds and leaves are `f32` in the library, too.
+    fn next(&self, at: usize, row: &[f32]) -> Option<usize> {
+        Some(self.next(self.node(at)?, row))
     }
 }

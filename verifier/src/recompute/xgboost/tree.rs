@@ -179,6 +179,14 @@ impl Tree {
         self.covers.get(at).copied()
     }
 
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn is_categorical(&self) -> bool {
+        !self.categories.is_empty()
+    }
+
     /// Splits on the longest way to a leaf.
     pub(super) fn depth(&self) -> usize {
         self.depth

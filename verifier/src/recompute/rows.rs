@@ -5,12 +5,12 @@
 //!
 //! *Does not do*: guess separators, decimal commas or words for missing values other than `NaN`, `NA` and an empty cell.
 
+use super::About;
 use crate::output::printable;
-use crate::recompute::About;
 
 /// The rows of a file, checked to have the model's columns.
 #[derive(Debug)]
-pub(in crate::command) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     /// The lines behind the names, with their numbers.
     lines: Vec<(usize, &'a str)>,
     names: Vec<String>,
@@ -21,7 +21,7 @@ pub(in crate::command) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Reads the names and matches them with the model's.
-    pub(in crate::command) fn read(bytes: &'a [u8], about: &About) -> Result<Self, String> {
+    pub(crate) fn read(bytes: &'a [u8], about: &About) -> Result<Self, String> {
         let text = core::str::from_utf8(bytes)
             .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to()))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -47,12 +47,12 @@ impl<'a> Rows<'a> {
     }
 
     /// The rows in the order of the model's features, missing values as `NAN`.
-    pub(in crate::command) fn iter(&self) -> impl Iterator<Item = Result<Vec<f64>, String>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Vec<f64>, String>> {
         self.lines.iter().map(|(number, line)| self.row(*number, line))
     }
 
     /// Columns of the file that the model does not have.
-    pub(in crate::command) fn unused(&self) -> &[String] {
+    pub(crate) fn unused(&self) -> &[String] {
         &self.unused
     }
 
