@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::evidence::Evidence;
-use crate::node::{Desk, long, said, signal};
+use crate::node::{Desk, flat, long, said, signal};
 
 #[test]
 fn a_bundle_goes_there_and_its_results_come_back_as_from_a_local_run() {
@@ -85,9 +85,9 @@ fn exceptions_and_failures_end_as_they_do_in_a_local_run() {
 fn what_the_service_refuses_is_said_with_its_reason() {
     let desk = Desk::new();
     let node = desk.serve(&["--upload-max", "1KiB"]);
-    desk.write("large.bundle", &long().0);
+    desk.write("large.bundle", &Evidence::of(300, 7).bundle());
     let refused = desk.run(&["audit", "submit", "large.bundle", "--to", &node.url()]);
-    assert!(said(&refused).contains("this service takes 1024"), "{}", said(&refused));
+    assert!(flat(&refused).contains("this service takes 1024"), "{}", said(&refused));
     assert_eq!(refused.status.code(), Some(65), "{}", said(&refused));
     node.stop();
 }
@@ -145,7 +145,7 @@ fn settings_that_make_no_sense_are_refused_before_the_port_is_bound() {
     for (arguments, status, word) in cases {
         let refused = serve(arguments);
         assert_eq!(refused.status.code(), Some(status), "{arguments:?}: {}", said(&refused));
-        assert!(said(&refused).contains(word), "{arguments:?}: {}", said(&refused));
+        assert!(flat(&refused).contains(word), "{arguments:?}: {}", said(&refused));
     }
 }
 
@@ -155,7 +155,7 @@ fn a_program_without_graphics_processors_does_not_pretend_to_use_one() {
     let desk = Desk::new();
     let refused = desk.run(&["audit", "serve", "--folder", "node", "--device", "cuda"]);
     assert_eq!(refused.status.code(), Some(64));
-    assert!(said(&refused).contains("was not built for graphics processors"), "{}", said(&refused));
+    assert!(flat(&refused).contains("was not built for graphics processors"), "{}", said(&refused));
     assert!(!desk.path("node").exists());
 }
 
@@ -171,7 +171,7 @@ fn an_encrypted_bundle_opens_with_the_services_identity() {
     let submit = |node: &crate::node::Node| desk.run(&["audit", "submit", "july.age", "--to", &node.url()]);
     let node = desk.serve(&[]);
     let closed = submit(&node);
-    assert!(said(&closed).contains("is encrypted and does not open"), "{}", said(&closed));
+    assert!(flat(&closed).contains("is encrypted and does not open"), "{}", said(&closed));
     node.stop();
     let node = desk.serve(&["--identity", "identity.txt"]);
     let opened = submit(&node);

@@ -102,6 +102,11 @@ pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// The same without the breaks between lines.
+pub(crate) fn flat(output: &Output) -> String {
+    said(output).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A service that runs; it is killed when it is dropped.
 pub(crate) struct Node {
     child: Child,
