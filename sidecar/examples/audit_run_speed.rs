@@ -137,8 +137,7 @@ fn export(store: &str, model: &str, bundle: &str) {
 fn audit(bundle: &Path, decisions: u64, threads: usize) {
     let output = bundle.with_extension("jsonl");
     let _ = std::fs::remove_file(&output);
-    let options =
-        Options { bundle: bundle.to_owned(), identities: Vec::new(), output, threads, description: None };
+    let options = Options { bundle: bundle.to_owned(), output, threads, ..Options::default() };
     let policy = log::policy(&log::keys(ORIGIN, 1));
     let admit = |front: &ledgerstone_verifier::bundle::Front| {
         policy.check(&front.checkpoint).expect("the log's own checkpoint");

@@ -34,6 +34,9 @@ const LOCK: &str = "lock";
 /// Bytes of a run's record.
 const RECORD_BYTES_MAX: u64 = 64 * 1024;
 
+/// A run's folder, what it says of the run if that reads, and its bytes.
+type Kept = (PathBuf, Option<(RunId, Record)>, u64);
+
 /// The folder, locked.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -63,7 +66,7 @@ impl Folder {
     }
 
     /// Every run that is there, with the bytes of its folder; without a record where that does not read.
-    pub(super) fn runs(&self) -> Result<Vec<(PathBuf, Option<(RunId, Record)>, u64)>, ServeError> {
+    pub(super) fn runs(&self) -> Result<Vec<Kept>, ServeError> {
         let mut runs = Vec::new();
         for item in fs::read_dir(self.root.join(RUNS))? {
             let path = item?.path();
