@@ -87,6 +87,8 @@ name = "healthcare"
 
 [upstream]
 address = "http://127.0.0.1:8001"
+# A language model on a busy processor takes its time.
+request_timeout = "10m"
 
 # Biopsies. A suspicious one is referred; not to be is what a patient may want explained.
 [[route]]
