@@ -43,7 +43,9 @@ impl RunFolder {
         let folder = self.root.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for (file, bytes) in files {
-            fs::write(folder.join(file), bytes)?;
+            let path = folder.join(file);
+            fs::create_dir_all(path.parent().unwrap_or(&folder))?;
+            fs::write(path, bytes)?;
         }
         self.models.push(folder.clone());
         Ok(folder)
@@ -147,7 +149,7 @@ mod tests {
         assert!(!left.exists());
         let model = folder.add_model("model", &[("mortgage.json", b"{}")]).unwrap();
         assert_eq!(fs::read(model.join("mortgage.json")).unwrap(), b"{}");
-        assert_eq!(folder.models(), [model.clone()]);
+        assert_eq!(folder.models(), std::slice::from_ref(&model));
         folder.add_model("other", &[]).unwrap();
         assert_eq!(folder.with_model("model").models(), [model]);
     }

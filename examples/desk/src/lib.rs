@@ -17,3 +17,4 @@ pub mod served;
 pub mod steps;
 pub mod tell;
 pub mod tensors;
+pub mod tolerance;

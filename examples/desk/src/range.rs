@@ -12,8 +12,9 @@ use ledgerstone_verifier::exit::Exit;
 use serde_json::Value;
 
 use crate::audit;
+use crate::commands::{ask, say, text};
 use crate::folder::RunFolder;
-use crate::sample::{ask, number, say, text};
+use crate::sample::number;
 
 /// An audit of a range.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //!
 //! *Does not do*: wait for a round of drand. The round is a past one, so that no network is needed: a rehearsal.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -17,8 +17,9 @@ use ledgerstone_verifier::exit::Exit;
 use serde_json::Value;
 
 use crate::audit;
-use crate::commands::{Said, ledgerstone};
+use crate::commands::{ask, say, text};
 use crate::folder::RunFolder;
+use crate::tolerance::Tolerance;
 
 /// The chain hash of drand's `quicknet`.
 const QUICKNET: &str = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971";
@@ -68,19 +69,19 @@ pub fn round() -> String {
     format!("round {ROUND} of drand's quicknet")
 }
 
-/// Makes the audit, and checks its report.
+/// Makes the audit, and checks its report. With a tolerance, numbers that are not bit-equal pass within it.
 ///
 /// # Errors
 /// If a step is refused, or the report does not verify.
-pub fn audit(folder: &RunFolder, question: &Question) -> Result<Audited> {
+pub fn audit(folder: &RunFolder, question: &Question, tolerance: Option<&Tolerance>) -> Result<Audited> {
     let auditor = auditor(folder)?;
-    let planned = plan(folder, question)?;
+    let planned = plan(folder, question, tolerance)?;
     let drawn = draw(folder, &auditor)?;
     let entries = WantedEntries::Draw(folder.audit("audit.draw"));
     let exported = audit::export_entries(folder, entries, folder.audit("sample.bundle"))?;
-    run(folder)?;
+    run(folder, tolerance)?;
     let reported = report(folder)?;
-    let checks = verify(folder, &auditor)?;
+    let checks = verify(folder, &auditor, tolerance)?;
     Ok(Audited {
         plan: text(&planned, "digest")?,
         drawn: number(&drawn, "decisions")?,
@@ -91,7 +92,7 @@ pub fn audit(folder: &RunFolder, question: &Question) -> Result<Audited> {
         checks,
         page: folder.audit("report").join("report.html"),
         results: folder.audit("results.jsonl"),
-        verify_again: verify_again(folder, &auditor),
+        verify_again: verify_again(folder, &auditor, tolerance),
     })
 }
 
@@ -107,7 +108,7 @@ fn auditor(folder: &RunFolder) -> Result<String> {
 }
 
 /// Keeps the newest checkpoint and a secret, and signs what will be drawn by both the round and the secret.
-fn plan(folder: &RunFolder, question: &Question) -> Result<Value> {
+fn plan(folder: &RunFolder, question: &Question, tolerance: Option<&Tolerance>) -> Result<Value> {
     let newest =
         ask("log checkpoint", &[("", folder.store()), ("--policy", folder.policy())], Exit::Verified)?;
     fs::write(folder.audit("newest.checkpoint"), text(&newest, "note")?)?;
@@ -115,8 +116,9 @@ fn plan(folder: &RunFolder, question: &Question) -> Result<Value> {
     getrandom::fill(&mut secret)?;
     fs::write(folder.audit("auditor.secret"), hex_encode(&secret))?;
     let range = question.range.map_or_else(String::new, |(from, to)| format!(" --from {from} --to {to}"));
+    let profile = tolerance.map_or_else(String::new, |tolerance| format!(" --profile {}", tolerance.sha256));
     let words = format!(
-        "audit plan --tolerable {}{range} --drand {QUICKNET}:{ROUND} --nonce-commitment auditor:{}",
+        "audit plan --tolerable {}{range}{profile} --drand {QUICKNET}:{ROUND} --nonce-commitment auditor:{}",
         question.tolerable,
         Hash::of(&secret)
     );
@@ -144,14 +146,14 @@ fn draw(folder: &RunFolder, auditor: &str) -> Result<Value> {
 }
 
 /// Recomputes what was drawn. That there are exceptions is no error here: the report says so.
-fn run(folder: &RunFolder) -> Result<()> {
-    let files = [
+fn run(folder: &RunFolder, tolerance: Option<&Tolerance>) -> Result<()> {
+    let mut files = vec![
         ("", folder.audit("sample.bundle")),
         ("--policy", folder.policy()),
         ("--draw", folder.audit("audit.draw")),
         ("-o", folder.audit("results.jsonl")),
     ];
-    match say("audit run", &files)?.exit {
+    match say(&Tolerance::given(tolerance, "audit run", &mut files), &files)?.exit {
         Exit::Verified | Exit::Failed => Ok(()),
         other => bail!("the evidence was not recomputed: exit status {}", other.status()),
     }
@@ -169,8 +171,8 @@ fn report(folder: &RunFolder) -> Result<Value> {
 }
 
 /// What the check of a report takes; `again` is where the results of recomputing go.
-fn verified_with(folder: &RunFolder, again: &str) -> [(&'static str, PathBuf); 7] {
-    [
+fn verified_with(folder: &RunFolder, again: &str) -> Vec<(&'static str, PathBuf)> {
+    vec![
         ("", folder.audit("report").join("report.json")),
         ("--plan", folder.audit("audit.plan")),
         ("--draw", folder.audit("audit.draw")),
@@ -181,43 +183,24 @@ fn verified_with(folder: &RunFolder, again: &str) -> [(&'static str, PathBuf); 7
     ]
 }
 
-fn verify_again(folder: &RunFolder, auditor: &str) -> String {
+fn verify_again(folder: &RunFolder, auditor: &str, tolerance: Option<&Tolerance>) -> String {
+    let mut files = verified_with(folder, "again-2.jsonl");
+    let words = Tolerance::given(tolerance, &format!("--auditor {auditor}"), &mut files);
     let mut command = "audit verify".to_owned();
-    for (flag, file) in verified_with(folder, "again-2.jsonl") {
+    for (flag, file) in files {
         let gap = if flag.is_empty() { "" } else { " " };
         command += &format!("{gap}{flag} {}", file.display());
     }
-    format!("{command} --auditor {auditor}")
+    format!("{command} {words}")
 }
 
 /// Checks the report as anybody would who got all the files: status and detail of every check.
-fn verify(folder: &RunFolder, auditor: &str) -> Result<Vec<(String, String)>> {
-    let files = verified_with(folder, "again.jsonl");
-    let answer = ask(&format!("audit verify --auditor {auditor}"), &files, Exit::Verified)?;
+fn verify(folder: &RunFolder, auditor: &str, tolerance: Option<&Tolerance>) -> Result<Vec<(String, String)>> {
+    let mut files = verified_with(folder, "again.jsonl");
+    let words = Tolerance::given(tolerance, &format!("audit verify --auditor {auditor}"), &mut files);
+    let answer = ask(&words, &files, Exit::Verified)?;
     let checks = answer.get("checks").and_then(Value::as_array).context("an answer has no checks")?;
     checks.iter().map(|check| Ok((text(check, "status")?, text(check, "detail")?))).collect()
-}
-
-/// Runs a command that must end in `expected`, and gives its JSON.
-pub(crate) fn ask(words: &str, files: &[(&str, PathBuf)], expected: Exit) -> Result<Value> {
-    let said = say(words, files)?;
-    if said.exit != expected {
-        bail!("ledgerstone {words} ended with exit status {}:\n{}", said.exit.status(), said.text);
-    }
-    said.json()
-}
-
-pub(crate) fn say(words: &str, files: &[(&str, PathBuf)]) -> Result<Said> {
-    let flags = files.iter().flat_map(|(flag, file)| {
-        let flag = (!flag.is_empty()).then_some(OsStr::new(*flag));
-        flag.into_iter().chain([file.as_os_str()])
-    });
-    ledgerstone(words.split(' ').map(OsStr::new).chain(flags).chain([OsStr::new("--json")]))
-}
-
-pub(crate) fn text(json: &Value, key: &str) -> Result<String> {
-    let value = json.get(key).and_then(Value::as_str);
-    value.map(ToOwned::to_owned).with_context(|| format!("an answer has no {key}"))
 }
 
 pub(crate) fn number(json: &Value, key: &str) -> Result<u64> {

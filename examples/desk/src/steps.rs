@@ -13,6 +13,7 @@ use crate::evidence;
 use crate::folder::RunFolder;
 use crate::sample::{self, Audited, Question};
 use crate::tell::{self, bold, count, say, step};
+use crate::tolerance::Tolerance;
 
 /// Writes a receipt, says what it shows, and checks it offline. `score` is the output tensor of the score.
 ///
@@ -78,11 +79,24 @@ pub fn one_byte(number: u32, folder: &RunFolder, index: LeafIndex, policy: &Poli
 /// # Errors
 /// If a step is refused, or the report does not verify.
 pub fn sampled_audit(number: u32, folder: &RunFolder, question: &Question) -> Result<Audited> {
+    sampled_audit_within(number, folder, question, None)
+}
+
+/// The same of a model that is not reproduced bit for bit, within a tolerance.
+///
+/// # Errors
+/// As [`sampled_audit`].
+pub fn sampled_audit_within(
+    number: u32,
+    folder: &RunFolder,
+    question: &Question,
+    tolerance: Option<&Tolerance>,
+) -> Result<Audited> {
     step(
         number,
         "A regulator draws a sample by public randomness, reruns it, and writes a report anyone can redo",
     );
-    let audited = sample::audit(folder, question)?;
+    let audited = sample::audit(folder, question, tolerance)?;
     say(&format!(
         "Plan: are fewer than {} of the decisions exceptions? Signed before the draw, SHA-256 {}.",
         question.tolerable, audited.plan

@@ -274,7 +274,7 @@ async fn cheat(root: &Path, biopsies: &[Biopsy]) -> Result<Audited> {
          untouched, and the log verifies: every check of it passes."
     ));
     let question = Question { tolerable: "1%", range: range_of(scored.iter().map(|one| &one.answer)) };
-    let audited = sample::audit(&folder, &question)?;
+    let audited = sample::audit(&folder, &question, None)?;
     say(&format!(
         "A sample of {} decisions is drawn and recomputed as before.",
         count(usize::try_from(audited.drawn)?)
