@@ -19,6 +19,7 @@ use ledgerstone::record::{FieldPath, Record, Value};
 use super::verdict::{Difference, Replayed, Verdict};
 use crate::recompute::description::{self, Column, Description, Dtype, Label, Numbers, Tensor};
 use crate::recompute::{Model, ModelError, RowError, Score};
+use reasons::Against;
 use rows::Rows;
 
 /// Differences that are kept of one decision; more say nothing more.
@@ -32,6 +33,8 @@ pub struct Recomputer {
     /// The columns' names: the model's own, or the features that they come from.
     names: Vec<String>,
     description: Description,
+    /// What contributions compare with.
+    against: Option<Against>,
     /// Whether the answer passes through a function of the platform's mathematics library.
     libm: Option<&'static str>,
 }
@@ -130,7 +133,8 @@ impl Recomputer {
             names if names.len() == columns.len() => names,
             _ => columns.iter().map(|column| column.feature.clone()).collect(),
         };
-        Ok(Self { model, columns, names, libm: about.libm, description })
+        let against = Against::load(files, &model, description.reasons.as_ref())?;
+        Ok(Self { model, columns, names, libm: about.libm, description, against })
     }
 
     /// What the model is.
@@ -142,10 +146,12 @@ impl Recomputer {
     /// Runs a recorded decision again.
     #[must_use]
     pub fn replay(&self, record: &Record) -> Replayed {
-        match self.compared(record) {
+        let mut replayed = match self.compared(record) {
             Ok(comparison) => comparison.replayed(),
             Err(why) => Replayed::unverifiable(why),
-        }
+        };
+        replayed.reasons_unchecked = reasons::unchecked(record, self.description.reasons.as_ref());
+        replayed
     }
 
     fn compared(&self, record: &Record) -> Result<Comparison, Obstacle> {
@@ -158,8 +164,10 @@ impl Recomputer {
             self.compare_label(record, features.place(row), &score, &mut comparison)?;
             if let Some(reasons) = &self.description.reasons {
                 let expected =
-                    reasons::expected(&self.model, &self.names, reasons, numbers).map_err(Obstacle::Row)?;
-                reasons::compare(record, features.place(row), &expected, &mut comparison)?;
+                    reasons::expected(&self.model, self.against.as_ref(), &self.names, reasons, numbers);
+                if let Some(expected) = expected.map_err(Obstacle::Row)? {
+                    reasons::compare(record, features.place(row), &expected, &mut comparison)?;
+                }
             }
             scores.push(score);
         }
@@ -170,6 +178,7 @@ impl Recomputer {
             return Err(Obstacle::NothingToCompare);
         }
         self.compare_threshold(record, &mut comparison);
+        reasons::compare_background(record, self.against.as_ref(), &mut comparison);
         Ok(comparison)
     }
 
@@ -365,6 +374,7 @@ impl Comparison {
             reasons_differ: self.reasons_differ,
             differences: self.differences,
             scores: self.scores,
+            reasons_unchecked: None,
         }
     }
 }

@@ -122,6 +122,8 @@ pub struct Replayed {
     pub differences: Vec<Difference>,
     /// The first score of each row as recorded and as recomputed.
     pub scores: Vec<(f64, f64)>,
+    /// Why the recorded reasons were not rechecked, where reasons are recorded.
+    pub reasons_unchecked: Option<String>,
 }
 
 impl Replayed {
@@ -133,6 +135,7 @@ impl Replayed {
             reasons_differ: false,
             differences: vec![Difference::obstacle(why)],
             scores: Vec::new(),
+            reasons_unchecked: None,
         }
     }
 

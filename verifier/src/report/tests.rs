@@ -36,6 +36,7 @@ fn good(leaf_index: u64) -> Decision {
         reasons_differ: false,
         adverse: Some(leaf_index.is_multiple_of(3)),
         scores: vec![(Some(0.25), Some(0.25))],
+        reasons_unchecked: None,
         differences: Vec::new(),
     }
 }
