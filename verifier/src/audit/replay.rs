@@ -131,7 +131,9 @@ impl Recomputer {
             Ok(Given::Rows(rows)) => self.rows(&rows, record, response),
             Err(obstacle) => Err(obstacle),
         };
-        replayed.unwrap_or_else(Replayed::unverifiable)
+        let mut replayed = replayed.unwrap_or_else(Replayed::unverifiable);
+        replayed.reasons_unchecked = reasons::unchecked(record, self.description.reasons.as_ref());
+        replayed
     }
 
     fn rows(

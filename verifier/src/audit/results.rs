@@ -58,11 +58,6 @@ pub struct Head {
     pub registrations: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references over")]
-const fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
 /// Whether a model can be used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +112,9 @@ pub struct Decision {
     /// The greatest distance of the numbers that a tolerance profile speaks of, where they were not equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<f64>,
+    /// Why the recorded reasons were not rechecked, where reasons are recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasons_unchecked: Option<String>,
     /// What differs or stands in the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
@@ -134,6 +132,7 @@ impl Decision {
             adverse,
             scores: replayed.scores.into_iter().map(|(one, other)| (number(one), number(other))).collect(),
             distance: replayed.distance.and_then(number),
+            reasons_unchecked: replayed.reasons_unchecked,
             differences: replayed.differences,
         }
     }
@@ -157,6 +156,9 @@ pub struct Tail {
     pub verdicts: BTreeMap<Verdict, u64>,
     /// Decisions whose recorded reasons do not follow.
     pub reasons_differ: u64,
+    /// Decisions whose recorded reasons were not rechecked. They are no exceptions for that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasons_unchecked: u64,
     /// Decisions that count against the sample.
     pub exceptions: u64,
     /// SHA-256 of the bundle's file, in lowercase hex.
@@ -169,8 +171,14 @@ impl Tail {
         self.decisions += 1;
         *self.verdicts.entry(decision.verdict).or_default() += 1;
         self.reasons_differ += u64::from(decision.reasons_differ);
+        self.reasons_unchecked += u64::from(decision.reasons_unchecked.is_some());
         self.exceptions += u64::from(decision.is_exception());
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(crate) const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why results are not to be relied on.

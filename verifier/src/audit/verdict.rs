@@ -124,6 +124,8 @@ pub struct Replayed {
     pub scores: Vec<(f64, f64)>,
     /// The greatest distance of the numbers that a tolerance profile speaks of, where they were not equal.
     pub distance: Option<f64>,
+    /// Why the recorded reasons were not rechecked, where reasons are recorded.
+    pub reasons_unchecked: Option<String>,
 }
 
 impl Replayed {
@@ -136,6 +138,7 @@ impl Replayed {
             differences: vec![Difference::obstacle(why)],
             scores: Vec::new(),
             distance: None,
+            reasons_unchecked: None,
         }
     }
 

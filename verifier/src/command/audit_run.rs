@@ -143,6 +143,14 @@ pub(super) fn text(head: &Head, counts: &Tail) -> String {
             "REASONS_DIFFER"
         );
     }
+    if counts.reasons_unchecked > 0 {
+        let _ = writeln!(
+            text,
+            "{:>12}  {:<22} reasons are recorded and were not rechecked",
+            thousands(counts.reasons_unchecked),
+            "REASONS_UNCHECKED"
+        );
+    }
     let _ = writeln!(text, "\n{:>12}  exceptions", thousands(counts.exceptions));
     for model in &head.models {
         if let Some(problem) = &model.problem {

@@ -246,19 +246,46 @@ pub enum ReasonSource {
         /// Which margin, from 0.
         #[serde(default)]
         margin: usize,
+        /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
+        #[serde(default)]
+        background: Option<String>,
     },
     /// The contributions to one margin that push it down, largest first; ties in the order of the columns.
     LowestContributions {
         /// Which margin, from 0.
         #[serde(default)]
         margin: usize,
+        /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
+        #[serde(default)]
+        background: Option<String>,
     },
     /// The contributions to one margin that push it up, largest first; ties in the order of the columns.
     HighestContributions {
         /// Which margin, from 0.
         #[serde(default)]
         margin: usize,
+        /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
+        #[serde(default)]
+        background: Option<String>,
     },
+    /// A method that draws at random, such as LIME or KernelSHAP. Nothing follows from the model, and a run says so.
+    Sampled {
+        /// Its name.
+        method: String,
+    },
+}
+
+impl ReasonSource {
+    /// The file of the rows that contributions compare with.
+    #[must_use]
+    pub fn background(&self) -> Option<&str> {
+        match self {
+            Self::Points | Self::Sampled { .. } => None,
+            Self::Contributions { background, .. }
+            | Self::LowestContributions { background, .. }
+            | Self::HighestContributions { background, .. } => background.as_deref(),
+        }
+    }
 }
 
 /// The words of a reason.

@@ -104,6 +104,7 @@ fn counts(gathered: &Gathered) -> Counts {
         decisions: tail.decisions,
         verdicts: tail.verdicts.clone(),
         reasons_differ: tail.reasons_differ,
+        reasons_unchecked: tail.reasons_unchecked,
         passes: gathered.passes.clone(),
         exceptions: gathered.exceptions,
         strata: gathered.strata,
@@ -206,7 +207,8 @@ fn recheck_counts(counts: &Counts, plan: Option<&Plan>) -> Option<()> {
         && shares.iter().all(|share| share.exceptions <= share.decisions)
         && decisions <= counts.entries
         && (failing..=failing.checked_add(counts.reasons_differ)?).contains(&exceptions)
-        && counts.reasons_differ <= exceptions;
+        && counts.reasons_differ <= exceptions
+        && counts.reasons_unchecked <= decisions;
     is_right.then_some(())
 }
 

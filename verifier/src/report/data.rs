@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use ledgerstone::evidence::Selection;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::results::ModelStanding;
+use crate::audit::results::{ModelStanding, is_zero};
 use crate::audit::verdict::{Difference, Verdict};
 
 /// A report.
@@ -142,6 +142,9 @@ pub struct Counts {
     pub verdicts: BTreeMap<Verdict, u64>,
     /// Decisions whose recorded reasons do not follow.
     pub reasons_differ: u64,
+    /// Decisions whose recorded reasons were not rechecked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasons_unchecked: u64,
     /// The verdicts that are no exceptions.
     pub passes: Vec<Verdict>,
     /// Decisions with another verdict, or with reasons that do not follow.

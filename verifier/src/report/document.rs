@@ -131,6 +131,10 @@ fn verdicts(report: &Report) -> Block {
     let reasons = (counts.reasons_differ > 0).then(|| {
         row("REASONS_DIFFER", "the recorded reasons are not those of the model", "yes", counts.reasons_differ)
     });
+    let unchecked = (counts.reasons_unchecked > 0).then(|| {
+        let meaning = "reasons are recorded and were not rechecked";
+        row("REASONS_UNCHECKED", meaning, "no", counts.reasons_unchecked)
+    });
     let sums =
         [row("", "Decisions recomputed", "", counts.decisions), row("", "Exceptions", "", counts.exceptions)];
     let column = |title, weight, is_number| Column { title, weight, is_number };
@@ -142,7 +146,7 @@ fn verdicts(report: &Report) -> Block {
             column("Exception", 13, false),
             column("Decisions", 13, true),
         ],
-        rows: present.chain(reasons).chain(sums).collect(),
+        rows: present.chain(reasons).chain(unchecked).chain(sums).collect(),
     }
 }
 

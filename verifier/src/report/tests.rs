@@ -37,6 +37,7 @@ fn good(leaf_index: u64) -> Decision {
         adverse: Some(leaf_index.is_multiple_of(3)),
         scores: vec![(Some(0.25), Some(0.25))],
         distance: None,
+        reasons_unchecked: None,
         differences: Vec::new(),
     }
 }

@@ -61,6 +61,7 @@ impl Comparison {
             differences: self.differences,
             scores: self.scores,
             distance: None,
+            reasons_unchecked: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use ledgerstone::record::{Record, schema};
 use super::comparison::Comparison;
 use super::near;
 use super::numbers::Outcome;
-use super::reasons;
+use super::reasons::{self, Against};
 use super::rows::{self, Numeric};
 use super::{Obstacle, RecomputerError};
 use crate::audit::profile::Profile;
@@ -43,6 +43,8 @@ pub(super) struct Table {
     dtype: Dtype,
     /// The columns' names: the model's own, or the features that they come from.
     names: Vec<String>,
+    /// What contributions compare with.
+    against: Option<Against>,
 }
 
 /// What a record says that was given.
@@ -89,7 +91,9 @@ impl Engine {
     ) -> Result<Self, RecomputerError> {
         let engine = match &description.input {
             Input::Row { model, columns, dtype } => {
-                Self::Row(Table::load(file(files, model)?, model, columns.as_deref(), *dtype)?)
+                let mut table = Table::load(file(files, model)?, model, columns.as_deref(), *dtype)?;
+                table.against = Against::load(files, &table.model, description.reasons.as_ref())?;
+                Self::Row(table)
             }
             #[cfg(feature = "neural")]
             Input::Text { .. } => {
@@ -308,11 +312,14 @@ impl Engine {
         else {
             return Ok(());
         };
+        let against = table.against.as_ref();
         for (place, row) in rows.places().iter().zip(numbers.iter()) {
-            let expected =
-                reasons::expected(&table.model, &table.names, wanted, row).map_err(Obstacle::Row)?;
-            reasons::compare(record, *place, &expected, comparison)?;
+            let expected = reasons::expected(&table.model, against, &table.names, wanted, row);
+            if let Some(expected) = expected.map_err(Obstacle::Row)? {
+                reasons::compare(record, *place, &expected, comparison)?;
+            }
         }
+        reasons::compare_background(record, against, comparison);
         Ok(())
     }
 }
@@ -346,7 +353,7 @@ impl Table {
             names if names.len() == columns.len() => names.clone(),
             _ => columns.iter().map(|column| column.feature.clone()).collect(),
         };
-        Ok(Self { model, about, columns, dtype, names })
+        Ok(Self { model, about, columns, dtype, names, against: None })
     }
 }
 

@@ -1,13 +1,67 @@
 //! The reasons of a row: those that follow from the model, held against those in the record.
+//!
+//! *Guarantees*: reasons that are recorded and that nothing here rechecks are named as such.
 
+use std::collections::BTreeMap;
+
+use ledgerstone::hash::Hash;
 use ledgerstone::record::schema::{self, ReasonPart};
-use ledgerstone::record::{Record, Value};
+use ledgerstone::record::{FieldPath, Record, Value};
 
 use super::comparison::{Comparison, shown};
-use super::{Obstacle, at};
+use super::{Obstacle, RecomputerError, at};
 use crate::audit::verdict::Difference;
 use crate::recompute::description::{ReasonSource, Reasons};
-use crate::recompute::{Model, RowError};
+use crate::recompute::rows::Rows;
+use crate::recompute::{Background, Model, RowError};
+
+/// Where every reason of a record stands.
+const REASON_PATHS: &str = "explanation/reason/";
+
+/// The rows that contributions compare with.
+#[derive(Clone, Debug)]
+pub(super) struct Against {
+    rows: Background,
+    /// SHA-256 of their file.
+    digest: Hash,
+}
+
+impl Against {
+    /// Reads the background that the description names, if it names one.
+    pub(super) fn load(
+        files: &BTreeMap<String, Vec<u8>>,
+        model: &Model,
+        reasons: Option<&Reasons>,
+    ) -> Result<Option<Self>, RecomputerError> {
+        let Some(name) = reasons.and_then(|reasons| reasons.from.background()) else { return Ok(None) };
+        let fit = |problem: String| RecomputerError::Fit { problem };
+        let about = model.about();
+        if let Some(problem) = about.interventional {
+            return Err(fit(format!("contributions against a background are not recomputed: {problem}")));
+        }
+        let bytes = files.get(name);
+        let bytes = bytes.ok_or_else(|| fit(format!("the background {name:?} does not come along")))?;
+        let wrong = |problem: String| fit(format!("the background {name:?}: {problem}"));
+        let rows: Result<Vec<Vec<f64>>, String> = Rows::read(bytes, &about).map_err(wrong)?.iter().collect();
+        let rows = model.background(&rows.map_err(wrong)?.concat());
+        Ok(Some(Self { rows: rows.map_err(|error| wrong(error.to_string()))?, digest: Hash::of(bytes) }))
+    }
+}
+
+/// Why the reasons of a record were not rechecked; none if they were, or if it has none.
+pub(super) fn unchecked(record: &Record, reasons: Option<&Reasons>) -> Option<String> {
+    let is_reason = |path: &FieldPath| path.as_str().starts_with(REASON_PATHS);
+    if !record.fields().iter().any(|field| is_reason(&field.path)) {
+        return None;
+    }
+    match reasons.map(|reasons| &reasons.from) {
+        None => Some("the reasons were not rechecked: the model's description does not say how".to_owned()),
+        Some(ReasonSource::Sampled { method }) => {
+            Some(format!("the reasons were not rechecked: {method} is not reproducible, no seed is recorded"))
+        }
+        Some(_) => None,
+    }
+}
 
 /// A reason that follows from the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,20 +73,25 @@ pub(super) struct Expected {
     contribution: Option<f64>,
 }
 
-/// The reasons that follow, in their order.
+/// The reasons that follow, in their order; none where nothing follows.
 pub(super) fn expected(
     model: &Model,
+    against: Option<&Against>,
     names: &[String],
     reasons: &Reasons,
     row: &[f64],
-) -> Result<Vec<Expected>, RowError> {
+) -> Result<Option<Vec<Expected>>, RowError> {
     let (margin, sign) = match reasons.from {
-        ReasonSource::Points => return points(model, reasons, row),
-        ReasonSource::Contributions { margin } => (margin, None),
-        ReasonSource::LowestContributions { margin } => (margin, Some(-1.0)),
-        ReasonSource::HighestContributions { margin } => (margin, Some(1.0)),
+        ReasonSource::Points => return points(model, reasons, row).map(Some),
+        ReasonSource::Sampled { .. } => return Ok(None),
+        ReasonSource::Contributions { margin, .. } => (margin, None),
+        ReasonSource::LowestContributions { margin, .. } => (margin, Some(-1.0)),
+        ReasonSource::HighestContributions { margin, .. } => (margin, Some(1.0)),
     };
-    let all = model.contributions(row)?;
+    let all = match against {
+        None => model.contributions(row)?,
+        Some(against) => model.contributions_against(row, &against.rows)?,
+    };
     let of_margin = all.get(margin).map(Vec::as_slice).unwrap_or_default();
     let mut weights: Vec<(usize, f64)> = of_margin.iter().copied().take(names.len()).enumerate().collect();
     if let Some(sign) = sign {
@@ -51,7 +110,7 @@ pub(super) fn expected(
             feature,
         }
     };
-    Ok(weights.into_iter().map(reason).collect())
+    Ok(Some(weights.into_iter().map(reason).collect()))
 }
 
 fn points(model: &Model, reasons: &Reasons, row: &[f64]) -> Result<Vec<Expected>, RowError> {
@@ -63,6 +122,15 @@ fn points(model: &Model, reasons: &Reasons, row: &[f64]) -> Result<Vec<Expected>
         contribution: None,
     };
     Ok(found.into_iter().map(reason).collect())
+}
+
+/// What a record says that contributions compare with is the description's background.
+pub(super) fn compare_background(record: &Record, against: Option<&Against>, comparison: &mut Comparison) {
+    let path = schema::EXPLANATION_BASELINE_DIGEST;
+    let (Some(against), Some(recorded)) = (against, record.value(&path)) else { return };
+    if *recorded != Value::from(against.digest) {
+        comparison.reasons(Difference::between(path, Some(shown(recorded)), Some(against.digest)));
+    }
 }
 
 /// Holds the recorded reasons against the expected ones: as many, and every recorded part the same.
@@ -102,3 +170,6 @@ pub(super) fn compare(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
