@@ -49,7 +49,7 @@ where
 /// Runs a command of `words`, with files behind their flags, and gives what it said as JSON.
 ///
 /// # Errors
-/// As [`ledgerstone`].
+/// As [`ledgerstone()`].
 pub fn say(words: &str, files: &[(&str, PathBuf)]) -> Result<Said> {
     let flags = files.iter().flat_map(|(flag, file)| {
         let flag = (!flag.is_empty()).then_some(OsStr::new(*flag));
@@ -61,7 +61,7 @@ pub fn say(words: &str, files: &[(&str, PathBuf)]) -> Result<Said> {
 /// Runs a command that must end in `expected`, and gives its JSON.
 ///
 /// # Errors
-/// As [`ledgerstone`], or it ends otherwise.
+/// As [`ledgerstone()`], or it ends otherwise.
 pub fn ask(words: &str, files: &[(&str, PathBuf)], expected: Exit) -> Result<Value> {
     let said = say(words, files)?;
     if said.exit != expected {
