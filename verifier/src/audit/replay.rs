@@ -182,7 +182,7 @@ enum Obstacle {
     #[error("a name of the description makes no path: {0}")]
     Path(#[from] ledgerstone::record::FieldPathError),
     #[error(
-        "numbers differ, by {distance:e} at most, and no tolerance profile of the model says whether that is honest; give --profile"
+        "numbers differ, by {distance:.2e} at most, and no tolerance profile of the model says whether that is honest; give --profile"
     )]
     NoProfile { distance: f64 },
     #[error(

@@ -78,7 +78,7 @@ pub(super) fn replay(
         return Ok(near::beyond(replayed, distance, tau));
     };
     let what = format!(
-        "step {} of the answer: the logit of the recomputed token exceeds the recorded one's by {:e}",
+        "step {} of the answer: the logit of the recomputed token exceeds the recorded one's by {:.2e}",
         turn.step, turn.behind
     );
     comparison.number(Difference::between(what, Some(turn.recorded), Some(turn.chosen)));

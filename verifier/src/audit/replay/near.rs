@@ -126,7 +126,7 @@ fn farther(one: f64, other: f64) -> f64 {
 
 /// A decision whose numbers lie further off than the tolerance.
 pub(super) fn beyond(mut replayed: Replayed, distance: f64, tau: f64) -> Replayed {
-    let what = format!("the numbers lie {distance:e} from the recomputed ones; the tolerance is {tau:e}");
+    let what = format!("the numbers lie {distance:.2e} from the recomputed ones; the tolerance is {tau:e}");
     replayed.differences.insert(0, Difference::obstacle(what));
     replayed.distance = Some(distance);
     replayed

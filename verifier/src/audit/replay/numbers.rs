@@ -115,7 +115,7 @@ impl Recomputer {
         match &self.description.label {
             Some(Label::Threshold { of, index, value, .. }) => {
                 let distance = (outcome.number(*of, *index) - value).abs();
-                format!("the number lies {distance:e} from the threshold {value}")
+                format!("the number lies {distance:.2e} from the threshold {value}")
             }
             Some(Label::Largest { of, .. }) => {
                 let mut numbers = outcome.of(*of).to_vec();
@@ -124,7 +124,7 @@ impl Recomputer {
                     [first, second, ..] => first - second,
                     _ => 0.0,
                 };
-                format!("the largest number exceeds the next one by {margin:e}")
+                format!("the largest number exceeds the next one by {margin:.2e}")
             }
             _ => String::new(),
         }
