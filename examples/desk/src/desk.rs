@@ -88,6 +88,31 @@ fn this_run(model_server: SocketAddr) -> Vec<String> {
     flags
 }
 
+/// How the sidecar's configuration of an example begins: everything but what its traffic means.
+#[must_use]
+pub fn configuration(example: &str) -> String {
+    format!(
+        r#"# The sidecar of the {example} example.
+# See what each key means and where its value comes from:
+#   ledgerstone-sidecar config explain --config sidecar.toml
+
+[log]
+origin = "{example}.example/decisions"
+store = "store"
+key_file = "keys/log.key"
+
+[keys]
+file = "keys/records.key"
+
+[writer]
+name = "{example}"
+
+[upstream]
+address = "http://127.0.0.1:8001"
+"#
+    )
+}
+
 /// Names of columns as the lines of a TOML array, several in a line.
 #[must_use]
 pub fn quoted_lines<T: AsRef<str>>(names: &[T]) -> String {

@@ -15,6 +15,7 @@ pub mod range;
 pub mod sample;
 pub mod served;
 pub mod steps;
+pub mod table;
 pub mod tell;
 pub mod tensors;
 pub mod tolerance;

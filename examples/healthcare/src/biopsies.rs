@@ -1,6 +1,7 @@
 //! The 569 biopsies of `data/breast_cancer.csv`, as rows for a model.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use example_desk::table::Table;
 
 const BIOPSIES: &str = include_str!("../data/breast_cancer.csv");
 
@@ -20,27 +21,13 @@ pub struct Biopsy {
 /// # Errors
 /// If the data lack a column, or a cell is not a number.
 pub fn load(columns: &[String]) -> Result<Vec<Biopsy>> {
-    let mut lines = BIOPSIES.lines();
-    let header: Vec<&str> = lines.next().context("the data are empty")?.split(',').collect();
-    let place = |name: &str| {
-        header
-            .iter()
-            .position(|column| *column == name)
-            .with_context(|| format!("no column {name} in the data"))
-    };
-    let (case, diagnosis) = (place("case")?, place("diagnosis")?);
-    let inputs = columns.iter().map(|column| place(column)).collect::<Result<Vec<_>>>()?;
-    lines
-        .map(|line| {
-            let cells: Vec<&str> = line.split(',').collect();
-            let cell = |at: usize| cells.get(at).copied().with_context(|| format!("a short line: {line}"));
-            let number = |at: &usize| {
-                cell(*at)?.parse::<f64>().with_context(|| format!("not a number in the line: {line}"))
-            };
+    Table::parse(BIOPSIES)?
+        .rows()
+        .map(|row| {
             Ok(Biopsy {
-                case: cell(case)?.parse()?,
-                features: inputs.iter().map(number).collect::<Result<_>>()?,
-                malignant: match cell(diagnosis)? {
+                case: row.number("case")?,
+                features: columns.iter().map(|column| row.number(column)).collect::<Result<_>>()?,
+                malignant: match row.cell("diagnosis")? {
                     "malignant" => true,
                     "benign" => false,
                     other => bail!("{other} is no diagnosis"),

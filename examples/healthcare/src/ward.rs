@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use example_desk::client::{self, Answer};
-use example_desk::desk::quoted_lines;
+use example_desk::desk::{self, quoted_lines};
 use ledgerstone::proto::inference::ModelInferRequest;
 
 use crate::biopsies::Biopsy;
@@ -70,24 +70,7 @@ pub fn configuration(columns: &[String], with_notes: bool) -> Result<String> {
     let names = quoted_lines(columns);
     let threshold = tumour::threshold()?;
     let common = format!(
-        r#"# The sidecar of the healthcare example.
-# See what each key means and where its value comes from:
-#   ledgerstone-sidecar config explain --config sidecar.toml
-
-[log]
-origin = "healthcare.example/decisions"
-store = "store"
-key_file = "keys/log.key"
-
-[keys]
-file = "keys/records.key"
-
-[writer]
-name = "healthcare"
-
-[upstream]
-address = "http://127.0.0.1:8001"
-# A language model on a busy processor takes its time.
+        r#"{begins}# A language model on a busy processor takes its time.
 request_timeout = "10m"
 
 # Biopsies. A suspicious one is referred; not to be is what a patient may want explained.
@@ -107,6 +90,7 @@ tensor = "{input}"
 names = [
 {names}]
 "#,
+        begins = desk::configuration("healthcare"),
         tumour = tumour::NAME,
         probability = tumour::PROBABILITY,
         contributions = tumour::CONTRIBUTIONS,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::screen::Decided;
-use crate::table::Table;
+use crate::study;
 
 /// The ratio below which enforcement agencies look closer.
 pub const FOUR_FIFTHS: f64 = 0.8;
@@ -81,10 +81,13 @@ impl Division {
 /// # Errors
 /// If a résumé is not among the protected ones.
 pub fn divisions(outcomes: &[Outcome]) -> Result<Vec<Division>> {
-    let table = Table::read("protected.csv")?;
+    let table = study::table("protected.csv")?;
     let mut classes = BTreeMap::new();
     for row in table.rows() {
-        classes.insert(row.number("resume")?, [row.cell("race")?.to_owned(), row.cell("sex")?.to_owned()]);
+        classes.insert(
+            row.number::<u32>("resume")?,
+            [row.cell("race")?.to_owned(), row.cell("sex")?.to_owned()],
+        );
     }
     let mut counted = [BTreeMap::<String, Counts>::new(), BTreeMap::new()];
     for outcome in outcomes {

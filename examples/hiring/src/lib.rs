@@ -8,4 +8,3 @@ pub mod model;
 pub mod resumes;
 pub mod screen;
 pub mod study;
-mod table;

@@ -4,8 +4,9 @@
 //! the same text. `train.py` writes the same texts: a test compares the digest of all of them.
 
 use anyhow::{Result, bail};
+use example_desk::table::Row;
 
-use crate::table::{Row, Table};
+use crate::study;
 
 /// One résumé that was sent to an employer in 2001 or 2002.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct Resume {
 /// # Errors
 /// If the data are not there, or not as the texts need them.
 pub fn load() -> Result<Vec<Resume>> {
-    let table = Table::read("resumes.csv")?;
+    let table = study::table("resumes.csv")?;
     table
         .rows()
         .map(|row| {
@@ -37,7 +38,7 @@ pub fn load() -> Result<Vec<Resume>> {
 }
 
 fn text_of(row: &Row<'_>) -> Result<String> {
-    let years = row.number("years_experience")?;
+    let years: u32 = row.number("years_experience")?;
     let sentences = [
         Some(format!("Application as {}.", job(row.cell("job")?)?)),
         Some(format!("Education: {}.", college(row.cell("years_college")?)?)),

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use example_desk::client::{self, Answer};
+use example_desk::desk;
 use example_desk::served::{Metadata, Served, tensor};
 use example_desk::tensors::{self, Output};
 use ledgerstone::proto::inference::ModelInferRequest;
@@ -157,26 +158,9 @@ pub fn decided(resume: &Resume, threshold: f64, answer: Answer) -> Result<Decide
 /// The sidecar's configuration file. Paths start from the folder that it lies in.
 #[must_use]
 pub fn configuration(threshold: f64) -> String {
-    let name = model::NAME;
+    let (begins, name) = (desk::configuration("hiring"), model::NAME);
     format!(
-        r#"# The sidecar of the hiring example.
-# See what each key means and where its value comes from:
-#   ledgerstone-sidecar config explain --config sidecar.toml
-
-[log]
-origin = "hiring.example/decisions"
-store = "store"
-key_file = "keys/log.key"
-
-[keys]
-file = "keys/records.key"
-
-[writer]
-name = "hiring"
-
-[upstream]
-address = "http://127.0.0.1:8001"
-
+        r#"{begins}
 # What the model's traffic means: whose résumé it is, which number is the score, and what it leads to.
 [[route]]
 name = "{name}"

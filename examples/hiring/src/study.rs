@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
+use example_desk::table::Table;
 use ledgerstone::hash::Hash;
 
 /// The tables that `extract.py` writes, with their SHA-256.
@@ -46,6 +47,16 @@ pub fn fetch() -> Result<PathBuf> {
     }
     drop(one_at_a_time);
     Ok(folder)
+}
+
+/// One of the study's tables, which are fetched where they are not there yet.
+///
+/// # Errors
+/// As [`fetch`], or the file is no table.
+pub fn table(name: &str) -> Result<Table> {
+    let path = fetch()?.join(name);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Table::parse(&text).with_context(|| format!("{} is no table", path.display()))
 }
 
 /// Runs a program, and gives what it printed.

@@ -1,6 +1,7 @@
 //! The 1,989 applications of `data/loanapp.csv`, as rows for a model.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use example_desk::table::Table;
 
 const LOANAPP: &str = include_str!("../data/loanapp.csv");
 
@@ -20,24 +21,13 @@ pub struct Application {
 /// # Errors
 /// If the data lack a column, or a cell is not a number.
 pub fn load(columns: &[String]) -> Result<Vec<Application>> {
-    let mut lines = LOANAPP.lines();
-    let header: Vec<&str> = lines.next().context("the data are empty")?.split(',').collect();
-    let place = |name: &str| {
-        header
-            .iter()
-            .position(|column| *column == name)
-            .with_context(|| format!("no column {name} in the data"))
-    };
-    let (number, approve) = (place("application")?, place("approve")?);
-    let inputs = columns.iter().map(|column| place(column)).collect::<Result<Vec<_>>>()?;
-    lines
-        .map(|line| {
-            let cells: Vec<&str> = line.split(',').collect();
-            let cell = |at: usize| cells.get(at).copied().with_context(|| format!("a short line: {line}"));
+    Table::parse(LOANAPP)?
+        .rows()
+        .map(|row| {
             Ok(Application {
-                number: cell(number)?.parse()?,
-                features: inputs.iter().map(|at| value(cell(*at)?)).collect::<Result<_>>()?,
-                approved_by_lender: flag(cell(approve)?)?,
+                number: row.number("application")?,
+                features: columns.iter().map(|column| value(row.cell(column)?)).collect::<Result<_>>()?,
+                approved_by_lender: row.says("approve")?,
             })
         })
         .collect()
@@ -49,14 +39,6 @@ fn value(cell: &str) -> Result<f32> {
         return Ok(f32::NAN);
     }
     cell.parse().with_context(|| format!("{cell} is not a number"))
-}
-
-fn flag(cell: &str) -> Result<bool> {
-    match cell {
-        "0" => Ok(false),
-        "1" => Ok(true),
-        other => bail!("{other} is neither 0 nor 1"),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use example_desk::client::{self, Answer};
-use example_desk::desk::quoted_lines;
+use example_desk::desk::{self, quoted_lines};
 use example_desk::served::{Metadata, Served, tensor};
 use example_desk::tensors::{self, Output};
 use ledgerstone::proto::inference::ModelInferRequest;
@@ -94,27 +94,10 @@ pub fn decided(application: &Application, answer: Answer) -> Result<Decided> {
 /// # Errors
 /// If the committed metrics have no threshold.
 pub fn configuration(columns: &[String]) -> Result<String> {
-    let names = quoted_lines(columns);
+    let (begins, names) = (desk::configuration("lending"), quoted_lines(columns));
     let (name, threshold) = (model::NAME, model::threshold()?);
     Ok(format!(
-        r#"# The sidecar of the lending example.
-# See what each key means and where its value comes from:
-#   ledgerstone-sidecar config explain --config sidecar.toml
-
-[log]
-origin = "lending.example/decisions"
-store = "store"
-key_file = "keys/log.key"
-
-[keys]
-file = "keys/records.key"
-
-[writer]
-name = "lending"
-
-[upstream]
-address = "http://127.0.0.1:8001"
-
+        r#"{begins}
 # What the model's traffic means: whose application it is, what the columns are called, and what the score leads to.
 [[route]]
 name = "{name}"
