@@ -267,13 +267,13 @@ fn judge_all(judge: &Judge, waiting: &Mutex<Receiver<Work>>, done: &SyncSender<D
 }
 
 /// Reads the models, and says in the head which can be used.
-fn prepare(mut front: Front, admitted: Admitted, options: &Options) -> (Judge, Head) {
+fn prepare(front: Front, admitted: Admitted, options: &Options) -> (Judge, Head) {
     let mut models = BTreeMap::new();
     let mut standings = Vec::new();
     let drawn = admitted.listed.as_ref().map(|(_, drawn)| *drawn);
     let order = Order::new(&front, admitted.listed.map(|(listed, _)| listed));
-    for (digest, files) in &mut front.models {
-        let manifest = bundle::manifest(files).map(|manifest| manifest.list_digest());
+    for (digest, mut files) in front.models {
+        let manifest = bundle::manifest(&files).map(|manifest| manifest.list_digest());
         let given = options.description.as_deref().filter(|_| !files.contains_key(description::FILE));
         if let Some(given) = given {
             files.insert(description::FILE.to_owned(), given.to_vec());
@@ -292,7 +292,7 @@ fn prepare(mut front: Front, admitted: Admitted, options: &Options) -> (Judge, H
             profile: profile.map(|given| given.standing(options.processor)),
             description_given: given.map(|given| Hash::of(given).to_string()),
         });
-        models.insert(*digest, JudgedModel { manifest, recomputer: loaded });
+        models.insert(digest, JudgedModel { manifest, recomputer: loaded });
     }
     let head = Head {
         format: FORMAT.to_owned(),

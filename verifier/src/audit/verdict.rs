@@ -50,6 +50,19 @@ impl Verdict {
         }
     }
 
+    /// The verdict in plain words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Exact => "every recorded number follows, bit for bit",
+            Self::WithinTolerance => "every recorded number follows within the profile's tolerance",
+            Self::MarginAmbiguous => "the label hangs on rounding",
+            Self::MismatchSameOutcome => "a recorded number does not follow; the label does",
+            Self::OutcomeFlips => "the recorded label does not follow",
+            Self::Unverifiable => "cannot be recomputed",
+        }
+    }
+
     /// Whether it counts against the sample: everything that does, unless the recorded decision was shown to follow. That a
     /// decision hangs on rounding is not evidence of tampering.
     #[must_use]

@@ -65,11 +65,7 @@ pub(super) fn run(arguments: &AuditRunArguments, output: &mut Output) -> Result<
             );
         }
     }
-    Ok(match (counts.exceptions, head.checkpoint_verified) {
-        (0, true) => Exit::Verified,
-        (0, false) => Exit::Undecided,
-        _ => Exit::Failed,
-    })
+    Ok(exit(counts.exceptions, head.checkpoint_verified))
 }
 
 /// Checks what stands before the records.
@@ -132,7 +128,8 @@ pub(super) fn text(head: &Head, counts: &Tail) -> String {
         let count = counts.verdicts.get(&verdict).copied().unwrap_or(0);
         if count > 0 {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{:>12}  {:<22} {}", thousands(count), verdict.as_str(), meaning(verdict));
+            let _ =
+                writeln!(text, "{:>12}  {:<22} {}", thousands(count), verdict.as_str(), verdict.meaning());
         }
     }
     if counts.reasons_differ > 0 {
@@ -160,14 +157,12 @@ pub(super) fn text(head: &Head, counts: &Tail) -> String {
     text
 }
 
-const fn meaning(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Exact => "every recorded number follows, bit for bit",
-        Verdict::WithinTolerance => "every recorded number follows within the profile's tolerance",
-        Verdict::MarginAmbiguous => "the label hangs on rounding",
-        Verdict::MismatchSameOutcome => "a recorded number does not follow; the label does",
-        Verdict::OutcomeFlips => "the recorded label does not follow",
-        Verdict::Unverifiable => "cannot be recomputed",
+/// How a run that was whole ends.
+pub(super) const fn exit(exceptions: u64, checkpoint_verified: bool) -> Exit {
+    match (exceptions, checkpoint_verified) {
+        (0, true) => Exit::Verified,
+        (0, false) => Exit::Undecided,
+        _ => Exit::Failed,
     }
 }
 

@@ -6,7 +6,7 @@ use ledgerstone::evidence::Selection;
 
 use super::drawing::Drawing;
 use super::{Conclusion, Coverage, Exception, Report, plots};
-use crate::audit::verdict::{Difference, Verdict};
+use crate::audit::verdict::Difference;
 use crate::audit::{Plan, PlanFile};
 use crate::output::{plural, thousands};
 
@@ -123,7 +123,7 @@ fn verdicts(report: &Report) -> Block {
     let counts = &report.counts;
     let present = counts.verdicts.iter().map(|(verdict, count)| {
         let kind = if counts.passes.contains(verdict) { "no" } else { "yes" };
-        vec![verdict.to_string(), meaning(*verdict).to_owned(), kind.to_owned(), thousands(*count)]
+        vec![verdict.to_string(), verdict.meaning().to_owned(), kind.to_owned(), thousands(*count)]
     });
     let row = |name: &str, meaning: &str, kind: &str, count: u64| {
         vec![name.to_owned(), meaning.to_owned(), kind.to_owned(), thousands(count)]
@@ -147,18 +147,6 @@ fn verdicts(report: &Report) -> Block {
             column("Decisions", 13, true),
         ],
         rows: present.chain(reasons).chain(unchecked).chain(sums).collect(),
-    }
-}
-
-/// A verdict in plain words.
-const fn meaning(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Exact => "every recorded number follows, bit for bit",
-        Verdict::WithinTolerance => "every recorded number follows within the profile's tolerance",
-        Verdict::MarginAmbiguous => "the label hangs on rounding",
-        Verdict::MismatchSameOutcome => "a recorded number does not follow; the label does",
-        Verdict::OutcomeFlips => "the recorded label does not follow",
-        Verdict::Unverifiable => "cannot be recomputed",
     }
 }
 

@@ -18,15 +18,6 @@ use crate::audit::verdict::{Difference, Replayed, Verdict};
 use crate::recompute::description::Prompt;
 use crate::recompute::neural::LanguageModel;
 
-/// A token that the model would not have chosen.
-struct Turn {
-    step: usize,
-    recorded: u32,
-    chosen: u32,
-    /// By how much the chosen token's logit exceeds the recorded one's.
-    behind: f64,
-}
-
 pub(super) fn replay(
     recomputer: &Recomputer,
     model: &Mutex<LanguageModel>,
@@ -48,17 +39,9 @@ pub(super) fn replay(
     let steps = model.follow(prompt, &tokens, &sampling).map_err(Obstacle::Row)?;
     let mine: Vec<f64> = steps.iter().map(|step| f64::from(step.logit)).collect();
     let distance = near::between(&mine, &theirs);
-    let turn = steps.iter().zip(&tokens).enumerate().find(|(_, (step, token))| step.chosen.token != **token);
-    let turn = turn.map(|(place, (step, token))| Turn {
-        step: place,
-        recorded: *token,
-        chosen: step.chosen.token,
-        behind: f64::from(step.chosen.logit) - f64::from(step.logit),
-    });
-    if !comparison.follows() {
-        return Ok(comparison.replayed());
-    }
-    if distance == 0.0 && turn.is_none() {
+    let turn =
+        (0..).zip(&steps).zip(&tokens).find_map(|((place, step), token)| step.difference(place, *token));
+    if !comparison.follows() || (distance == 0.0 && turn.is_none()) {
         return Ok(comparison.replayed());
     }
     let tau = match recomputer.tau {
@@ -81,8 +64,8 @@ pub(super) fn replay(
         "step {} of the answer: the logit of the recomputed token exceeds the recorded one's by {:.2e}",
         turn.step, turn.behind
     );
-    comparison.number(Difference::between(what, Some(turn.recorded), Some(turn.chosen)));
-    if is_within && settings.temperature == 0.0 && turn.behind > 0.0 && turn.behind <= 2.0 * tau {
+    comparison.number(Difference::between(what, Some(turn.recorded), Some(turn.recomputed)));
+    if is_within && settings.temperature == 0.0 && turn.behind > 0.0 && f64::from(turn.behind) <= 2.0 * tau {
         let mut replayed = comparison.replayed();
         replayed.verdict = Verdict::MarginAmbiguous;
         replayed.distance = Some(distance);

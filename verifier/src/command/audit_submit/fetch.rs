@@ -94,7 +94,7 @@ pub(super) async fn results(
             output.remark("The checkpoint was not verified: the service was started without --policy.");
         }
     }
-    Ok(said::exit(tail.exceptions, head.checkpoint_verified))
+    Ok(audit_run::exit(tail.exceptions, head.checkpoint_verified))
 }
 
 async fn fetch(

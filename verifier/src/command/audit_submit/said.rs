@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Peer;
 use crate::audit::results::{Head, Tail};
+use crate::command::audit_run;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable, thousands};
 
@@ -161,7 +162,7 @@ pub(super) fn done(
             run.run_id
         ));
     }
-    Ok(exit(results.exceptions, results.checkpoint_verified))
+    Ok(audit_run::exit(results.exceptions, results.checkpoint_verified))
 }
 
 /// Says what was fetched, in JSON; the text is that of `audit run`.
@@ -177,15 +178,6 @@ pub(super) fn fetched(
     }
     let fetched = Some(Fetched { results: path.display().to_string(), head, counts });
     output.json(&Said { format: FORMAT, run: RunJson::new(run), fetched })
-}
-
-/// As `audit run` ends.
-pub(super) const fn exit(exceptions: u64, checkpoint_verified: bool) -> Exit {
-    match (exceptions, checkpoint_verified) {
-        (0, true) => Exit::Verified,
-        (0, false) => Exit::Undecided,
-        _ => Exit::Failed,
-    }
 }
 
 /// Why a run that has ended has no results.

@@ -90,6 +90,22 @@ pub struct Followed {
     pub logit: f32,
 }
 
+impl Followed {
+    /// What logits say at a step of which `recorded` is the token.
+    fn at(place: usize, recorded: u32, logits: &[f32], sampling: &Sampling) -> Self {
+        let logit = logits.get(recorded as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        Self { chosen: step_of(logits, place, sampling), logit }
+    }
+
+    /// How the model's choice differs from the `recorded` token of this step; none if it is the same.
+    #[must_use]
+    pub fn difference(&self, step: usize, recorded: u32) -> Option<Difference> {
+        let recomputed = self.chosen.token;
+        let behind = self.chosen.logit - self.logit;
+        (recomputed != recorded).then_some(Difference { step, recorded, recomputed, behind })
+    }
+}
+
 impl std::fmt::Debug for LanguageModel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("LanguageModel").field("header", &self.header).finish_non_exhaustive()
@@ -167,18 +183,8 @@ impl LanguageModel {
         let mut difference = None;
         self.walk(&prompt, |place, logits| {
             let token = *recorded.get(place)?;
-            let step = step_of(logits, place, sampling);
-            if step.token != token {
-                let theirs = logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
-                difference = Some(Difference {
-                    step: place,
-                    recorded: token,
-                    recomputed: step.token,
-                    behind: step.logit - theirs,
-                });
-                return None;
-            }
-            Some(token)
+            difference = Followed::at(place, token, logits, sampling).difference(place, token);
+            difference.is_none().then_some(token)
         })?;
         Ok(difference)
     }
@@ -197,9 +203,7 @@ impl LanguageModel {
         let mut steps = Vec::with_capacity(recorded.len());
         self.walk(&prompt, |place, logits| {
             let token = *recorded.get(place)?;
-            let chosen = step_of(logits, place, sampling);
-            let logit = logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
-            steps.push(Followed { chosen, logit });
+            steps.push(Followed::at(place, token, logits, sampling));
             // What the last token would lead to is not asked.
             (place + 1 < recorded.len()).then_some(token)
         })?;
