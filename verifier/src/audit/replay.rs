@@ -88,14 +88,14 @@ impl Recomputer {
     /// # Errors
     /// [`RecomputerError`] says what is missing, wrong, or not reproduced.
     pub fn load(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, RecomputerError> {
-        Self::load_on(files, Processor::Cpu)
+        Self::load_on(files.clone(), Processor::Cpu)
     }
 
     /// Reads a model from the files of its folder; networks are computed on `processor`.
     ///
     /// # Errors
     /// [`RecomputerError`] says what is missing, wrong, or not reproduced.
-    pub fn load_on(files: &BTreeMap<String, Vec<u8>>, processor: Processor) -> Result<Self, RecomputerError> {
+    pub fn load_on(files: BTreeMap<String, Vec<u8>>, processor: Processor) -> Result<Self, RecomputerError> {
         let text = files.get(description::FILE).ok_or(RecomputerError::NoDescription)?;
         let description = Description::parse(text)
             .map_err(|source| RecomputerError::File { file: description::FILE.to_owned(), source })?;

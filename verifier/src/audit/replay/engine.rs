@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 #[cfg(feature = "neural")]
 use std::sync::Mutex;
 
-use ledgerstone::record::{Record, schema};
+use ledgerstone::record::{FieldPath, Record, schema};
 
 use super::comparison::Comparison;
-use super::near;
 use super::numbers::Outcome;
 use super::reasons::{self, Against};
 use super::rows::{self, Numeric};
@@ -40,6 +39,8 @@ pub(super) struct Table {
     model: Model,
     about: About,
     columns: Vec<Column>,
+    /// Where each column's feature stands in a record.
+    paths: Vec<FieldPath>,
     dtype: Dtype,
     /// The columns' names: the model's own, or the features that they come from.
     names: Vec<String>,
@@ -85,25 +86,25 @@ impl Rows<'_> {
 impl Engine {
     /// Reads the model, and checks that the description fits it.
     pub(super) fn load(
-        files: &BTreeMap<String, Vec<u8>>,
+        files: BTreeMap<String, Vec<u8>>,
         description: &Description,
         processor: Processor,
     ) -> Result<Self, RecomputerError> {
         let engine = match &description.input {
             Input::Row { model, columns, dtype } => {
-                let mut table = Table::load(file(files, model)?, model, columns.as_deref(), *dtype)?;
-                table.against = Against::load(files, &table.model, description.reasons.as_ref())?;
+                let mut table = Table::load(file(&files, model)?, model, columns.as_deref(), *dtype)?;
+                table.against = Against::load(&files, &table.model, description.reasons.as_ref())?;
                 Self::Row(table)
             }
             #[cfg(feature = "neural")]
             Input::Text { .. } => {
-                let files = Files::new(files.clone()).map_err(RecomputerError::Network)?;
+                let files = Files::new(files).map_err(RecomputerError::Network)?;
                 let model = TextModel::load_on(&files, processor).map_err(RecomputerError::Network)?;
                 Self::Text(Box::new(model))
             }
             #[cfg(feature = "neural")]
             Input::Prompt { model, .. } => {
-                let loaded = LanguageModel::load(file(files, model)?);
+                let loaded = LanguageModel::load(file(&files, model)?);
                 let loaded =
                     loaded.map_err(|source| RecomputerError::File { file: model.clone(), source })?;
                 Self::Language(Box::new(Mutex::new(loaded)))
@@ -205,11 +206,12 @@ impl Engine {
     /// The kinds of numbers whose distance a profile bounds.
     pub(super) const fn compared(&self) -> &'static [Numbers] {
         match self {
-            Self::Row(_) => near::OF_MARGINS,
+            Self::Row(_) => &[Numbers::Margins, Numbers::Answer],
             #[cfg(feature = "neural")]
-            Self::Text(_) => near::OF_VECTORS,
+            Self::Text(_) => &[Numbers::Vector],
+            // Its logits are compared step by step.
             #[cfg(feature = "neural")]
-            Self::Language(_) => near::OF_MARGINS,
+            Self::Language(_) => &[],
         }
     }
 
@@ -222,10 +224,11 @@ impl Engine {
             #[cfg(feature = "neural")]
             Self::Language(_) => ("logits", Some(ENGINE)),
         };
+        let measured = &profile.engine;
         let problem = if profile.quantity != quantity {
             format!("it compares the {}, and of such a model the {quantity} is compared", profile.quantity)
-        } else if engine.is_some_and(|engine| profile.engine != engine) {
-            format!("it was measured with {}, and this program computes with {ENGINE_NAME}", profile.engine)
+        } else if let Some(engine) = engine.filter(|engine| measured != engine) {
+            format!("it was measured with {measured}, and this program computes with {engine}")
         } else {
             return Ok(());
         };
@@ -240,7 +243,7 @@ impl Engine {
     ) -> Result<Given<'a>, Obstacle> {
         match (self, &description.input) {
             (Self::Row(table), _) => {
-                let rows = Numeric::read(record, &table.columns, table.dtype)?;
+                let rows = Numeric::read(record, &table.columns, &table.paths, table.dtype)?;
                 Ok(Given::Rows(Rows::Numbers(rows)))
             }
             #[cfg(feature = "neural")]
@@ -324,12 +327,6 @@ impl Engine {
     }
 }
 
-/// The engine of networks.
-#[cfg(feature = "neural")]
-const ENGINE_NAME: &str = ENGINE;
-#[cfg(not(feature = "neural"))]
-const ENGINE_NAME: &str = "no engine for networks";
-
 impl Table {
     fn load(
         bytes: &[u8],
@@ -349,11 +346,13 @@ impl Table {
                 format!("it makes {} columns, and the model takes {}", columns.len(), about.features);
             return Err(RecomputerError::Fit { problem });
         }
+        let paths = columns.iter().map(|column| schema::feature(&column.feature)).collect::<Result<_, _>>();
+        let paths = paths.map_err(|error| RecomputerError::Fit { problem: error.to_string() })?;
         let names = match &about.feature_names {
             names if names.len() == columns.len() => names.clone(),
             _ => columns.iter().map(|column| column.feature.clone()).collect(),
         };
-        Ok(Self { model, about, columns, dtype, names, against: None })
+        Ok(Self { model, about, columns, paths, dtype, names, against: None })
     }
 }
 

@@ -11,7 +11,6 @@ use super::numbers::Outcome;
 use super::recorded::Response;
 use super::{Obstacle, Recomputer, at};
 use crate::audit::verdict::{Difference, Replayed, Verdict};
-use crate::recompute::description::Numbers;
 
 impl Recomputer {
     /// Judges numbers of which `exact` found that they differ.
@@ -131,10 +130,3 @@ pub(super) fn beyond(mut replayed: Replayed, distance: f64, tau: f64) -> Replaye
     replayed.distance = Some(distance);
     replayed
 }
-
-/// Every kind of numbers that a profile of margins speaks of.
-pub(super) const OF_MARGINS: &[Numbers] = &[Numbers::Margins, Numbers::Answer];
-
-/// What a profile of vectors speaks of.
-#[cfg(feature = "neural")]
-pub(super) const OF_VECTORS: &[Numbers] = &[Numbers::Vector];

@@ -17,16 +17,24 @@ pub(super) struct Numeric {
 }
 
 impl Numeric {
-    /// Makes every row.
-    pub(super) fn read(record: &Record, columns: &[Column], dtype: Dtype) -> Result<Self, Obstacle> {
-        let paths = columns.iter().map(|column| schema::feature(&column.feature));
-        let paths = paths.collect::<Result<Vec<_>, _>>()?;
+    /// Makes every row; `paths` are those of the columns' features.
+    pub(super) fn read(
+        record: &Record,
+        columns: &[Column],
+        paths: &[FieldPath],
+        dtype: Dtype,
+    ) -> Result<Self, Obstacle> {
         let first = paths.first().ok_or_else(|| Obstacle::input("the description makes no column"))?;
-        let mut rows = Self { columns: columns.len(), places: places(record, first)?, numbers: Vec::new() };
-        for place in rows.places.clone() {
-            rows.read_row(record, columns, &paths, place, dtype)?;
+        let places = places(record, first)?;
+        let mut rows = Self {
+            columns: columns.len(),
+            numbers: Vec::with_capacity(columns.len() * places.len()),
+            places: Vec::new(),
+        };
+        for place in &places {
+            rows.read_row(record, columns, paths, *place, dtype)?;
         }
-        Ok(rows)
+        Ok(Self { places, ..rows })
     }
 
     fn read_row(
@@ -38,8 +46,9 @@ impl Numeric {
         dtype: Dtype,
     ) -> Result<(), Obstacle> {
         for (column, path) in columns.iter().zip(paths) {
-            let path = super::at(path.clone(), place)?;
-            let value = record.value(&path);
+            let placed = place.map(|place| path.place(place)).transpose()?;
+            let path = placed.as_ref().unwrap_or(path);
+            let value = record.value(path);
             let value = value.ok_or_else(|| Obstacle::input(format_args!("the record has no {path}")))?;
             let feature =
                 feature(value, dtype).map_err(|why| Obstacle::input(format_args!("{path} {why}")))?;
