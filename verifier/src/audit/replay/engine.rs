@@ -9,7 +9,9 @@ use ledgerstone::record::{FieldPath, Record, schema};
 use super::comparison::Comparison;
 use super::numbers::Outcome;
 use super::reasons::{self, Against};
-use super::rows::{self, Numeric};
+#[cfg(feature = "neural")]
+use super::rows;
+use super::rows::Numeric;
 use super::{Obstacle, RecomputerError};
 use crate::audit::profile::Profile;
 #[cfg(feature = "neural")]
@@ -217,7 +219,7 @@ impl Engine {
 
     /// That a profile speaks of these numbers and this engine.
     pub(super) fn check_profile(&self, profile: &Profile) -> Result<(), RecomputerError> {
-        let (quantity, engine) = match self {
+        let (quantity, engine): (_, Option<&str>) = match self {
             Self::Row(_) => ("margins", None),
             #[cfg(feature = "neural")]
             Self::Text(_) => ("vector", Some(ENGINE)),

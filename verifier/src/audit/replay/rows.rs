@@ -1,5 +1,6 @@
 //! What was given, from a record's features: rows of numbers, or texts.
 
+#[cfg(feature = "neural")]
 use ledgerstone::record::schema;
 use ledgerstone::record::{FieldPath, Record, Value};
 

@@ -1,7 +1,7 @@
 //! Records of a scorecard and of a small text model, changed one thing at a time.
 
 use ledgerstone::oip::outputs_of;
-use ledgerstone::record::schema::{self, Side};
+use ledgerstone::record::schema;
 use ledgerstone::record::{Record, RecordBuilder, Value};
 
 use super::*;
@@ -146,7 +146,9 @@ mod texts {
         for (name, numbers) in [("vector", &score.vector), ("logits", &score.logits)] {
             let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
             let extent = numbers.len() as u64;
-            fields.extend(schema::tensor_fields(Side::Output, name, "FP32", &[1, extent], &data).unwrap());
+            fields.extend(
+                schema::tensor_fields(schema::Side::Output, name, "FP32", &[1, extent], &data).unwrap(),
+            );
             let shape = vec![1, i64::try_from(extent).unwrap()];
             let tensor = InferOutputTensor {
                 name: name.to_owned(),
