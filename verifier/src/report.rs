@@ -20,14 +20,15 @@ mod html;
 mod pdf;
 mod plots;
 mod sample;
+mod samples;
 #[cfg(test)]
 mod tests;
 
 pub use assemble::{assemble, recheck};
-pub use basis::{Basis, BasisError, NotLookedAt};
+pub use basis::{Basis, BasisError, NotLookedAt, Sources};
 pub use data::{
     Audited, Bin, Claims, Conclusion, Counts, Coverage, Drawn, Exception, Finding, Planned, Point, Report,
-    Scores, Share, Step, Strata,
+    Samples, Scores, Share, Step, Strata, StratumSample,
 };
 pub use document::{Document, document};
 pub use error::ReportError;

@@ -181,6 +181,12 @@ impl Sample {
     pub fn looked_at(&self) -> u64 {
         u64::try_from(self.drawn.len().saturating_add(self.skipped.len())).unwrap_or(u64::MAX)
     }
+
+    /// Whether every one of these entries, those of a stratum, was looked at.
+    #[must_use]
+    pub fn takes_all(&self, members: &[u64]) -> bool {
+        u64::try_from(members.len()) == Ok(self.looked_at())
+    }
 }
 
 impl Draw {

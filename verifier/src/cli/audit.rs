@@ -258,6 +258,9 @@ pub struct AuditBasisArguments {
     /// What the drand chain says of itself at /info, where it is neither `default` nor `quicknet`
     #[arg(long, value_name = "FILE", requires = "draw")]
     pub drand_chain: Option<PathBuf>,
+    /// The strata file that the plan names, where it names one
+    #[arg(long, value_name = "FILE", requires = "draw")]
+    pub strata: Option<PathBuf>,
 }
 
 /// Arguments of `audit report`.

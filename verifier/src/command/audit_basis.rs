@@ -6,10 +6,11 @@ use std::path::Path;
 
 use ledgerstone::note::VerifierKey;
 
+use super::audit_plan::strata_file;
 use crate::audit::{DRAND_BYTES_MAX, DRAW_BYTES_MAX, DrandChain, PlanFile};
 use crate::cli::AuditBasisArguments;
 use crate::exit::Refusal;
-use crate::report::{Basis, BasisError};
+use crate::report::{Basis, BasisError, Sources};
 use crate::source::read_input;
 
 /// What can be said of the files.
@@ -38,9 +39,11 @@ pub(super) fn read(arguments: &AuditBasisArguments, auditor: &VerifierKey) -> Re
         )
     })?;
     let chain = arguments.drand_chain.as_deref().map(chain).transpose()?;
+    let strata = arguments.strata.as_deref().map(strata_file).transpose()?;
     let is_signed = file.verify(auditor).is_ok();
     let bytes = read_input(draw, DRAW_BYTES_MAX)?;
-    match Basis::new(file, is_signed, &bytes, chain.as_ref()) {
+    let sources = Sources { chain: chain.as_ref(), strata: strata.as_ref() };
+    match Basis::new(file, is_signed, &bytes, sources) {
         Ok(basis) => Ok(Stated::Basis(Box::new(basis))),
         Err(BasisError::Transcript(error)) => Err(Refusal::new(
             error.code(),

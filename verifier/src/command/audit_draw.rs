@@ -281,7 +281,7 @@ fn strata_json(plan: &Plan, draw: &Draw, file: Option<&StrataFile>) -> Vec<Strat
     let json = |(stratum, sample): (&Stratum, &Sample)| StratumJson {
         name: stratum.name.clone(),
         decisions: sample.drawn.len(),
-        is_all: file.is_some_and(|file| count(file.members(plan, &stratum.name).len()) == sample.looked_at()),
+        is_all: file.is_some_and(|file| sample.takes_all(file.members(plan, &stratum.name))),
     };
     plan.strata().zip(&draw.strata).map(json).collect()
 }

@@ -12,10 +12,11 @@ use serde::Serialize;
 use super::audit_basis::{self, Stated};
 use super::key_generate::{Secrecy, write_new};
 use super::key_show;
+use crate::audit::DrawError;
 use crate::cli::AuditReportArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, printable, thousands, wrapped};
-use crate::report::{Basis, Conclusion, Report, ReportError, assemble, document, html, pdf};
+use crate::report::{Basis, BasisError, Conclusion, Report, ReportError, assemble, document, html, pdf};
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-audit-reported/v1";
@@ -54,11 +55,13 @@ pub(super) fn run(arguments: &AuditReportArguments, output: &mut Output) -> Resu
         Stated::Nothing => None,
         Stated::Basis(basis) => Some(basis),
         Stated::Apart(error) => {
-            return Err(Refusal::new(
-                error.code(),
-                error,
-                "Name the plan and the draw of this audit; nothing was written.",
-            ));
+            let next = match error {
+                BasisError::Draw(DrawError::Strata) => {
+                    "Give --strata the file whose SHA-256 stands in the plan; nothing was written."
+                }
+                _ => "Name the plan and the draw of this audit; nothing was written.",
+            };
+            return Err(Refusal::new(error.code(), error, next));
         }
     };
     let report = report(&arguments.results, basis.as_deref())?;

@@ -3,17 +3,18 @@
 //! *Guarantees*: results, plan and draw belong together, or there is no report; [`recheck`] accepts what [`assemble`] made. *Does not do*: check
 //! a signature.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use ledgerstone::evidence::Selection;
 
 use super::basis::{Basis, passes};
 use super::conclude::{self, Seen};
+use super::samples::{self, Found};
 use super::{
-    Audited, Conclusion, Counts, Coverage, Drawn, FORMAT, Finding, Gathered, Planned, Report, ReportError,
-    Share, claims, gather,
+    Audited, Counts, Coverage, Drawn, FORMAT, Gathered, Planned, Report, ReportError, Share, claims, gather,
 };
-use crate::audit::{Found, Method, Plan, PlanFile};
+use crate::audit::{Plan, PlanFile};
 
 /// The report of results and, where they are of a draw, of its plan.
 ///
@@ -21,29 +22,32 @@ use crate::audit::{Found, Method, Plan, PlanFile};
 /// [`ReportError`] says what is not to be relied on, or does not belong together.
 pub fn assemble(results: impl Read, basis: Option<&Basis>) -> Result<Report, ReportError> {
     let plan = basis.map(Basis::plan);
-    let mut expected = basis.map(|basis| basis.draw.sample.drawn.iter());
-    let mut is_drawn = true;
-    let gathered = gather(results, &passes(plan), |index| {
-        is_drawn &= expected.as_mut().is_none_or(|expected| expected.next() == Some(&index));
+    let listed = basis.map(|basis| basis.draw.listed());
+    let (mut expected, mut exceptional) =
+        (listed.iter().flat_map(|(all, drawn)| all.iter().zip(0..*drawn)), HashSet::new());
+    let (mut is_drawn, has_strata) = (true, plan.is_some_and(|plan| plan.strata.is_some()));
+    let gathered = gather(results, &passes(plan), |index, is_exception| {
+        is_drawn &= basis.is_none() || expected.next().is_some_and(|(expected, _)| *expected == index);
+        if is_drawn && is_exception && has_strata {
+            exceptional.insert(index);
+        }
     })?;
-    if !is_drawn || expected.is_some_and(|mut rest| rest.next().is_some()) {
+    if !is_drawn || expected.next().is_some() {
         return Err(ReportError::Apart("the results and the draw"));
     }
     let coverage = coverage(&gathered, basis)?;
     let counts = counts(&gathered);
-    let seen = Seen {
-        decisions: counts.decisions,
-        exceptions: counts.exceptions,
-        is_all: coverage == Coverage::Census,
-        ordinals: &gathered.ordinals,
-    };
-    let concluded = match plan {
-        _ if counts.decisions == 0 => (Conclusion::Nothing, None),
-        Some(plan) => conclude::conclusion(plan, seen)?,
-        None if counts.exceptions == 0 => (Conclusion::AllFollow, None),
-        None => (Conclusion::Exceptions, None),
-    };
-    let finding = conclude::finding(plan, coverage, (counts.decisions, counts.exceptions), concluded)?;
+    let (found, samples) = basis.map_or(Ok(None), |basis| samples::samples(basis, &exceptional))?.unzip();
+    let seen = found.as_ref().map_or(
+        Seen {
+            decisions: counts.decisions,
+            exceptions: counts.exceptions,
+            is_all: coverage == Coverage::Census,
+            ordinals: &gathered.ordinals,
+        },
+        Found::seen,
+    );
+    let finding = conclude::judge(plan, coverage, seen)?;
     let course = conclude::course(plan, coverage, seen)?;
     let listed = u64::try_from(gathered.listed.len()).unwrap_or(u64::MAX);
     let mut report = Report {
@@ -54,6 +58,7 @@ pub fn assemble(results: impl Read, basis: Option<&Basis>) -> Result<Report, Rep
         plan: basis.map(planned).transpose()?,
         draw: basis.map(drawn),
         finding,
+        samples,
         course,
         exceptions_left_out: counts.exceptions - listed,
         counts,
@@ -76,8 +81,7 @@ fn coverage(gathered: &Gathered, basis: Option<&Basis>) -> Result<Coverage, Repo
         (Selection::Draw { .. }, None) => Ok(Coverage::UnplannedSample),
         (Selection::Draw { sha256, tree_size, .. }, Some(basis)) => {
             let Basis { draw, draw_sha256, .. } = basis;
-            let looked_at =
-                u64::try_from(draw.sample.drawn.len() + draw.sample.skipped.len()).unwrap_or(u64::MAX);
+            let looked_at = u64::try_from(draw.listed().0.len()).unwrap_or(u64::MAX);
             let fits = *sha256 == draw_sha256.to_string()
                 && *tree_size == draw.checkpoint.size.get()
                 && head.origin == draw.checkpoint.origin.as_str()
@@ -92,7 +96,7 @@ fn coverage(gathered: &Gathered, basis: Option<&Basis>) -> Result<Coverage, Repo
             if named.is_some_and(|named| used.any(|used| used.sha256 != named)) {
                 return Err(ReportError::Apart("the tolerance profile of the results and that of the plan"));
             }
-            Ok(if draw.is_exhausted(basis.plan()) { Coverage::Census } else { Coverage::Sample })
+            Ok(samples::coverage(draw.is_exhausted(basis.plan())))
         }
     }
 }
@@ -135,12 +139,12 @@ fn planned(basis: &Basis) -> Result<Planned, ReportError> {
 }
 
 fn drawn(basis: &Basis) -> Drawn {
-    let count = |indices: &[u64]| u64::try_from(indices.len()).unwrap_or(u64::MAX);
+    let (listed, drawn) = basis.draw.listed();
     Drawn {
         sha256: basis.draw_sha256.to_string(),
         seed: basis.draw.seed.to_string(),
-        drawn: count(&basis.draw.sample.drawn),
-        skipped: count(&basis.draw.sample.skipped),
+        drawn,
+        skipped: u64::try_from(listed.len()).unwrap_or(u64::MAX).saturating_sub(drawn),
         is_all: basis.draw.is_exhausted(basis.plan()),
     }
 }
@@ -175,14 +179,20 @@ pub fn recheck(report: &Report) -> Result<(), ReportError> {
         (Selection::Range { .. }, Some(_)) => return Err(ReportError::Part("the draw")),
     };
     holds("the coverage", expected == report.finding.coverage)?;
-    holds("the finding", recheck_finding(report, plan)?)?;
+    holds("the finding", conclude::recheck(&report.finding, report.judged(), plan)?)?;
+    let planned = plan.filter(|plan| plan.strata.is_some());
+    holds("the samples", planned.is_some() == report.samples.is_some())?;
+    if let (Some(plan), Some(samples)) = (planned, &report.samples) {
+        holds("the samples", samples::recheck(samples, plan, report.counts.decisions)?)?;
+    }
     holds("the course", report.course.len() <= conclude::COURSE_MAX)?;
     for step in &report.course {
         let again = conclude::step(plan, expected, step.decisions, step.exceptions);
         holds("the course", again.is_ok_and(|again| again == *step))?;
     }
     let last = report.course.last().map(|step| (step.decisions, step.exceptions));
-    holds("the course", last == Some((report.counts.decisions, report.counts.exceptions)))?;
+    let judged = report.judged();
+    holds("the course", last == Some((judged.decisions, judged.exceptions)))?;
     holds("the wording", claims::claims(report, plan) == report.claims)
 }
 
@@ -210,30 +220,4 @@ fn recheck_counts(counts: &Counts, plan: Option<&Plan>) -> Option<()> {
         && counts.reasons_differ <= exceptions
         && counts.reasons_unchecked <= decisions;
     is_right.then_some(())
-}
-
-fn recheck_finding(report: &Report, plan: Option<&Plan>) -> Result<bool, ReportError> {
-    let Counts { decisions, exceptions, .. } = report.counts;
-    let Finding { coverage, conclusion, concluded_after, concluded_with, .. } = report.finding;
-    let after = concluded_after.zip(concluded_with);
-    let is_right = match plan {
-        _ if decisions == 0 => conclusion == Conclusion::Nothing,
-        None if exceptions == 0 => conclusion == Conclusion::AllFollow,
-        None => conclusion == Conclusion::Exceptions,
-        Some(plan) => {
-            let is_all = coverage == Coverage::Census;
-            let (looked_at, found) = after.unwrap_or((decisions, exceptions));
-            let is_whole = looked_at == decisions && found == exceptions;
-            let may_stop = plan.method == Method::Sequential && !is_all;
-            let again = plan.conclude(Found { decisions: looked_at, exceptions: found, is_all })?;
-            let said = match again {
-                crate::audit::Conclusion::Shown => Conclusion::Shown,
-                crate::audit::Conclusion::NotShown => Conclusion::NotShown,
-                crate::audit::Conclusion::GoOn => Conclusion::Unfinished,
-            };
-            conclusion == said && (is_whole || may_stop && looked_at <= decisions && found <= exceptions)
-        }
-    };
-    let again = conclude::finding(plan, coverage, (decisions, exceptions), (conclusion, after))?;
-    Ok(is_right && again == report.finding)
 }

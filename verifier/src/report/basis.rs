@@ -9,7 +9,9 @@ use ledgerstone::code::Code;
 use ledgerstone::hash::Hash;
 
 use crate::audit::verdict::Verdict;
-use crate::audit::{DrandChain, Draw, DrawError, Given, Plan, PlanFile, TranscriptError, redo};
+use crate::audit::{
+    DrandChain, Draw, DrawError, Given, Plan, PlanFile, Sample, StrataFile, Stratum, TranscriptError, redo,
+};
 
 /// A plan and its draw.
 #[derive(Clone, Debug)]
@@ -18,6 +20,17 @@ pub struct Basis {
     pub(super) is_signed: bool,
     pub(super) draw: Draw,
     pub(super) draw_sha256: Hash,
+    /// Whether every decision of a stratum was drawn, in the plan's order.
+    pub(super) exhausted: Vec<bool>,
+}
+
+/// What a draw is made again from, beside the plan and the values in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sources<'a> {
+    /// drand's chain, where it is not one of those that are known.
+    pub chain: Option<&'a DrandChain>,
+    /// The strata file that the plan names.
+    pub strata: Option<&'a StrataFile>,
 }
 
 /// Why a draw is not that of a plan.
@@ -30,11 +43,6 @@ pub enum BasisError {
     /// It cannot be drawn again.
     #[error(transparent)]
     Draw(#[from] DrawError<NotLookedAt>),
-    /// The plan samples strata, which a report does not judge yet: as one pool they would be judged wrongly.
-    #[error(
-        "the plan samples strata, and a report cannot judge them yet; use `ledgerstone audit bound` for each stratum"
-    )]
-    Strata,
     /// Drawn again, it is another one.
     #[error("the draw is not the one that the plan and the values of its randomness give")]
     Other,
@@ -52,15 +60,13 @@ impl BasisError {
         match self {
             Self::Transcript(source) => source.code(),
             Self::Draw(DrawError::Entries(_)) | Self::Other => Code::Inconsistent,
-            Self::Strata => Code::Misuse,
             Self::Draw(source) => source.code(),
         }
     }
 }
 
 impl Basis {
-    /// Draws again and compares. `is_signed` says whether the auditor's signature of the plan was verified; `chain` is drand's, where it
-    /// is not one of those that are known.
+    /// Draws again and compares. `is_signed` says whether the auditor's signature of the plan was verified.
     ///
     /// # Errors
     /// [`BasisError`] says why the draw is not the plan's.
@@ -68,21 +74,27 @@ impl Basis {
         plan: PlanFile,
         is_signed: bool,
         draw: &[u8],
-        chain: Option<&DrandChain>,
+        sources: Sources<'_>,
     ) -> Result<Self, BasisError> {
         let draw_sha256 = Hash::of(draw);
-        if plan.plan().strata.is_some() {
-            return Err(BasisError::Strata);
-        }
         let draw = Draw::parse(draw)?;
-        let drawn = draw.sample.drawn.iter().map(|index| (*index, true));
-        let looked_at: HashMap<u64, bool> =
-            drawn.chain(draw.sample.skipped.iter().map(|index| (*index, false))).collect();
-        let again = redo(plan.plan(), Given { reveals: &draw.reveals, chain, strata: None }, |indices| {
+        let drawn = draw.samples().flat_map(|sample| &sample.drawn).map(|index| (*index, true));
+        let skipped = draw.samples().flat_map(|sample| &sample.skipped).map(|index| (*index, false));
+        let looked_at: HashMap<u64, bool> = drawn.chain(skipped).collect();
+        let Sources { chain, strata } = sources;
+        let again = redo(plan.plan(), Given { reveals: &draw.reveals, chain, strata }, |indices| {
             let is_decision = |index: &u64| looked_at.get(index).copied().ok_or(NotLookedAt(*index));
             indices.iter().map(is_decision).collect()
         })?;
-        if again == draw { Ok(Self { plan, is_signed, draw, draw_sha256 }) } else { Err(BasisError::Other) }
+        if again != draw {
+            return Err(BasisError::Other);
+        }
+        let is_exhausted = |(stratum, sample): (&Stratum, &Sample)| {
+            let members = strata.map_or(&[][..], |strata| strata.members(plan.plan(), &stratum.name));
+            sample.takes_all(members)
+        };
+        let exhausted = plan.plan().strata().zip(&draw.strata).map(is_exhausted).collect();
+        Ok(Self { plan, is_signed, draw, draw_sha256, exhausted })
     }
 
     /// SHA-256 of the plan's text, in lowercase hex.

@@ -4,7 +4,7 @@
 
 use ledgerstone::evidence::Selection;
 
-use super::{Claims, Conclusion, Coverage, Report};
+use super::{Claims, Conclusion, Coverage, Report, Share};
 use crate::audit::Plan;
 use crate::audit::verdict::Verdict;
 use crate::output::{plural, thousands};
@@ -14,19 +14,15 @@ pub(super) fn claims(report: &Report, plan: Option<&Plan>) -> Claims {
     Claims {
         headline: headline(report, plan),
         establishes: establishes(report, plan),
-        does_not_establish: does_not_establish(report),
+        does_not_establish: does_not_establish(report, plan),
     }
 }
 
 fn headline(report: &Report, plan: Option<&Plan>) -> String {
-    let (decisions, exceptions) = (report.counts.decisions, report.counts.exceptions);
+    let Share { decisions, exceptions } = report.judged();
     let tolerable = plan.map(|plan| plan.tolerable.to_string()).unwrap_or_default();
     let confidence = report.finding.confidence.clone().unwrap_or_default();
-    let found = format!(
-        "{} among {} recomputed",
-        plural(exceptions, "exception", "exceptions"),
-        plural(decisions, "decision", "decisions")
-    );
+    let found = found(report.judged());
     let is_census = report.finding.coverage == Coverage::Census;
     let mut text = match report.finding.conclusion {
         Conclusion::Nothing => "No decision was recomputed, so nothing was shown.".to_owned(),
@@ -73,6 +69,14 @@ fn headline(report: &Report, plan: Option<&Plan>) -> String {
     text
 }
 
+fn found(share: Share) -> String {
+    format!(
+        "{} among {} recomputed",
+        plural(share.exceptions, "exception", "exceptions"),
+        plural(share.decisions, "decision", "decisions")
+    )
+}
+
 /// What a headline must not leave out.
 fn reservations(report: &Report) -> String {
     let mut text = String::new();
@@ -86,6 +90,13 @@ fn reservations(report: &Report) -> String {
                 format!("{} decisions come to", thousands(flips))
             }
         );
+    }
+    let strata = report.samples.iter().flat_map(|samples| &samples.strata);
+    let open: Vec<_> = strata.filter(|sample| sample.finding.conclusion != Conclusion::Shown).collect();
+    if !open.is_empty() {
+        let names: Vec<_> = open.iter().map(|sample| sample.name.as_str()).collect();
+        let noun = if open.len() == 1 { "stratum" } else { "strata" };
+        text += &format!(" The rate planned for the {noun} {} was not shown.", names.join(", "));
     }
     let ambiguous = count(report, Verdict::MarginAmbiguous);
     if ambiguous > 0 {
@@ -164,10 +175,37 @@ fn establishes(report: &Report, plan: Option<&Plan>) -> Vec<String> {
             plan.confidence.rest()
         ));
     }
+    points.extend(strata(report, plan).filter(|(is_shown, _)| *is_shown).map(|(_, text)| text));
     points
 }
 
-fn does_not_establish(report: &Report) -> Vec<String> {
+/// For each stratum of the plan, whether its rate was shown, and what was or was not.
+fn strata<'a>(report: &'a Report, plan: Option<&'a Plan>) -> impl Iterator<Item = (bool, String)> + 'a {
+    let samples = report.samples.iter().flat_map(|samples| &samples.strata);
+    samples.zip(plan.into_iter().flat_map(Plan::strata)).map(|(sample, stratum)| {
+        let finding = &sample.finding;
+        let is_shown = finding.conclusion == Conclusion::Shown;
+        let mut text = format!(
+            "ewer than {} of the decisions in the stratum {} are exceptions: {}",
+            stratum.tolerable,
+            sample.name,
+            found(sample.share)
+        );
+        text = match (&finding.confidence, is_shown) {
+            (Some(confidence), true) if finding.coverage == Coverage::Sample => {
+                format!("With {confidence} confidence f{text}")
+            }
+            (_, true) => format!("F{text}, which are all"),
+            (_, false) => format!("That f{text}"),
+        };
+        if let Some(bound) = &finding.upper_bound {
+            text += &format!(", which leaves at most {bound} possible");
+        }
+        (is_shown, text + ".")
+    })
+}
+
+fn does_not_establish(report: &Report, plan: Option<&Plan>) -> Vec<String> {
     let mut points = vec![
         "That the recorded inputs were true, or complete.".to_owned(),
         "That this computation ran when the decision was made. It shows what the recorded model gives for the recorded \
@@ -193,6 +231,14 @@ fn does_not_establish(report: &Report) -> Vec<String> {
         points.push(
             "That the plan was fixed before its randomness was known: compare the plan's SHA-256 with what was published \
              or logged before."
+                .to_owned(),
+        );
+    }
+    points.extend(strata(report, plan).filter(|(is_shown, _)| !is_shown).map(|(_, text)| text));
+    if report.samples.is_some() {
+        points.push(
+            "That the statements about all decisions and about the strata hold together with that confidence: each \
+             holds with it by itself. Nor that a decision belongs in the stratum where the strata file puts it."
                 .to_owned(),
         );
     }

@@ -3,7 +3,7 @@
 //! *Guarantees*: what the plan says is [`Plan::conclude`]'s word, asked as somebody would who looks after each decision of the
 //! draw. *Does not do*: know which decisions are exceptions.
 
-use super::{Conclusion, Coverage, Finding, ReportError, Step};
+use super::{Conclusion, Coverage, Finding, ReportError, Share, Step};
 use crate::audit::{
     self, EXCEPTIONS_MAX, Found, Method, Plan, PlanError, Rate, SAMPLE_MAX, evidence, upper_bound,
 };
@@ -28,11 +28,49 @@ pub(super) struct Seen<'a> {
 }
 
 /// A conclusion, and the decisions and exceptions after which it was reached.
-pub(super) type Concluded = (Conclusion, Option<(u64, u64)>);
+type Concluded = (Conclusion, Option<(u64, u64)>);
+
+/// What was found in decisions that a plan drew, or in decisions without a plan.
+pub(super) fn judge(plan: Option<&Plan>, coverage: Coverage, seen: Seen<'_>) -> Result<Finding, ReportError> {
+    finding(plan, coverage, (seen.decisions, seen.exceptions), conclusion(plan, seen)?)
+}
+
+/// Whether a finding is what these counts mean.
+pub(super) fn recheck(finding: &Finding, share: Share, plan: Option<&Plan>) -> Result<bool, ReportError> {
+    let Share { decisions, exceptions } = share;
+    let Finding { coverage, conclusion, concluded_after, concluded_with, .. } = *finding;
+    let after = concluded_after.zip(concluded_with);
+    let is_right = match plan.filter(|_| decisions > 0) {
+        None => conclusion == unplanned(decisions, exceptions),
+        Some(plan) => {
+            let is_all = coverage == Coverage::Census;
+            let (looked_at, found) = after.unwrap_or((decisions, exceptions));
+            let is_whole = looked_at == decisions && found == exceptions;
+            let may_stop = plan.method == Method::Sequential && !is_all;
+            let again = plan.conclude(Found { decisions: looked_at, exceptions: found, is_all })?;
+            conclusion == named(again)
+                && (is_whole || may_stop && looked_at <= decisions && found <= exceptions)
+        }
+    };
+    let again = self::finding(plan, coverage, (decisions, exceptions), (conclusion, after))?;
+    Ok(is_right && again == *finding)
+}
+
+/// What follows without a plan, or from nothing.
+const fn unplanned(decisions: u64, exceptions: u64) -> Conclusion {
+    match (decisions, exceptions) {
+        (0, _) => Conclusion::Nothing,
+        (_, 0) => Conclusion::AllFollow,
+        _ => Conclusion::Exceptions,
+    }
+}
 
 /// What a plan says after the whole draw, and after how many decisions it said so.
-pub(super) fn conclusion(plan: &Plan, seen: Seen<'_>) -> Result<Concluded, ReportError> {
+fn conclusion(plan: Option<&Plan>, seen: Seen<'_>) -> Result<Concluded, ReportError> {
     let Seen { decisions, exceptions, is_all, .. } = seen;
+    let Some(plan) = plan.filter(|_| decisions > 0) else {
+        return Ok((unplanned(decisions, exceptions), None));
+    };
     if is_all || plan.method == Method::Fixed {
         let conclusion = plan.conclude(Found { decisions, exceptions, is_all })?;
         let after = (conclusion != audit::Conclusion::GoOn).then_some((decisions, exceptions));
@@ -71,7 +109,7 @@ const fn named(conclusion: audit::Conclusion) -> Conclusion {
 }
 
 /// What the counts mean, but for the plan's conclusion.
-pub(super) fn finding(
+fn finding(
     plan: Option<&Plan>,
     coverage: Coverage,
     (decisions, exceptions): (u64, u64),

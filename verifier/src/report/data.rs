@@ -30,6 +30,9 @@ pub struct Report {
     pub counts: Counts,
     /// What the counts mean.
     pub finding: Finding,
+    /// The samples of a plan with strata; `finding` and `course` are of the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Samples>,
     /// How the finding grew, in the order of the results.
     pub course: Vec<Step>,
     /// The scores.
@@ -41,6 +44,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// The decisions that `finding` is about: the sample of all decisions in the range, or everything recomputed.
+    #[must_use]
+    pub fn judged(&self) -> Share {
+        let Counts { decisions, exceptions, .. } = self.counts;
+        self.samples.as_ref().map_or(Share { decisions, exceptions }, |samples| samples.all)
+    }
+
     /// The first part in which a report that was made again is another one. Which program made the two, and from which file of results, is no
     /// part of it.
     #[must_use]
@@ -54,7 +64,10 @@ impl Report {
             ("the log, entries and models", neutral(&self.audited) == neutral(&again.audited)),
             ("the plan and draw", self.plan == again.plan && self.draw == again.draw),
             ("the counts", self.counts == again.counts),
-            ("the conclusions", self.finding == again.finding && self.course == again.course),
+            (
+                "the conclusions",
+                self.finding == again.finding && self.samples == again.samples && self.course == again.course,
+            ),
             ("the scores", self.scores == again.scores),
             (
                 "the exceptions",
@@ -173,6 +186,28 @@ pub struct Share {
     pub decisions: u64,
     /// Exceptions among them.
     pub exceptions: u64,
+}
+
+/// The samples of a plan with strata. A decision may be in several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Samples {
+    /// That of all decisions in the range.
+    pub all: Share,
+    /// Those of the strata, in the plan's order.
+    pub strata: Vec<StratumSample>,
+}
+
+/// The sample of one stratum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StratumSample {
+    /// The stratum's name in the plan.
+    pub name: String,
+    /// Its decisions.
+    pub share: Share,
+    /// What they mean, by the plan's rates for this stratum.
+    pub finding: Finding,
 }
 
 /// What the counts mean.

@@ -5,7 +5,7 @@
 use ledgerstone::evidence::Selection;
 
 use super::drawing::Drawing;
-use super::{Conclusion, Coverage, Exception, Report, plots};
+use super::{Conclusion, Coverage, Exception, Finding, Report, Share, plots};
 use crate::audit::verdict::Difference;
 use crate::audit::{Plan, PlanFile};
 use crate::output::{plural, thousands};
@@ -80,6 +80,7 @@ pub fn document(report: &Report, sha256: &str, auditor: &str) -> Document {
     ];
     blocks.extend(bound(report, plan));
     blocks.extend(course(report, plan));
+    blocks.extend(samples(report, plan));
     blocks.extend(strata(report));
     blocks.push(Block::Heading("Exceptions"));
     blocks.extend(exceptions(report));
@@ -110,7 +111,11 @@ const CHECK: &str = "These pages are made from report.json, which the auditor si
     --auditor KEY --results RESULTS --bundle BUNDLE --policy POLICY --again NEW --plan PLAN --draw DRAW.";
 
 fn tone(report: &Report) -> Tone {
-    match report.finding.conclusion {
+    let strata = report.samples.iter().flat_map(|samples| &samples.strata);
+    let worst =
+        strata.map(|sample| sample.finding.conclusion).find(|conclusion| *conclusion != Conclusion::Shown);
+    let whole = report.finding.conclusion;
+    match if whole == Conclusion::Shown { worst.unwrap_or(whole) } else { whole } {
         Conclusion::Exceptions | Conclusion::NotShown => Tone::Bad,
         Conclusion::Nothing | Conclusion::Unfinished => Tone::Open,
         _ if !report.audited.checkpoint_verified || report.counts.exceptions > 0 => Tone::Open,
@@ -218,10 +223,11 @@ fn course(report: &Report, plan: Option<&Plan>) -> Option<Block> {
         ),
         _ => ("Exceptions over the results", "The number of exceptions after each decision"),
     };
+    let judged = report.judged();
     let description = format!(
         "{what}. After {} there are {}.{}",
-        plural(report.counts.decisions, "decision", "decisions"),
-        plural(report.counts.exceptions, "exception", "exceptions"),
+        plural(judged.decisions, "decision", "decisions"),
+        plural(judged.exceptions, "exception", "exceptions"),
         if plan.is_some() && report.finding.coverage == Coverage::Sample {
             " Crosses mark exceptions."
         } else {
@@ -231,13 +237,54 @@ fn course(report: &Report, plan: Option<&Plan>) -> Option<Block> {
     Some(Block::Figure { title, description, drawing })
 }
 
+/// The samples of a plan with strata.
+fn samples(report: &Report, plan: Option<&Plan>) -> Option<Block> {
+    let samples = report.samples.as_ref()?;
+    let row = |name: String, tolerable: String, share: Share, finding: &Finding| {
+        let bound = finding.upper_bound.clone().unwrap_or_else(|| "none: these are all".to_owned());
+        let conclusion = match finding.conclusion {
+            Conclusion::Shown => "shown",
+            Conclusion::Nothing => "nothing recomputed",
+            Conclusion::Unfinished => "too early to say",
+            _ => "not shown",
+        };
+        vec![
+            name,
+            tolerable,
+            thousands(share.decisions),
+            thousands(share.exceptions),
+            bound,
+            conclusion.to_owned(),
+        ]
+    };
+    let all = row("all decisions".to_owned(), plan?.tolerable.to_string(), samples.all, &report.finding);
+    let strata = samples.strata.iter().zip(plan?.strata()).map(|(sample, stratum)| {
+        row(sample.name.clone(), stratum.tolerable.to_string(), sample.share, &sample.finding)
+    });
+    let column = |title, weight, is_number| Column { title, weight, is_number };
+    Some(Block::Table {
+        caption: "The samples of the plan, each by itself; a decision may be in several".to_owned(),
+        columns: vec![
+            column("Sample of", 25, false),
+            column("Tolerable", 13, true),
+            column("Decisions", 12, true),
+            column("Exceptions", 12, true),
+            column("Upper bound", 20, true),
+            column("Rate below it", 18, false),
+        ],
+        rows: std::iter::once(all).chain(strata).collect(),
+    })
+}
+
 fn strata(report: &Report) -> Option<Block> {
     let drawing = plots::strata(report)?;
+    let planned = if report.samples.is_some() { " Then the samples of the plan's strata." } else { "" };
     Some(Block::Figure {
         title: "Exceptions by stratum",
-        description: "The share of exceptions among decisions that were recorded as being against the person, and among the \
-            others."
-            .to_owned(),
+        description: format!(
+            "The share of exceptions among decisions that were recorded as being against the person, and among the \
+             others.{planned}"
+        ),
         drawing,
     })
 }

@@ -77,17 +77,20 @@ pub struct Gathered {
 }
 
 /// Reads whole results. An exception is every decision whose verdict is none of `passes`, or whose reasons do not follow. `place` sees the
-/// leaf index of each decision in turn.
+/// leaf index of each decision in turn, and whether it is an exception.
 ///
 /// # Errors
 /// The results are not whole, or their counts are not those of their lines.
-pub fn gather(file: impl Read, passes: &[Verdict], place: impl FnMut(u64)) -> Result<Gathered, ReportError> {
+pub fn gather(
+    file: impl Read,
+    passes: &[Verdict],
+    place: impl FnMut(u64, bool),
+) -> Result<Gathered, ReportError> {
     let mut place = place;
     let mut hashing = BufReader::with_capacity(1 << 16, Hashing { file, hasher: StreamHasher::new() });
     let mut tally = Tally::new(passes);
     let (head, tail) = results::read(&mut hashing, |decision| {
-        place(decision.leaf_index);
-        tally.take(&decision);
+        place(decision.leaf_index, tally.take(&decision));
     })?;
     let sha256 = hashing.into_inner().hasher.finish();
     let mut points = [tally.unequal_points.points(), tally.equal_points.points()].concat();
@@ -163,7 +166,8 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn take(&mut self, decision: &Decision) {
+    /// Counts a decision, and says whether it is an exception.
+    fn take(&mut self, decision: &Decision) -> bool {
         self.decisions += 1;
         let is_exception = decision.reasons_differ || !self.passes.contains(&decision.verdict);
         let Strata { adverse, not_adverse, not_recorded } = &mut self.strata;
@@ -184,6 +188,7 @@ impl<'a> Tally<'a> {
             }
             self.list(decision);
         }
+        is_exception
     }
 
     fn take_scores(&mut self, leaf_index: u64, row: u64, scores: (Option<f64>, Option<f64>)) {

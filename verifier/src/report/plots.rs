@@ -10,6 +10,9 @@ use crate::output::thousands;
 /// Width of a plot.
 const WIDTH: f64 = 640.0;
 
+/// Letters of a name that fit beside its bar.
+const NAME_SHOWN: usize = 22;
+
 /// Recorded against recomputed scores.
 pub(super) fn scatter(report: &Report) -> Option<Drawing> {
     let points = &report.scores.points;
@@ -87,7 +90,9 @@ pub(super) fn strata(report: &Report) -> Option<Drawing> {
         ("not against the person", strata.not_adverse),
         ("not recorded", strata.not_recorded),
     ];
-    let rows: Vec<_> = rows.into_iter().filter(|(_, share)| share.decisions > 0).collect();
+    let planned = report.samples.iter().flat_map(|samples| &samples.strata);
+    let planned = planned.map(|sample| (sample.name.as_str(), sample.share));
+    let rows: Vec<_> = rows.into_iter().chain(planned).filter(|(_, share)| share.decisions > 0).collect();
     let rate = |share: Share| number_of(share.exceptions) / number_of(share.decisions.max(1));
     let most = rows.iter().map(|(_, share)| rate(*share)).fold(0.0, f64::max);
     if rows.is_empty() {
@@ -97,7 +102,7 @@ pub(super) fn strata(report: &Report) -> Option<Drawing> {
     let scale = if most > 0.0 { (WIDTH - 320.0) / most } else { 0.0 };
     for ((name, share), row) in rows.iter().zip(0_u16..) {
         let y = 12.0 + 44.0 * f64::from(row);
-        drawing.label((150.0, y + 19.0), *name, Anchor::End);
+        drawing.label((150.0, y + 19.0), shortened(name), Anchor::End);
         let width = (rate(*share) * scale).max(0.0);
         drawing.shapes.push(Shape::Bar { at: (158.0, y), size: (width, 28.0), ink: Ink::Bad });
         let text = format!(
@@ -111,6 +116,14 @@ pub(super) fn strata(report: &Report) -> Option<Drawing> {
     let bottom = 12.0 + 44.0 * number(rows.len()) - 10.0;
     drawing.path([(158.0, 6.0), (158.0, bottom)], Ink::Axis);
     Some(drawing)
+}
+
+/// A name that fits beside its bar.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_SHOWN {
+        return name.to_owned();
+    }
+    name.chars().take(NAME_SHOWN - 1).chain(['\u{2026}']).collect()
 }
 
 /// How the finding grew: the evidence of a sequential plan, the bound of a fixed one, or the exceptions.

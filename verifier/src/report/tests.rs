@@ -9,7 +9,9 @@ use numbers::Numbers;
 use super::*;
 use crate::audit::results::{self, Decision, Head, Line, Tail};
 use crate::audit::verdict::{Difference, Verdict};
-use crate::audit::{Draw, Found, Given, Method, Plan, PlanFile, Proof, Reveal, redo};
+use crate::audit::{
+    Draw, Found, Given, Method, Plan, PlanFile, Proof, Reveal, StrataFile, Stratification, Stratum, redo,
+};
 
 /// Numbers that look random and are the same each time.
 mod numbers {
@@ -105,8 +107,12 @@ fn plan(method: Method, tolerable: &str, expected: &str, allowed: u64) -> Plan {
 
 /// The draw of a plan from a log whose every tenth entry is no decision.
 fn draw(plan: &Plan) -> (Draw, Vec<u8>) {
+    draw_from(plan, None)
+}
+
+fn draw_from(plan: &Plan, strata: Option<&StrataFile>) -> (Draw, Vec<u8>) {
     let reveal = Reveal { beacon: plan.beacons[0].clone(), value: Hash::of(b"secret"), proof: Proof::Nonce };
-    let drawn = redo(plan, Given { reveals: &[reveal], chain: None, strata: None }, |indices| {
+    let drawn = redo(plan, Given { reveals: &[reveal], chain: None, strata }, |indices| {
         Ok::<_, std::convert::Infallible>(indices.iter().map(|index| index % 10 != 0).collect())
     });
     let draw = drawn.unwrap();
@@ -116,24 +122,32 @@ fn draw(plan: &Plan) -> (Draw, Vec<u8>) {
 }
 
 fn basis(plan: &Plan, bytes: &[u8]) -> Basis {
+    basis_from(plan, bytes, None)
+}
+
+fn basis_from(plan: &Plan, bytes: &[u8], strata: Option<&StrataFile>) -> Basis {
     let text = PlanFile::sign(plan, &keys("auditor.example.org")).unwrap();
-    Basis::new(PlanFile::parse(text.as_bytes()).unwrap(), true, bytes, None).unwrap()
+    let file = PlanFile::parse(text.as_bytes()).unwrap();
+    Basis::new(file, true, bytes, Sources { chain: None, strata }).unwrap()
 }
 
 /// The results of a draw, of which the decisions at these places are exceptions.
 fn drawn_results(draw: &Draw, bytes: &[u8], exceptions: &[usize]) -> String {
+    let (listed, drawn) = draw.listed();
+    let entries = listed.len() as u64;
     let selection = Selection::Draw {
         sha256: Hash::of(bytes).to_string(),
         tree_size: 5000,
-        drawn: draw.sample.drawn.len() as u64,
-        skipped: draw.sample.skipped.len() as u64,
+        drawn,
+        skipped: entries - drawn,
     };
     let decision = |(place, index): (usize, &u64)| match exceptions.contains(&place) {
         true => bad(*index),
         false => good(*index),
     };
-    let decisions: Vec<_> = draw.sample.drawn.iter().enumerate().map(decision).collect();
-    lines(selection, (draw.sample.drawn.len() + draw.sample.skipped.len()) as u64, &decisions)
+    let decisions: Vec<_> =
+        listed[..usize::try_from(drawn).unwrap()].iter().enumerate().map(decision).collect();
+    lines(selection, entries, &decisions)
 }
 
 #[test]
@@ -346,6 +360,83 @@ fn a_fixed_plan_states_the_bound_of_clopper_and_pearson() {
     assert_eq!(missed.finding.conclusion, Conclusion::NotShown);
 }
 
+/// A plan with a large stratum, of which a sample is drawn, and a small one, of which all is.
+fn stratified(method: Method) -> (Plan, StrataFile) {
+    let of = |index: u64| if index.is_multiple_of(20) { "reviewed" } else { "declined" };
+    let lines: String = (0..5000)
+        .filter(|index| index % 4 == 1 || index % 20 < 2)
+        .map(|index| format!("{index} {}\n", of(index - index % 2)))
+        .collect();
+    let file = StrataFile::parse(lines.as_bytes()).unwrap();
+    let stratum = |name: &str, tolerable: &str| Stratum {
+        name: name.into(),
+        tolerable: tolerable.parse().unwrap(),
+        allowed: 0,
+    };
+    let strata = vec![stratum("declined", "20%"), stratum("reviewed", "0.4%")];
+    let strata = Some(Stratification { file: file.digest(), strata });
+    let expected = if method == Method::Fixed { "0%" } else { "0.1%" };
+    (Plan { strata, ..plan(method, "2%", expected, 0) }, file)
+}
+
+#[test]
+fn each_sample_of_a_plan_with_strata_is_judged_by_itself() {
+    for method in [Method::Fixed, Method::Sequential] {
+        let (plan, file) = stratified(method);
+        let (draw, bytes) = draw_from(&plan, Some(&file));
+        let basis = basis_from(&plan, &bytes, Some(&file));
+        let (listed, drawn) = draw.listed();
+        let whole = draw.sample.drawn.len();
+        let report_with = |exceptions: &[usize]| {
+            let report = assemble(drawn_results(&draw, &bytes, exceptions).as_bytes(), Some(&basis)).unwrap();
+            recheck(&report).unwrap();
+            report
+        };
+        let honest = report_with(&[]);
+        let samples = honest.samples.as_ref().unwrap();
+        assert_eq!(samples.all.decisions, whole as u64);
+        assert_eq!(honest.counts.decisions, drawn);
+        assert!(honest.counts.decisions > samples.all.decisions);
+        let coverages = samples.strata.iter().map(|sample| sample.finding.coverage).collect::<Vec<_>>();
+        assert_eq!(coverages, [Coverage::Sample, Coverage::Census]);
+        let mut conclusions = samples.strata.iter().map(|sample| sample.finding.conclusion);
+        assert!(conclusions.all(|conclusion| conclusion == Conclusion::Shown));
+
+        // An exception that was drawn for a stratum alone says nothing of the sample of all.
+        let alone = (whole..usize::try_from(drawn).unwrap())
+            .find(|place| draw.strata[0].drawn.contains(&listed[*place]))
+            .unwrap();
+        let report = report_with(&[alone]);
+        let samples = report.samples.as_ref().unwrap();
+        assert_eq!(report.finding, honest.finding);
+        assert_eq!(samples.all.exceptions, 0);
+        assert_eq!(samples.strata[0].share.exceptions, 1);
+        if method == Method::Fixed {
+            assert_eq!(samples.strata[0].finding.conclusion, Conclusion::NotShown);
+            assert!(
+                report.claims.headline.contains("The rate planned for the stratum declined was not shown.")
+            );
+        }
+        let page = html(&document(&report, "sha", "key"));
+        assert!(page.contains("The samples of the plan") && page.contains("declined"));
+
+        // One that both samples drew counts in both, at its place in each draw.
+        let shared = draw.sample.drawn.iter().position(|index| draw.strata[1].drawn.contains(index)).unwrap();
+        let samples = report_with(&[shared]).samples.unwrap();
+        assert_eq!((samples.all.exceptions, samples.strata[1].share.exceptions), (1, 1));
+        assert_eq!(samples.strata[1].finding.conclusion, Conclusion::NotShown);
+
+        let mut changed = report.clone();
+        changed.samples.as_mut().unwrap().strata[0].finding.conclusion = Conclusion::Shown;
+        assert!(
+            method == Method::Sequential
+                || matches!(recheck(&changed), Err(ReportError::Part("the samples")))
+        );
+        changed.samples = None;
+        assert!(recheck(&changed).is_err());
+    }
+}
+
 #[test]
 fn results_of_another_draw_make_no_report() {
     let plan = plan(Method::Fixed, "10%", "0%", 0);
@@ -367,7 +458,7 @@ fn results_of_another_draw_make_no_report() {
     swapped.write(&mut other).unwrap();
     let text = plan.to_json().unwrap();
     let file = PlanFile::parse(text.as_bytes()).unwrap();
-    assert!(matches!(Basis::new(file, false, &other, None), Err(BasisError::Other)));
+    assert!(matches!(Basis::new(file, false, &other, Sources::default()), Err(BasisError::Other)));
     let report = assemble(results.as_bytes(), None).unwrap();
     assert_eq!(report.finding.coverage, Coverage::UnplannedSample);
     assert_eq!(report.finding.upper_bound, None);
