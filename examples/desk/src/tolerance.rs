@@ -60,7 +60,8 @@ impl Tolerance {
     }
 
     /// Adds a tolerance, if there is one, to the words and files of a command.
-    pub(crate) fn given(this: Option<&Self>, words: &str, files: &mut Vec<(&str, PathBuf)>) -> String {
+    #[must_use]
+    pub fn given(this: Option<&Self>, words: &str, files: &mut Vec<(&str, PathBuf)>) -> String {
         let Some(tolerance) = this else { return words.to_owned() };
         files.push(("--profile", tolerance.file.clone()));
         format!("{words} --profile-key {}", tolerance.key)

@@ -10,7 +10,7 @@ use example_desk::served::{Metadata, Served, tensor};
 use example_desk::tensors::{self, Output};
 use ledgerstone::proto::inference::ModelInferRequest;
 use ledgerstone_verifier::recompute::neural::tamper::Tamper;
-use ledgerstone_verifier::recompute::neural::{Files, TextModel};
+use ledgerstone_verifier::recompute::neural::{Files, TextModel, TextScore};
 use tonic::Status;
 
 use crate::model;
@@ -86,33 +86,52 @@ impl Served for Screen {
     }
 
     fn metadata(&self) -> Metadata {
-        let about = self.model.about();
-        let labels = about.labels.len();
-        Metadata {
-            platform: "candle",
-            inputs: vec![tensor::<String>(INPUT, 1)],
-            outputs: vec![
-                tensor::<f32>(VECTOR, about.width),
-                tensor::<f32>(LOGITS, labels),
-                tensor::<f32>(PROBABILITIES, labels),
-            ],
-        }
+        metadata(&self.model)
     }
 
     fn infer(&self, request: &ModelInferRequest) -> Result<Vec<Output>, Status> {
-        let texts = tensors::rows::<String>(request, INPUT, 1)?;
-        // One at a time: the last bits of a network depend on what is computed beside it.
-        let [text] = texts.as_slice() else {
-            return Err(Status::invalid_argument(format!("expected one résumé, found {}", texts.len())));
-        };
-        let score = self.model_for(&request.id).score(text);
-        let score = score.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        Ok(vec![
-            Output::row(VECTOR, score.vector),
-            Output::row(LOGITS, score.logits),
-            Output::row(PROBABILITIES, score.probabilities),
-        ])
+        let score = self.model_for(&request.id).score(&text(request)?);
+        score.map(answer).map_err(|error| Status::invalid_argument(error.to_string()))
     }
+}
+
+/// The tensors of a model server with this model.
+#[must_use]
+pub fn metadata(model: &TextModel) -> Metadata {
+    let about = model.about();
+    let labels = about.labels.len();
+    Metadata {
+        platform: "candle",
+        inputs: vec![tensor::<String>(INPUT, 1)],
+        outputs: vec![
+            tensor::<f32>(VECTOR, about.width),
+            tensor::<f32>(LOGITS, labels),
+            tensor::<f32>(PROBABILITIES, labels),
+        ],
+    }
+}
+
+/// The one text of a request.
+///
+/// # Errors
+/// If there is another number of them: the last bits of a network depend on what is computed beside a text.
+pub fn text(request: &ModelInferRequest) -> Result<String, Status> {
+    let texts: [String; 1] =
+        tensors::rows::<String>(request, INPUT, 1)?.try_into().map_err(|texts: Vec<_>| {
+            Status::invalid_argument(format!("expected one résumé, found {}", texts.len()))
+        })?;
+    let [text] = texts;
+    Ok(text)
+}
+
+/// A score as tensors.
+#[must_use]
+pub fn answer(score: TextScore) -> Vec<Output> {
+    vec![
+        Output::row(VECTOR, score.vector),
+        Output::row(LOGITS, score.logits),
+        Output::row(PROBABILITIES, score.probabilities),
+    ]
 }
 
 /// What the employer keeps of one application.
