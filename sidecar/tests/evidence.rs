@@ -292,7 +292,7 @@ fn decisions_of_a_model_that_does_not_come_along_are_exceptions() {
 }
 
 #[test]
-fn a_server_that_does_not_serve_the_named_model_is_found() {
+fn a_server_that_does_not_serve_the_named_model_is_found_and_no_lost_record_passes() {
     let named = CARD.replace("\"coefficient\": 2", "\"coefficient\": 2.00000012");
     let world = decided(&named);
     let bundle = world.exported("served.bundle", &["--model", "card.json"]);
@@ -301,6 +301,21 @@ fn a_server_that_does_not_serve_the_named_model_is_found() {
     assert_eq!(tail.verdicts.get(&Verdict::MismatchSameOutcome), Some(&DECISIONS));
     let first = &lines(&options)[0];
     assert_eq!(first.differences[0].what, "output/score/score");
+
+    // One record is damaged, all after the file's middle are gone: none of them counts as seen.
+    let sealed = world.sidecar.store().join("sealed/000");
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    bytes[100] ^= 1;
+    std::fs::write(&sealed, bytes).unwrap();
+    let bundle = world.exported("damaged.bundle", &["--model", "card.json"]);
+    let options = self::options(&bundle, "damaged.jsonl");
+    let (_, tail) = run(&options).unwrap();
+    let lost: Vec<_> =
+        lines(&options).into_iter().filter(|line| line.verdict == Verdict::Unverifiable).collect();
+    assert!(lost.len() as u64 > DECISIONS / 3 && (lost.len() as u64) < DECISIONS, "{} are lost", lost.len());
+    assert_eq!((tail.decisions, tail.exceptions), (DECISIONS, DECISIONS));
+    assert!(lost.iter().all(|line| line.differences[0].what.contains("lost")), "{:?}", lost[0]);
 }
 
 #[test]

@@ -18,6 +18,14 @@ pub enum ModelError {
         "this is no model file that is known here; known are XGBoost (JSON, UBJSON), LightGBM text, CatBoost JSON, ONNX and Ledgerstone scorecards"
     )]
     Unrecognised,
+    /// A format that is a program.
+    #[error(
+        "this is {what}: whoever reads it runs what it says, so it is never read; save the model as JSON, text, ONNX or safetensors"
+    )]
+    Program {
+        /// The format.
+        what: &'static str,
+    },
     /// The file is not well-formed, or a part of it has another type than the format says.
     #[error(
         "the model file does not read as {format} at {place}: {problem}; export it again from the library that trained it"
@@ -81,6 +89,7 @@ impl ModelError {
     pub fn code(&self) -> Code {
         match self {
             Self::Unrecognised
+            | Self::Program { .. }
             | Self::Syntax { .. }
             | Self::Malformed { .. }
             | Self::Missing { .. }

@@ -111,6 +111,10 @@ impl Model {
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
         let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
         match bytes.get(start..) {
+            Some([0x80, 2..=5, ..]) => Err(ModelError::Program { what: "a Python pickle" }),
+            Some([b'P', b'K', 3, 4, ..]) => Err(ModelError::Program {
+                what: "a zip file, in which PyTorch and Keras keep pickles and code",
+            }),
             _ if onnx::Model::is_start(bytes) => onnx::Model::parse(bytes).map(Self::Onnx),
             Some([b'{', rest @ ..]) => match first_key(rest) {
                 Some(b"format") => Scorecard::parse(bytes).map(Self::Scorecard),
