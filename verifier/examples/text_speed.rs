@@ -1,0 +1,129 @@
+//! Texts a second of recomputation against onnxruntime in f32, in turns in one run on the same threads, with all-MiniLM-L6-v2.
+//!
+//!     RAYON_NUM_THREADS=1 cargo run --release -p ledgerstone-verifier --example text_speed -- TURNS
+//!
+//! Both compute the same texts, alone and in a batch of 32 filled up to its longest; this program cuts the tokens within the time, onnxruntime gets them cut.
+//! Every vector must lie within a hundred-thousandth of the other's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a measurement fails by panicking, and prints"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use ledgerstone_verifier::recompute::neural::{Files, TextModel};
+
+/// Texts of a large batch.
+const BATCH: usize = 32;
+
+/// Runs of one turn, by the number of texts.
+const RUNS: [(usize, usize); 2] = [(1, 20), (BATCH, 2)];
+
+/// How far apart two right answers may lie.
+const APART: f64 = 1e-5;
+
+fn main() {
+    let turns = std::env::args().nth(1).map_or(5, |turns| turns.parse().expect("a number of turns"));
+    let threads = std::env::var("RAYON_NUM_THREADS").expect("RAYON_NUM_THREADS says on how many threads");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library");
+    let folder = tempfile::tempdir().expect("a folder");
+    let python = |requirements: &str, options: &[&str]| {
+        let made = Command::new(tests.join("../../../scripts/py-env"))
+            .arg(tests.join(requirements))
+            .args(options)
+            .output()
+            .expect("scripts/py-env runs");
+        String::from_utf8(made.stdout).expect("a path").trim().to_owned()
+    };
+    let filled = Command::new(python("text_requirements.txt", &["--no-deps"]))
+        .arg(tests.join("text_minilm.py"))
+        .arg(folder.path())
+        .status();
+    assert!(filled.expect("python starts").success());
+    let texts: Vec<String> = (0..BATCH).map(text).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let read = |name: &str| {
+        let inside = folder.path().join(if name.starts_with("head.") { "" } else { "model" });
+        Ok::<_, std::io::Error>(std::fs::read(inside.join(name)).ok())
+    };
+    let model = TextModel::load(&Files::read(|name, _| read(name)).unwrap()).unwrap();
+    let vectors: Vec<u8> =
+        texts.iter().flat_map(|text| model.score(text).unwrap().vector).flat_map(f32::to_le_bytes).collect();
+    std::fs::write(folder.path().join("vectors.f32"), vectors).unwrap();
+    std::fs::write(folder.path().join("texts.json"), serde_json::to_vec(&texts).unwrap()).unwrap();
+    let mut child = Command::new(python("onnx-requirements.txt", &[]))
+        .arg(tests.join("text_speed.py"))
+        .arg(folder.path())
+        .arg(&threads)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python starts");
+    let mut ask = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(answers.next().unwrap().unwrap(), "ready");
+    for (count, runs) in RUNS {
+        let mut ratios: Vec<f64> =
+            (0..turns).map(|turn| one(&mut ask, &mut answers, &model, &texts[..count], runs, turn)).collect();
+        ratios.sort_by(f64::total_cmp);
+        println!(
+            "{count} texts, {threads} threads: {:.2} times onnxruntime's time (median)",
+            ratios[ratios.len() / 2]
+        );
+    }
+    drop(ask);
+    child.wait().expect("python ends");
+}
+
+/// One turn of both; gives how many times as long it took here. The first turn warms up both, and counts like the others.
+fn one(
+    ask: &mut impl Write,
+    answers: &mut impl Iterator<Item = std::io::Result<String>>,
+    model: &TextModel,
+    texts: &[&str],
+    runs: usize,
+    turn: usize,
+) -> f64 {
+    let (mut theirs, mut ours, mut said) = (0.0, 0.0, String::new());
+    for _ in 0..runs {
+        writeln!(ask, "{}", texts.len()).unwrap();
+        said = answers.next().unwrap().unwrap();
+        let mut words = said.split(' ').map(|word| word.parse::<f64>().unwrap());
+        theirs += words.next().unwrap();
+        assert!(words.next().unwrap() < APART, "{said}");
+        let start = Instant::now();
+        let scores = model.score_batch(texts, None).unwrap();
+        ours += start.elapsed().as_secs_f64();
+        assert_eq!(scores.len(), texts.len());
+    }
+    let count = (texts.len() * runs) as f64;
+    println!(
+        "{} texts of {} tokens, turn {turn}: {:.1} texts/s here, {:.1} texts/s there",
+        texts.len(),
+        said.rsplit(' ').next().unwrap(),
+        count / ours,
+        count / theirs
+    );
+    ours / theirs
+}
+
+/// A made-up résumé of about forty tokens.
+fn text(number: usize) -> String {
+    let job = ["office clerk", "manager", "retail sales clerk", "sales representative"][number % 4];
+    format!(
+        "Application as {job}. Education: {} years of college. Work experience: {} years, {} gaps. Computer skills. \
+         Volunteer work in the community. Contact by e-mail or telephone.",
+        number % 5,
+        number + 1,
+        if number.is_multiple_of(3) { "with" } else { "without" }
+    )
+}
