@@ -52,7 +52,8 @@ const FILLED_UP: usize = 128;
 /// One row of the table.
 struct Case {
     what: String,
-    models: Vec<TextModel>,
+    /// What was done to the weights; the decisions are shared out among these.
+    weights: Vec<Option<Tamper>>,
     filled_up: Option<usize>,
 }
 
@@ -104,10 +105,15 @@ fn main() -> Result<ExitCode> {
         tolerance.profile.tau
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    for case in cases(&minilm)? {
+    let files = model::files(&minilm)?;
+    for case in cases() {
         let mut sum = Tail::default();
-        let each = sent.len().div_ceil(case.models.len());
-        for (model, sent) in case.models.into_iter().zip(sent.chunks(each)) {
+        let each = sent.len().div_ceil(case.weights.len());
+        for (tamper, sent) in case.weights.into_iter().zip(sent.chunks(each)) {
+            let model = match tamper {
+                None => TextModel::load(&files)?,
+                Some(tamper) => TextModel::load(&tamper.apply(&files)?)?,
+            };
             let run = root.path().join("run");
             let tail =
                 audited(&run, &minilm, Swapped { model, filled_up: case.filled_up }, sent, &tolerance)?;
@@ -137,27 +143,17 @@ fn line(what: &str, sum: &Tail) -> String {
 }
 
 /// The honest cases and those of [`Tamper`].
-fn cases(minilm: &MiniLm) -> Result<Vec<Case>> {
-    let files = model::files(minilm)?;
-    let tampered = |tamper: Tamper| anyhow::Ok(TextModel::load(&tamper.apply(&files)?)?);
-    let honest = |what: &str, filled_up| {
-        anyhow::Ok(Case { what: what.to_owned(), models: vec![TextModel::load(&files)?], filled_up })
+fn cases() -> Vec<Case> {
+    let case = |what: &str, weights| Case { what: what.to_owned(), weights, filled_up: None };
+    let honest = case("the registered weights (false alarms)", vec![None]);
+    let filled_up = Case {
+        filled_up: Some(FILLED_UP),
+        ..case("the same, texts filled up to 128 tokens (false alarms)", vec![None])
     };
-    let mut cases = vec![
-        honest("the registered weights (false alarms)", None)?,
-        honest("the same, texts filled up to 128 tokens (false alarms)", Some(FILLED_UP))?,
-        Case {
-            what: format!("{}, {ONE_WEIGHTS} places in turn", Tamper::OneWeight(0).name()),
-            models: (0..ONE_WEIGHTS)
-                .map(|place| tampered(Tamper::OneWeight(place)))
-                .collect::<Result<_>>()?,
-            filled_up: None,
-        },
-    ];
-    for tamper in Tamper::WHOLE {
-        cases.push(Case { what: tamper.name().to_owned(), models: vec![tampered(tamper)?], filled_up: None });
-    }
-    Ok(cases)
+    let places = (0..ONE_WEIGHTS).map(|place| Some(Tamper::OneWeight(place))).collect();
+    let one = case(&format!("{}, {ONE_WEIGHTS} places in turn", Tamper::OneWeight(0).name()), places);
+    let whole = Tamper::WHOLE.map(|tamper| case(tamper.name(), vec![Some(tamper)]));
+    [honest, filled_up, one].into_iter().chain(whole).collect()
 }
 
 /// Has `server` decide on these résumés while the model is registered, and audits every decision.
