@@ -11,6 +11,10 @@ mod file;
 mod graph;
 mod ml;
 mod ops;
+#[cfg(feature = "onnxruntime")]
+mod rewrite;
+#[cfg(feature = "onnxruntime")]
+pub mod runtime;
 mod tensor;
 mod wire;
 

@@ -6,6 +6,8 @@
 //! *Does not do*: run two operations at once, or leave out one whose result nobody reads.
 
 mod column;
+#[cfg(feature = "onnxruntime")]
+pub(super) mod peer;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -44,6 +46,24 @@ pub(super) struct Graph {
     margins: Vec<usize>,
     answers: Vec<usize>,
     labels: Vec<usize>,
+    /// The values that are the graph's outputs, in their order.
+    #[cfg_attr(
+        not(feature = "onnxruntime"),
+        expect(dead_code, reason = "only another engine is asked for them")
+    )]
+    outputs: Vec<usize>,
+    /// The one operation behind the answers that gives scores before their transform.
+    #[cfg_attr(
+        not(feature = "onnxruntime"),
+        expect(dead_code, reason = "only another engine is asked for them")
+    )]
+    scoring: Option<usize>,
+    /// The type of the margins that it gives.
+    #[cfg_attr(
+        not(feature = "onnxruntime"),
+        expect(dead_code, reason = "only another engine is asked for them")
+    )]
+    margin_kind: Option<Kind>,
     near_margins: Vec<String>,
     near_answers: Vec<String>,
     is_by_row: bool,
@@ -123,6 +143,9 @@ impl Graph {
             margins: Vec::new(),
             answers: Vec::new(),
             labels: Vec::new(),
+            outputs: Vec::new(),
+            scoring: None,
+            margin_kind: None,
             near_margins: Vec::new(),
             near_answers: Vec::new(),
             is_by_row: false,
@@ -157,10 +180,18 @@ impl Graph {
         let is_scoring =
             |number: &&usize| self.steps.get(**number).is_some_and(|step| step.built.gives_raw_scores);
         let scoring: Vec<&usize> = behind_answers.iter().filter(is_scoring).collect();
-        self.margins = match *scoring {
-            [number] => self.steps.get(*number).and_then(|step| *step.outputs.last()?).into_iter().collect(),
-            _ => self.answers.clone(),
+        self.scoring = match *scoring {
+            [number] => Some(*number),
+            _ => None,
         };
+        self.margins = match self.scoring {
+            Some(number) => {
+                self.steps.get(number).and_then(|step| *step.outputs.last()?).into_iter().collect()
+            }
+            None => self.answers.clone(),
+        };
+        self.margin_kind = self.margins.first().and_then(|place| kind(*place));
+        self.outputs = found;
         let behind_margins = self.behind(&self.margins);
         let numbers = self.answers.iter().chain(&self.margins);
         self.gives_doubles = numbers.copied().any(|place| kind(place) != Some(Kind::F32));
@@ -208,31 +239,16 @@ impl Graph {
 
     /// What the graph says of rows that stand one after the other.
     pub(super) fn run(&self, rows: &[f64], count: usize) -> Result<Vec<Numbers>, RowError> {
-        if rows.len() != self.width * count {
-            return Err(RowError::Length { expected: self.width, found: rows.len() });
-        }
         let mut values: Vec<Slot<'_>> = vec![None; self.values];
         for (place, tensor) in self.constants.iter() {
             if let Some(into) = values.get_mut(*place) {
                 *into = Some(Cow::Borrowed(tensor));
             }
         }
-        let mut start = 0;
-        for (number, column) in self.columns.iter().enumerate() {
-            let part: Vec<f64> = rows
-                .chunks_exact(self.width)
-                .flat_map(|row| row.get(start..start + column.width).unwrap_or_default())
-                .copied()
-                .collect();
-            let tensor = column.tensor(&part, count);
-            let problem = |fault: Fault| RowError::Graph {
-                place: format!("input {}", number + 1),
-                problem: fault.problem,
-            };
+        for (column, tensor) in self.columns.iter().zip(self.inputs(rows, count)?) {
             if let Some(into) = values.get_mut(column.value) {
-                *into = Some(Cow::Owned(tensor.map_err(problem)?));
+                *into = Some(Cow::Owned(tensor));
             }
-            start += column.width;
         }
         let work = Cell::new(0);
         for step in self.steps.iter() {
@@ -247,6 +263,29 @@ impl Graph {
         }
         let problem = |fault: Fault| RowError::Graph { place: "outputs".to_owned(), problem: fault.problem };
         self.collect(&values, count).map_err(problem)
+    }
+
+    /// The graph's inputs, of rows that stand one after the other.
+    fn inputs(&self, rows: &[f64], count: usize) -> Result<Vec<Tensor>, RowError> {
+        if rows.len() != self.width * count {
+            return Err(RowError::Length { expected: self.width, found: rows.len() });
+        }
+        let mut start = 0;
+        let mut tensors = Vec::with_capacity(self.columns.len());
+        for (number, column) in self.columns.iter().enumerate() {
+            let part: Vec<f64> = rows
+                .chunks_exact(self.width)
+                .flat_map(|row| row.get(start..start + column.width).unwrap_or_default())
+                .copied()
+                .collect();
+            let problem = |fault: Fault| RowError::Graph {
+                place: format!("input {}", number + 1),
+                problem: fault.problem,
+            };
+            tensors.push(column.tensor(&part, count).map_err(problem)?);
+            start += column.width;
+        }
+        Ok(tensors)
     }
 
     /// The numbers of each row.
