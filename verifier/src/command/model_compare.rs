@@ -77,11 +77,14 @@ pub(super) fn run(arguments: &ModelCompareArguments, output: &mut Output) -> Res
         answers: of(&about.answers_within),
         labels: Labels::default(),
     };
-    for (place, row) in read_rows(&name, &bytes, &about)?.iter().enumerate() {
-        let row = row.map_err(|problem| no_row(&name, &problem))?;
+    for (place, row) in read_rows(&name, &bytes, &about)?.with_texts().enumerate() {
+        let (row, texts) = row.map_err(|problem| no_row(&name, &problem))?;
         let refused = |error| no_score(&name, place + 1, &error);
-        let (mine, labels) = (model.score(&row).map_err(refused)?, model.labels(&row).map_err(refused)?);
-        let theirs = peer.numbers(&row).map_err(refused)?;
+        let (mine, labels) = (
+            model.score_with(&row, &texts).map_err(refused)?,
+            model.labels_with(&row, &texts).map_err(refused)?,
+        );
+        let theirs = peer.numbers(&row, &texts).map_err(refused)?;
         found.rows += 1;
         found.margins.add(&mine.margins, &theirs.margins, place + 1);
         found.answers.add(&mine.answer, &theirs.answer, place + 1);

@@ -18,7 +18,7 @@ use crate::output::{Output, printable};
 use crate::recompute::processor::Processor;
 use crate::recompute::rows::Rows;
 use crate::recompute::scorecard::Reason;
-use crate::recompute::{About, Background, Model, Precision, RowError, Score};
+use crate::recompute::{About, Background, Model, Precision, RowError, Score, Texts};
 use crate::source::read_input;
 
 /// The format of a line of this command's JSON.
@@ -93,7 +93,7 @@ fn one_by_one(
     (arguments, background): (&ModelPredictArguments, Option<&Background>),
     output: &mut Output,
 ) -> Result<(), Refusal> {
-    for (number, row) in rows.iter().enumerate() {
+    for (number, row) in rows.with_texts().enumerate() {
         let row = row.map_err(|problem| no_row(name, &problem))?;
         predict(model, about, number + 1, &row, arguments, background)
             .map_err(|error| no_score(name, number + 1, &error))?
@@ -201,11 +201,11 @@ fn predict<'a>(
     model: &Model,
     about: &'a About,
     number: usize,
-    row: &[f64],
+    (row, texts): &(Vec<f64>, Texts),
     arguments: &ModelPredictArguments,
     background: Option<&Background>,
 ) -> Result<Prediction<'a>, RowError> {
-    let mut prediction = Prediction::of(model.score(row)?, about, number);
+    let mut prediction = Prediction::of(model.score_with(row, texts)?, about, number);
     // shap adds up in f64, whatever the model computes in.
     let precision = if background.is_some() { Precision::F64 } else { about.precision };
     let named = |output: &Vec<f64>| {
@@ -232,7 +232,7 @@ fn predict<'a>(
         0 => None,
         count => Some(model.reasons(row, count)?),
     };
-    prediction.labels = model.labels(row)?;
+    prediction.labels = model.labels_with(row, texts)?;
     Ok(prediction)
 }
 

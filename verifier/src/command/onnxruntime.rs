@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::exit::Refusal;
 #[cfg(not(feature = "onnxruntime"))]
-use crate::recompute::{RowError, onnx::Numbers};
+use crate::recompute::{RowError, Texts, onnx::Numbers};
 
 #[cfg(feature = "onnxruntime")]
 pub(super) use with_engine::open;
@@ -25,7 +25,7 @@ pub(super) fn open(_: &Path, _: &Path, _: usize) -> Result<Peer, Refusal> {
 
 #[cfg(not(feature = "onnxruntime"))]
 impl Peer {
-    pub(super) fn numbers(&mut self, _: &[f64]) -> Result<Numbers, RowError> {
+    pub(super) fn numbers(&mut self, _: &[f64], _: &Texts) -> Result<Numbers, RowError> {
         match *self {}
     }
 
@@ -40,7 +40,7 @@ mod with_engine {
     use crate::output::printable;
     use crate::recompute::onnx::runtime::{Library, RuntimeError, Session};
     use crate::recompute::onnx::{Model, Numbers};
-    use crate::recompute::{MODEL_BYTES_MAX, RowError};
+    use crate::recompute::{MODEL_BYTES_MAX, RowError, Texts};
     use crate::source::read_input;
 
     /// A model that onnxruntime took.
@@ -70,8 +70,12 @@ mod with_engine {
 
     impl Peer {
         /// What onnxruntime says of a row.
-        pub(in crate::command) fn numbers(&mut self, row: &[f64]) -> Result<Numbers, RowError> {
-            self.session.numbers(row)
+        pub(in crate::command) fn numbers(
+            &mut self,
+            row: &[f64],
+            texts: &Texts,
+        ) -> Result<Numbers, RowError> {
+            self.session.numbers(row, texts)
         }
 
         /// What the library says of its build.

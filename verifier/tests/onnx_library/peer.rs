@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ledgerstone_verifier::recompute::Model;
 use ledgerstone_verifier::recompute::onnx::runtime::{Library, RuntimeError, Session};
+use ledgerstone_verifier::recompute::{Model, Texts};
 
 use super::answers::Answers;
 use super::{claims_exactness, library, model_files, trained};
@@ -45,7 +45,7 @@ fn compare(library: &Library, file: &Path) -> usize {
     let mut compared = 0;
     for (number, row) in answers.rows.chunks_exact(answers.columns).take(ROWS).enumerate() {
         let at = format!("{}, row {number}", file.display());
-        let theirs = session.numbers(row).unwrap_or_else(|error| panic!("{at}: {error}"));
+        let theirs = session.numbers(row, Texts::none()).unwrap_or_else(|error| panic!("{at}: {error}"));
         assert_eq!(bits(&theirs.margins), bits(&answers.margins[number * margins..][..margins]), "{at}");
         assert_eq!(bits(&theirs.answer), bits(&answers.answers[number * numbers..][..numbers]), "{at}");
         if let Some(expected) = answers.others.get(number * labels..(number + 1) * labels) {
@@ -56,7 +56,7 @@ fn compare(library: &Library, file: &Path) -> usize {
     }
     if session.takes_batches() {
         let rows = answers.rows.len().min(ROWS * answers.columns);
-        let together = session.numbers_of_rows(&answers.rows[..rows]).unwrap();
+        let together = session.numbers_of_rows(&answers.rows[..rows], Texts::none()).unwrap();
         assert_eq!(together.len(), rows / answers.columns);
     }
     compared
@@ -81,7 +81,7 @@ fn the_loaded_library_gives_the_kept_answers() {
         for (row, expected) in
             answers.rows.chunks(answers.columns).zip(answers.answers.chunks(answers.widths[1]))
         {
-            let theirs = session.numbers(row).unwrap().answer;
+            let theirs = session.numbers(row, Texts::none()).unwrap().answer;
             let apart = theirs.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(apart <= within, "{}: {apart}", file.display());
         }

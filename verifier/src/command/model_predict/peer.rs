@@ -27,9 +27,9 @@ pub(super) fn run(
         Refusal::usage("--engine onnxruntime needs a library", "Give --engine-library FILE, too.")
     })?;
     let mut peer = onnxruntime::open(library, &arguments.model, 1)?;
-    for (number, row) in rows.iter().enumerate() {
-        let row = row.map_err(|problem| no_row(name, &problem))?;
-        let numbers = peer.numbers(&row).map_err(|error| no_score(name, number + 1, &error))?;
+    for (number, row) in rows.with_texts().enumerate() {
+        let (row, texts) = row.map_err(|problem| no_row(name, &problem))?;
+        let numbers = peer.numbers(&row, &texts).map_err(|error| no_score(name, number + 1, &error))?;
         let score = Score { margins: numbers.margins, answer: numbers.answer };
         let prediction = Prediction { labels: numbers.labels, ..Prediction::of(score, about, number + 1) };
         prediction.print(output)?;

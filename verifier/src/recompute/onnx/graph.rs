@@ -18,6 +18,7 @@ use super::file::{File, Node, Port};
 use super::ops::{self, Built, Inputs, STEPS_OF_ITEM, Versions};
 use super::tensor::{Kind, Tensor};
 use super::{FEATURES_MAX, Fault, Numbers, texts};
+use crate::recompute::Texts;
 use crate::recompute::error::{ModelError, RowError, malformed, shown, unsupported};
 use column::{Column, column};
 
@@ -53,10 +54,6 @@ pub(super) struct Graph {
     )]
     outputs: Vec<usize>,
     /// The one operation behind the answers that gives scores before their transform.
-    #[cfg_attr(
-        not(feature = "onnxruntime"),
-        expect(dead_code, reason = "only another engine is asked for them")
-    )]
     scoring: Option<usize>,
     /// The type of the margins that it gives.
     #[cfg_attr(
@@ -117,8 +114,11 @@ impl Graph {
                 if column.kind == Kind::F32 || column.kind == Kind::F64 { TRIAL } else { 0.0 };
                 column.width
             ];
-            let tensor =
-                column.tensor(&width, 1).map_err(|error| malformed(port_place(port), error.problem))?;
+            let mut texts = Texts::default();
+            texts.keep("");
+            let tensor = column
+                .tensor(&width, &texts, 1)
+                .map_err(|error| malformed(port_place(port), error.problem))?;
             draft.set(column.value, tensor);
             names.push(shown(port.name));
             columns.push(column);
@@ -238,14 +238,14 @@ impl Graph {
     }
 
     /// What the graph says of rows that stand one after the other.
-    pub(super) fn run(&self, rows: &[f64], count: usize) -> Result<Vec<Numbers>, RowError> {
+    pub(super) fn run(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Numbers>, RowError> {
         let mut values: Vec<Slot<'_>> = vec![None; self.values];
         for (place, tensor) in self.constants.iter() {
             if let Some(into) = values.get_mut(*place) {
                 *into = Some(Cow::Borrowed(tensor));
             }
         }
-        for (column, tensor) in self.columns.iter().zip(self.inputs(rows, count)?) {
+        for (column, tensor) in self.columns.iter().zip(self.inputs(rows, texts, count)?) {
             if let Some(into) = values.get_mut(column.value) {
                 *into = Some(Cow::Owned(tensor));
             }
@@ -266,7 +266,7 @@ impl Graph {
     }
 
     /// The graph's inputs, of rows that stand one after the other.
-    fn inputs(&self, rows: &[f64], count: usize) -> Result<Vec<Tensor>, RowError> {
+    fn inputs(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Tensor>, RowError> {
         if rows.len() != self.width * count {
             return Err(RowError::Length { expected: self.width, found: rows.len() });
         }
@@ -282,7 +282,7 @@ impl Graph {
                 place: format!("input {}", number + 1),
                 problem: fault.problem,
             };
-            tensors.push(column.tensor(&part, count).map_err(problem)?);
+            tensors.push(column.tensor(&part, texts, count).map_err(problem)?);
             start += column.width;
         }
         Ok(tensors)
@@ -316,6 +316,12 @@ impl Graph {
             }
         }
         Ok(found)
+    }
+
+    /// The columns that take texts.
+    pub(super) fn text_columns(&self) -> Vec<usize> {
+        let kinds = self.columns.iter().flat_map(|column| std::iter::repeat_n(column.kind, column.width));
+        kinds.enumerate().filter(|(_, kind)| *kind == Kind::Text).map(|(place, _)| place).collect()
     }
 
     pub(super) fn columns(&self) -> usize {

@@ -15,6 +15,7 @@ use ort::logging::LogLevel;
 use ort::session::{Session as Running, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, ValueType};
 
+use super::super::Texts;
 use super::tensor::{Data, Tensor};
 use super::{Fault, Model, ModelError, Numbers, RowError, rewrite};
 
@@ -190,8 +191,8 @@ impl Session {
     ///
     /// # Errors
     /// [`RowError`] if the row is none of this model's, or onnxruntime refuses it.
-    pub fn numbers(&mut self, row: &[f64]) -> Result<Numbers, RowError> {
-        let mut found = self.run(row, 1)?;
+    pub fn numbers(&mut self, row: &[f64], texts: &Texts) -> Result<Numbers, RowError> {
+        let mut found = self.run(row, texts, 1)?;
         found.pop().ok_or_else(|| RowError::Engine { problem: "it gave nothing".to_owned() })
     }
 
@@ -199,12 +200,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::numbers`]; the graph does not take several rows.
-    pub fn numbers_of_rows(&mut self, rows: &[f64]) -> Result<Vec<Numbers>, RowError> {
+    pub fn numbers_of_rows(&mut self, rows: &[f64], texts: &Texts) -> Result<Vec<Numbers>, RowError> {
         let count = rows.len() / self.model.feature_count().max(1);
         if count != 1 && !self.takes_batches() {
             return Err(RowError::Engine { problem: "the graph takes one row at a time".to_owned() });
         }
-        self.run(rows, count)
+        self.run(rows, texts, count)
     }
 
     /// Whether the graph takes several rows at once.
@@ -213,8 +214,8 @@ impl Session {
         self.model.graph.takes_batches()
     }
 
-    fn run(&mut self, rows: &[f64], count: usize) -> Result<Vec<Numbers>, RowError> {
-        let given = self.model.graph.given(rows, count)?;
+    fn run(&mut self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Numbers>, RowError> {
+        let given = self.model.graph.given(rows, texts, count)?;
         let outputs = asked(&mut self.answers, &given)?;
         let scores = match &mut self.margins {
             None => None,

@@ -298,7 +298,7 @@ fn takes_a_row_apart_into_columns_of_their_types() {
     assert!(matches!(model.numbers(&[0.1, 2.5]), Err(RowError::Graph { .. })));
     assert!(matches!(model.numbers(&[0.1]), Err(RowError::Length { expected: 2, found: 1 })));
     let texts = Message::default().bytes(11, &port("a", 8, &[None, Some(1)]).0);
-    assert!(Model::parse(&file_with(&texts)).unwrap_err().to_string().contains("an input of texts"));
+    assert!(Model::parse(&file_with(&texts)).unwrap_err().to_string().contains("outputs are not numbers"));
     assert_eq!(Kind::numbered(16), None, "a type of 16 bits is none that is known");
 }
 
