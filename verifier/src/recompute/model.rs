@@ -87,7 +87,7 @@ pub struct About {
     pub features: usize,
     /// The columns' names in the order of a row; empty if the file has none.
     pub feature_names: Vec<String>,
-    /// The columns that take texts, from 0; none in most models.
+    /// The columns that take texts, from 0 and in their order; none in most models.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub text_columns: Vec<usize>,
     /// The type in which the library computes.

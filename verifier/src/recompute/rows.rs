@@ -16,7 +16,7 @@ pub(crate) struct Rows<'a> {
     names: Vec<String>,
     /// For each feature of the model the column of the file.
     columns: Vec<usize>,
-    /// The features that are texts.
+    /// The features that are texts, in their order.
     texts: Vec<usize>,
     unused: Vec<String>,
 }
@@ -85,7 +85,7 @@ impl<'a> Rows<'a> {
         }
         let mut value = |(feature, column): (usize, &usize)| {
             let cell = cells.get(*column).map_or("", String::as_str);
-            if self.texts.contains(&feature) {
+            if self.texts.binary_search(&feature).is_ok() {
                 return Ok(texts.keep(cell));
             }
             let cell = cell.trim();

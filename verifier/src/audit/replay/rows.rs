@@ -58,7 +58,7 @@ impl Numeric {
             let value = value.ok_or_else(|| Obstacle::input(format_args!("the record has no {path}")))?;
             let feature =
                 feature(value, dtype).map_err(|why| Obstacle::input(format_args!("{path} {why}")))?;
-            self.numbers.push(if text_columns.contains(&number) {
+            self.numbers.push(if text_columns.binary_search(&number).is_ok() {
                 let text = text_of(feature, column);
                 self.texts.keep(text.map_err(|why| Obstacle::input(format_args!("{path} {why}")))?)
             } else {
