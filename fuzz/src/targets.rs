@@ -19,7 +19,7 @@ use ledgerstone_verifier::audit::{
 };
 use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
 use ledgerstone_verifier::recompute::neural::{config, gguf, head, safetensors, tokenizer};
-use ledgerstone_verifier::recompute::{Model, RowError};
+use ledgerstone_verifier::recompute::{Model, RowError, Texts};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
 /// A parser of bytes from outside.
@@ -256,11 +256,17 @@ fn model(bytes: &[u8]) -> bool {
     let Ok(model) = Model::parse(bytes) else { return false };
     let about = model.about();
     if about.features < 10_000 {
-        let row = vec![0.5; about.features];
-        match model.score(&row) {
+        let mut texts = Texts::default();
+        let mut row = vec![0.5; about.features];
+        for column in &about.text_columns {
+            if let Some(cell) = row.get_mut(*column) {
+                *cell = texts.keep("a");
+            }
+        }
+        match model.score_with(&row, &texts) {
             Ok(score) => {
                 assert_eq!((score.margins.len(), score.answer.len()), (about.margins, about.answers));
-                let _ = (model.contributions(&row), model.labels(&row));
+                let _ = (model.contributions(&row), model.labels_with(&row, &texts));
             }
             Err(error) => assert!(
                 matches!(error, RowError::Value { .. } | RowError::Graph { .. }),

@@ -297,6 +297,9 @@ pub enum ModelCommand {
     /// Recompute what a model says of the rows of a CSV file, or of the lines of a text file
     #[command(after_help = EXIT_CODES)]
     Predict(ModelPredictArguments),
+    /// Compare what the own engine says of rows with what an onnxruntime library says, number by number
+    #[command(after_help = EXIT_CODES)]
+    Compare(ModelCompareArguments),
     /// Print the digest that names a model folder, and what it is made of
     #[command(after_help = EXIT_CODES)]
     Digest(ModelDigestArguments),
@@ -422,9 +425,12 @@ pub struct ModelPredictArguments {
     /// Fill every text up to N tokens, as the recorder did
     #[arg(long, value_name = "N", requires = "text")]
     pub padded: Option<usize>,
-    /// How to compute the trees of --rows
+    /// How to compute --rows
     #[arg(long, value_enum, default_value_t, requires = "rows")]
     pub engine: Engine,
+    /// The shared library for --engine onnxruntime, such as libonnxruntime.so.1.31.1; loading it runs its code
+    #[arg(long, value_name = "FILE", requires = "engine")]
+    pub engine_library: Option<PathBuf>,
     /// Where to compute a network, or trees with --engine tensors
     #[arg(long, value_enum, default_value_t)]
     pub device: Processor,
@@ -439,7 +445,7 @@ pub struct ModelPredictArguments {
     pub reasons: usize,
 }
 
-/// How trees are computed.
+/// How rows are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
     /// Row by row
@@ -447,6 +453,22 @@ pub enum Engine {
     Scalar,
     /// Many rows at once as tensor operations, with the same bits; a graphics processor can do these
     Tensors,
+    /// An ONNX file by the library of --engine-library, with one thread, after the own reader has checked the file
+    Onnxruntime,
+}
+
+/// Arguments of `model compare`.
+#[derive(Debug, Args)]
+pub struct ModelCompareArguments {
+    /// The ONNX file
+    #[arg(value_name = "FILE")]
+    pub model: PathBuf,
+    /// The rows, as for `model predict`
+    #[arg(long, value_name = "CSV")]
+    pub rows: PathBuf,
+    /// The shared library, such as libonnxruntime.so.1.31.1; loading it runs its code
+    #[arg(long, value_name = "FILE")]
+    pub engine_library: PathBuf,
 }
 
 /// `ledgerstone bundle ...`.

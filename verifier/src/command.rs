@@ -24,6 +24,7 @@ mod log_checkpoint;
 mod log_entries;
 mod log_models;
 mod log_proof;
+mod model_compare;
 mod model_digest;
 mod model_folder;
 mod model_generate;
@@ -31,6 +32,7 @@ mod model_predict;
 mod model_register;
 mod model_show;
 mod model_verify;
+mod onnxruntime;
 mod proved;
 mod receipt_get;
 mod receipt_show;
@@ -64,6 +66,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Key(KeyCommand::Show(arguments)) => key_show::run(arguments, output),
         Command::Model(ModelCommand::Show(arguments)) => model_show::run(arguments, output),
         Command::Model(ModelCommand::Predict(arguments)) => model_predict::run(arguments, output),
+        Command::Model(ModelCommand::Compare(arguments)) => model_compare::run(arguments, output),
         Command::Model(ModelCommand::Digest(arguments)) => model_digest::run(arguments, output),
         Command::Model(ModelCommand::Verify(arguments)) => model_verify::run(arguments, output),
         Command::Model(ModelCommand::Register(arguments)) => model_register::run(arguments, output),

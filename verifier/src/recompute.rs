@@ -19,9 +19,11 @@ pub(crate) mod rows;
 pub mod scorecard;
 #[cfg(feature = "neural")]
 pub mod tensor_trees;
+mod texts;
 mod treeshap;
 pub mod xgboost;
 
 pub use error::{ModelError, RowError};
 pub use interventional::{BACKGROUND_ROWS_MAX, Background};
 pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score, Tolerance};
+pub use texts::{TEXT_BYTES_MAX, Texts};

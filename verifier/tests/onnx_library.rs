@@ -31,6 +31,9 @@ mod answers;
 mod exactness;
 #[path = "support/library.rs"]
 mod library;
+#[cfg(feature = "onnxruntime")]
+#[path = "onnx_library/peer.rs"]
+mod peer;
 
 use std::path::{Path, PathBuf};
 

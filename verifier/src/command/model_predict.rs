@@ -3,6 +3,7 @@
 //! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
+mod peer;
 mod tensors;
 mod text;
 
@@ -17,7 +18,7 @@ use crate::output::{Output, printable};
 use crate::recompute::processor::Processor;
 use crate::recompute::rows::Rows;
 use crate::recompute::scorecard::Reason;
-use crate::recompute::{About, Background, Model, Precision, RowError, Score};
+use crate::recompute::{About, Background, Model, Precision, RowError, Score, Texts};
 use crate::source::read_input;
 
 /// The format of a line of this command's JSON.
@@ -43,10 +44,16 @@ fn predict_rows(
     rows: &Path,
     output: &mut Output,
 ) -> Result<Exit, Refusal> {
-    if arguments.engine == Engine::Scalar && arguments.device != Processor::Cpu {
+    if arguments.engine != Engine::Tensors && arguments.device != Processor::Cpu {
         return Err(Refusal::usage(
             "row by row, trees are computed on the main processor only",
             "Give --engine tensors, too, or leave --device out.",
+        ));
+    }
+    if arguments.engine != Engine::Onnxruntime && arguments.engine_library.is_some() {
+        return Err(Refusal::usage(
+            "only --engine onnxruntime takes a library",
+            "Leave --engine-library out, or give --engine onnxruntime.",
         ));
     }
     let (model, digest) = model_show::read(&arguments.model)?;
@@ -57,8 +64,12 @@ fn predict_rows(
     let bytes = read_input(rows, ROWS_BYTES_MAX)?;
     let rows = read_rows(&name, &bytes, &about)?;
     let how = match arguments.engine {
-        Engine::Scalar => one_by_one(&model, &about, &rows, &name, (arguments, background.as_ref()), output)?,
-        Engine::Tensors => tensors::run(&model, &about, &rows, &name, arguments, output)?,
+        Engine::Scalar => {
+            one_by_one(&model, &about, &rows, &name, (arguments, background.as_ref()), output)?;
+            String::new()
+        }
+        Engine::Tensors => tensors::run(&model, &about, &rows, &name, arguments, output)?.to_owned(),
+        Engine::Onnxruntime => peer::run(&about, &rows, &name, arguments, output)?,
     };
     if output.is_closed() {
         return Ok(Exit::Verified);
@@ -81,8 +92,8 @@ fn one_by_one(
     name: &str,
     (arguments, background): (&ModelPredictArguments, Option<&Background>),
     output: &mut Output,
-) -> Result<&'static str, Refusal> {
-    for (number, row) in rows.iter().enumerate() {
+) -> Result<(), Refusal> {
+    for (number, row) in rows.with_texts().enumerate() {
         let row = row.map_err(|problem| no_row(name, &problem))?;
         predict(model, about, number + 1, &row, arguments, background)
             .map_err(|error| no_score(name, number + 1, &error))?
@@ -91,14 +102,14 @@ fn one_by_one(
             break;
         }
     }
-    Ok("")
+    Ok(())
 }
 
-fn no_row(name: &str, problem: &str) -> Refusal {
+pub(super) fn no_row(name: &str, problem: &str) -> Refusal {
     Refusal::malformed(format_args!("{name}: {problem}"), "Write a decimal number, or leave the cell empty.")
 }
 
-fn no_score(name: &str, row: usize, error: &RowError) -> Refusal {
+pub(super) fn no_score(name: &str, row: usize, error: &RowError) -> Refusal {
     Refusal::new(
         error.code(),
         format_args!("{name}, row {row}: {error}"),
@@ -106,7 +117,7 @@ fn no_score(name: &str, row: usize, error: &RowError) -> Refusal {
     )
 }
 
-fn read_rows<'a>(name: &str, bytes: &'a [u8], about: &About) -> Result<Rows<'a>, Refusal> {
+pub(super) fn read_rows<'a>(name: &str, bytes: &'a [u8], about: &About) -> Result<Rows<'a>, Refusal> {
     Rows::read(bytes, about).map_err(|problem| {
         Refusal::malformed(
             format_args!("{name} does not fit the model: {problem}"),
@@ -190,11 +201,11 @@ fn predict<'a>(
     model: &Model,
     about: &'a About,
     number: usize,
-    row: &[f64],
+    (row, texts): &(Vec<f64>, Texts),
     arguments: &ModelPredictArguments,
     background: Option<&Background>,
 ) -> Result<Prediction<'a>, RowError> {
-    let mut prediction = Prediction::of(model.score(row)?, about, number);
+    let mut prediction = Prediction::of(model.score_with(row, texts)?, about, number);
     // shap adds up in f64, whatever the model computes in.
     let precision = if background.is_some() { Precision::F64 } else { about.precision };
     let named = |output: &Vec<f64>| {
@@ -221,7 +232,7 @@ fn predict<'a>(
         0 => None,
         count => Some(model.reasons(row, count)?),
     };
-    prediction.labels = model.labels(row)?;
+    prediction.labels = model.labels_with(row, texts)?;
     Ok(prediction)
 }
 

@@ -77,6 +77,7 @@ fn text(about: &About, digest: &Hash) -> String {
         [] => plural(about.features as u64, "column", "columns") + ", without names",
         names => format!("{}: {}", plural(about.features as u64, "column", "columns"), names.join(", ")),
     };
+    let texts: Vec<String> = about.text_columns.iter().map(|place| (place + 1).to_string()).collect();
     let answer = match (&about.answers_within, about.libm) {
         (Some(tolerance), _) => near(tolerance),
         (None, None) => "exact".to_owned(),
@@ -96,6 +97,11 @@ fn text(about: &About, digest: &Hash) -> String {
         line("Answer", &outputs),
         line("Trees", &about.trees.to_string()),
         line("Features", &names),
+        if texts.is_empty() {
+            String::new()
+        } else {
+            line("Texts", &format!("in column {}", texts.join(", ")))
+        },
         "\nWhat recomputation gives\n".to_owned(),
         line("  margins", &format!("{margins}, {precision}")),
         line("  answers", &answer),

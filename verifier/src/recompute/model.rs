@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::error::{ModelError, RowError};
 use super::interventional::Background;
 use super::scorecard::{Reason, Scorecard};
-use super::{catboost, lightgbm, onnx, xgboost};
+use super::{Texts, catboost, lightgbm, onnx, xgboost};
 
 /// Bytes of a model file of any format.
 pub const MODEL_BYTES_MAX: usize = 1 << 30;
@@ -87,6 +87,9 @@ pub struct About {
     pub features: usize,
     /// The columns' names in the order of a row; empty if the file has none.
     pub feature_names: Vec<String>,
+    /// The columns that take texts, from 0 and in their order; none in most models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub text_columns: Vec<usize>,
     /// The type in which the library computes.
     pub precision: Precision,
     /// The function of the platform's mathematics library behind the answer, if any. The margins need none.
@@ -142,6 +145,14 @@ impl Model {
     /// # Errors
     /// [`RowError`] if the row is none of this model's.
     pub fn score(&self, row: &[f64]) -> Result<Score, RowError> {
+        self.score_with(row, Texts::none())
+    }
+
+    /// What the model says of a row of which some columns ([`About::text_columns`]) stand for texts.
+    ///
+    /// # Errors
+    /// As [`Model::score`]; a column that takes a text has none.
+    pub fn score_with(&self, row: &[f64], texts: &Texts) -> Result<Score, RowError> {
         match self {
             Self::XgBoost(model) => {
                 let margins = model.margins(&narrow(row))?;
@@ -160,7 +171,7 @@ impl Model {
                 Ok(Score { margins: vec![score], answer: vec![card.answer(score)] })
             }
             Self::Onnx(model) => {
-                let numbers = model.numbers(row)?;
+                let numbers = model.numbers_with(row, texts)?;
                 Ok(Score { margins: numbers.margins, answer: numbers.answer })
             }
         }
@@ -183,8 +194,16 @@ impl Model {
     /// # Errors
     /// As [`Model::score`].
     pub fn labels(&self, row: &[f64]) -> Result<Vec<String>, RowError> {
+        self.labels_with(row, Texts::none())
+    }
+
+    /// The same of a row of which some columns stand for texts.
+    ///
+    /// # Errors
+    /// As [`Model::score_with`].
+    pub fn labels_with(&self, row: &[f64], texts: &Texts) -> Result<Vec<String>, RowError> {
         match self {
-            Self::Onnx(model) => Ok(model.numbers(row)?.labels),
+            Self::Onnx(model) => Ok(model.numbers_with(row, texts)?.labels),
             _ => Ok(Vec::new()),
         }
     }
@@ -310,6 +329,7 @@ fn about_xgboost(model: &xgboost::Model) -> About {
         trees: model.tree_count(),
         features: model.feature_count(),
         feature_names: model.feature_names().to_vec(),
+        text_columns: Vec::new(),
         precision: Precision::F32,
         libm: objective.libm(),
         margins_within: None,
@@ -330,6 +350,7 @@ fn about_lightgbm(model: &lightgbm::Model) -> About {
         trees: model.tree_count(),
         features: model.feature_count(),
         feature_names: given_names(model.feature_names()),
+        text_columns: Vec::new(),
         precision: Precision::F64,
         libm: objective.libm(),
         margins_within: None,
@@ -349,6 +370,7 @@ fn about_catboost(model: &catboost::Model) -> About {
         trees: model.tree_count(),
         features: model.feature_count(),
         feature_names: model.feature_names().to_vec(),
+        text_columns: Vec::new(),
         precision: Precision::F64,
         libm: None,
         margins_within: None,
@@ -368,6 +390,7 @@ fn about_scorecard(card: &Scorecard) -> About {
         trees: 0,
         features: card.feature_names().len(),
         feature_names: card.feature_names().to_vec(),
+        text_columns: Vec::new(),
         precision: Precision::F64,
         libm: card.libm(),
         margins_within: None,
@@ -391,6 +414,7 @@ fn about_onnx(model: &onnx::Model) -> About {
         trees: model.tree_count(),
         features: model.feature_count(),
         feature_names: model.feature_names().to_vec(),
+        text_columns: model.text_columns(),
         precision: if model.is_double() { Precision::F64 } else { Precision::F32 },
         libm: model.libm(),
         margins_within: within(model.near_operations_of_margins()),

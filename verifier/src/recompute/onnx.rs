@@ -5,17 +5,22 @@
 //! that only come near. Files are hostile input: other files, custom operations, functions, graphs within graphs and whatever
 //! else is not known are refused; no evaluation makes more than a fixed number of items.
 //!
-//! *Does not do*: texts as input; batches whose rows know of each other; contributions.
+//! *Does not do*: batches whose rows know of each other; contributions.
 
 mod file;
 mod graph;
 mod ml;
 mod ops;
+#[cfg(feature = "onnxruntime")]
+mod rewrite;
+#[cfg(feature = "onnxruntime")]
+pub mod runtime;
 mod tensor;
 mod wire;
 
 pub use super::error::{ModelError, RowError};
 
+use super::Texts;
 use super::error::{shown, unsupported};
 use file::File;
 use graph::Graph;
@@ -117,7 +122,15 @@ impl Model {
     /// # Errors
     /// [`RowError`] if the row has another length than the model, or values that the graph does not take.
     pub fn numbers(&self, row: &[f64]) -> Result<Numbers, RowError> {
-        let mut found = self.graph.run(row, 1)?;
+        self.numbers_with(row, Texts::none())
+    }
+
+    /// What the model says of a row of which some columns stand for texts.
+    ///
+    /// # Errors
+    /// As [`Model::numbers`]; a column that takes a text has none.
+    pub fn numbers_with(&self, row: &[f64], texts: &Texts) -> Result<Numbers, RowError> {
+        let mut found = self.graph.run(row, texts, 1)?;
         let found = found
             .pop()
             .filter(|found| found.margins.len() == self.margins && found.answer.len() == self.answers);
@@ -136,7 +149,7 @@ impl Model {
         let block = if self.graph.is_by_row() { (BLOCK_ITEMS / columns).max(1) } else { 1 };
         let mut margins = Vec::with_capacity(rows.len() / columns * self.margins);
         for rows in rows.chunks(columns * block) {
-            for found in self.graph.run(rows, rows.len() / columns)? {
+            for found in self.graph.run(rows, Texts::none(), rows.len() / columns)? {
                 margins.extend(found.margins);
             }
         }
@@ -165,6 +178,12 @@ impl Model {
     #[must_use]
     pub fn feature_names(&self) -> &[String] {
         self.graph.names()
+    }
+
+    /// The columns that take texts.
+    #[must_use]
+    pub fn text_columns(&self) -> Vec<usize> {
+        self.graph.text_columns()
     }
 
     /// Margins of a row.

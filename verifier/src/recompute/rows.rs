@@ -5,7 +5,7 @@
 //!
 //! *Does not do*: guess separators, decimal commas or words for missing values other than `NaN`, `NA` and an empty cell.
 
-use super::About;
+use super::{About, Texts};
 use crate::output::printable;
 
 /// The rows of a file, checked to have the model's columns.
@@ -16,6 +16,8 @@ pub(crate) struct Rows<'a> {
     names: Vec<String>,
     /// For each feature of the model the column of the file.
     columns: Vec<usize>,
+    /// The features that are texts, in their order.
+    texts: Vec<usize>,
     unused: Vec<String>,
 }
 
@@ -43,12 +45,31 @@ impl<'a> Rows<'a> {
         };
         let unused = names.iter().enumerate().filter(|(place, _)| !columns.contains(place));
         let unused = unused.map(|(_, name)| name.clone()).collect();
-        Ok(Self { lines: lines.filter(|(_, line)| !line.is_empty()).collect(), names, columns, unused })
+        let texts = about.text_columns.clone();
+        Ok(Self {
+            lines: lines.filter(|(_, line)| !line.is_empty()).collect(),
+            names,
+            columns,
+            texts,
+            unused,
+        })
     }
 
-    /// The rows in the order of the model's features, missing values as `NAN`.
+    /// The rows in the order of the model's features, missing values as `NAN`. A cell of a column that takes texts is refused.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Vec<f64>, String>> {
-        self.lines.iter().map(|(number, line)| self.row(*number, line))
+        self.with_texts().map(|row| match row {
+            Ok((row, texts)) if texts == *Texts::none() => Ok(row),
+            Ok(_) => Err("the model takes texts, which are not taken here".to_owned()),
+            Err(problem) => Err(problem),
+        })
+    }
+
+    /// The rows with their texts; an empty cell of a column that takes texts is the empty text.
+    pub(crate) fn with_texts(&self) -> impl Iterator<Item = Result<(Vec<f64>, Texts), String>> {
+        self.lines.iter().map(|(number, line)| {
+            let mut texts = Texts::default();
+            Ok((self.row(*number, line, &mut texts)?, texts))
+        })
     }
 
     /// Columns of the file that the model does not have.
@@ -56,21 +77,25 @@ impl<'a> Rows<'a> {
         &self.unused
     }
 
-    fn row(&self, number: usize, line: &str) -> Result<Vec<f64>, String> {
+    fn row(&self, number: usize, line: &str, texts: &mut Texts) -> Result<Vec<f64>, String> {
         let cells = cells(line).ok_or_else(|| format!("line {number} has a quote that does not end"))?;
         if cells.len() != self.names.len() {
             let names = self.names.len();
             return Err(format!("line {number} has {} cells, the first line {names} names", cells.len()));
         }
-        let value = |column: &usize| {
-            let cell = cells.get(*column).map_or("", |cell| cell.trim());
+        let mut value = |(feature, column): (usize, &usize)| {
+            let cell = cells.get(*column).map_or("", String::as_str);
+            if self.texts.binary_search(&feature).is_ok() {
+                return Ok(texts.keep(cell));
+            }
+            let cell = cell.trim();
             number_in(cell).ok_or_else(|| {
                 let name = self.names.get(*column).map_or("", String::as_str);
                 let shown: String = cell.chars().take(40).collect();
                 format!("line {number}, column {}: `{}` is not a number", printable(name), printable(&shown))
             })
         };
-        self.columns.iter().map(value).collect()
+        self.columns.iter().enumerate().map(&mut value).collect()
     }
 }
 
@@ -119,6 +144,22 @@ mod tests {
             Some(["a", "b, c", r#"d "e""#, "", "1"].map(str::to_owned).into())
         );
         assert_eq!(cells(r#"a,"b"#), None);
+    }
+
+    #[test]
+    fn takes_texts_where_the_model_does() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx_texts");
+        let bytes = std::fs::read(folder.join("one_hot_forest.onnx")).unwrap();
+        let about = crate::recompute::Model::parse(&bytes).unwrap().about();
+        let csv = "addr_state,sub_grade,emp_length,annual_inc,int_rate,revol_util\n\"a, b\", C3 ,,1,2,\n";
+        let rows = Rows::read(csv.as_bytes(), &about).unwrap();
+        let (row, texts) = rows.with_texts().next().unwrap().unwrap();
+        let of = |place: usize| texts.of(row[place]);
+        assert_eq!([of(0), of(1), of(2)], [Some(" C3 "), Some("a, b"), Some("")]);
+        assert!(row[3] == 1.0 && row[5].is_nan());
+        assert_eq!(texts.of(3.0), None);
+        assert_eq!(texts.of(0.5), None);
+        assert!(rows.iter().next().unwrap().is_err(), "texts do not pass for numbers");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::log::{self, ORIGIN};
 /// 2, `early.checkpoint` as published when the log had eight entries, and `other.policy` and `other.checkpoint` of
 /// another log. `registered/` is a log that registers models, `mortgage/` a model folder with its OMS signature `mortgage.sig`
 /// and its signer's key `mortgage.pem`; `other.pem` is nobody's. `crashed/` is a log whose first session was cut off. `model.json`, `classes.ubj`, `linear.txt` and
-/// `catboost.json` are models, and `rows.csv` for them; `small.json` has seven columns without names, as `seven.csv` and `background.csv` have; `forest.onnx` and `logistic.onnx` are such, too; `card.json` and `person.csv` are the scorecard page's worked example.
+/// `catboost.json` are models, and `rows.csv` for them; `small.json` has seven columns without names, as `seven.csv` and `background.csv` have; `forest.onnx` and `logistic.onnx` are such, too; `texts.onnx` takes the texts and numbers of `loans.csv`; `card.json` and `person.csv` are the scorecard page's worked example.
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
 /// `classifier/` is a text model and `letters.txt` has two texts for it.
@@ -70,6 +70,9 @@ pub(crate) fn desk() -> TempDir {
         let kept = models.with_file_name("onnx").join(format!("onnx_{name}.onnx"));
         fs::copy(kept, at(&format!("{name}.onnx"))).expect("a graph");
     }
+    let texts = models.with_file_name("onnx_texts").join("one_hot_forest.onnx");
+    fs::copy(texts, at("texts.onnx")).expect("a graph");
+    write("loans.csv", LOANS);
     write("rows.csv", ROWS);
     let page = include_str!("../../../docs/spec/scorecard.md");
     let card =
@@ -89,6 +92,11 @@ pub(crate) fn desk() -> TempDir {
 }
 
 /// Three rows for the models of the desk; the column `name` is none of theirs.
+const LOANS: &str = "addr_state,sub_grade,emp_length,annual_inc,int_rate,revol_util
+west,C2,10+ years,92174,23.34,72.1
+\"far, far away\",C2,,92174,23.34,72.1
+";
+
 const ROWS: &str = "name,radius,texture,perimeter,area,smoothness,compactness,concavity,group
 first,17.99,10.38,122.8,1001,0.1184,0.2776,0.3001,3
 second,12.04,18.14,76.85,449.9,,0.06,0.02372,7

@@ -33,6 +33,19 @@ pub(crate) fn trained(script: &str, requirements: &str, options: &[&str]) -> Opt
     }
 }
 
+/// The Python that has the packages of a requirements file.
+#[allow(dead_code, reason = "not every test asks the packages themselves")]
+pub(crate) fn python_with(requirements: &str) -> Option<PathBuf> {
+    match python(requirements, &[]) {
+        Ok(python) => Some(python),
+        Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
+        Err(problem) => {
+            println!("skipped, because {problem}");
+            None
+        }
+    }
+}
+
 fn python(requirements: &str, options: &[&str]) -> Result<PathBuf, String> {
     let output = Command::new(repository().join("scripts/py-env"))
         .arg(repository().join(requirements))

@@ -245,7 +245,13 @@ impl Engine {
     ) -> Result<Given<'a>, Obstacle> {
         match (self, &description.input) {
             (Self::Row(table), _) => {
-                let rows = Numeric::read(record, &table.columns, &table.paths, table.dtype)?;
+                let rows = Numeric::read(
+                    record,
+                    &table.columns,
+                    &table.paths,
+                    table.dtype,
+                    &table.about.text_columns,
+                )?;
                 Ok(Given::Rows(Rows::Numbers(rows)))
             }
             #[cfg(feature = "neural")]
@@ -271,7 +277,7 @@ impl Engine {
             (Self::Row(table), Rows::Numbers(rows)) => rows
                 .iter()
                 .map(|row| {
-                    let score = table.model.score(row).map_err(Obstacle::Row)?;
+                    let score = table.model.score_with(row, rows.texts()).map_err(Obstacle::Row)?;
                     Ok(Outcome { vector: Vec::new(), margins: score.margins, answer: score.answer })
                 })
                 .collect(),

@@ -6,6 +6,7 @@ use ledgerstone::record::{FieldPath, Record, Value};
 
 use super::Obstacle;
 use crate::recompute::description::{Column, Dtype, Feature};
+use crate::recompute::{TEXT_BYTES_MAX, Texts};
 
 /// Integers up to here are exact in binary64.
 const INTEGER_MAX: i128 = 1 << 53;
@@ -15,6 +16,8 @@ pub(super) struct Numeric {
     columns: usize,
     places: Vec<Option<u32>>,
     numbers: Vec<f64>,
+    /// What stands in the columns that take texts.
+    texts: Texts,
 }
 
 impl Numeric {
@@ -24,6 +27,7 @@ impl Numeric {
         columns: &[Column],
         paths: &[FieldPath],
         dtype: Dtype,
+        text_columns: &[usize],
     ) -> Result<Self, Obstacle> {
         let first = paths.first().ok_or_else(|| Obstacle::input("the description makes no column"))?;
         let places = places(record, first)?;
@@ -31,9 +35,10 @@ impl Numeric {
             columns: columns.len(),
             numbers: Vec::with_capacity(columns.len() * places.len()),
             places: Vec::new(),
+            texts: Texts::default(),
         };
         for place in &places {
-            rows.read_row(record, columns, paths, *place, dtype)?;
+            rows.read_row(record, (columns, text_columns), paths, *place, dtype)?;
         }
         Ok(Self { places, ..rows })
     }
@@ -41,19 +46,24 @@ impl Numeric {
     fn read_row(
         &mut self,
         record: &Record,
-        columns: &[Column],
+        (columns, text_columns): (&[Column], &[usize]),
         paths: &[FieldPath],
         place: Option<u32>,
         dtype: Dtype,
     ) -> Result<(), Obstacle> {
-        for (column, path) in columns.iter().zip(paths) {
+        for (number, (column, path)) in columns.iter().zip(paths).enumerate() {
             let placed = place.map(|place| path.place(place)).transpose()?;
             let path = placed.as_ref().unwrap_or(path);
             let value = record.value(path);
             let value = value.ok_or_else(|| Obstacle::input(format_args!("the record has no {path}")))?;
             let feature =
                 feature(value, dtype).map_err(|why| Obstacle::input(format_args!("{path} {why}")))?;
-            self.numbers.push(column.number(feature).map_err(Obstacle::input)?);
+            self.numbers.push(if text_columns.binary_search(&number).is_ok() {
+                let text = text_of(feature, column);
+                self.texts.keep(text.map_err(|why| Obstacle::input(format_args!("{path} {why}")))?)
+            } else {
+                column.number(feature).map_err(Obstacle::input)?
+            });
         }
         Ok(())
     }
@@ -63,9 +73,29 @@ impl Numeric {
         self.numbers.chunks_exact(self.columns.max(1))
     }
 
+    /// What stands in the columns that take texts.
+    pub(super) const fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
     /// What stands at the end of the paths of each row.
     pub(super) fn places(&self) -> &[Option<u32>] {
         &self.places
+    }
+}
+
+/// The text of a column that takes one, as it was recorded.
+fn text_of<'a>(feature: Feature<'a>, column: &Column) -> Result<&'a str, &'static str> {
+    match feature {
+        Feature::Text(_) if !column.steps.is_empty() => {
+            Err("is a text, and the description has steps for numbers")
+        }
+        Feature::Text(text) if text.len() > TEXT_BYTES_MAX => Err("is a text of more than 65,536 bytes"),
+        Feature::Text(text) => Ok(text),
+        Feature::Missing => {
+            Err("is missing, and the model takes a text; record the text that the model was given")
+        }
+        Feature::Number(_) | Feature::Bool(_) => Err("is no text, and the model takes one"),
     }
 }
 

@@ -65,6 +65,50 @@ fn a_model_that_is_exact_takes_no_tolerance() {
     assert!(matches!(wrong, RecomputerError::Profile { .. }));
 }
 
+/// A graph that takes three texts and three numbers, and what the engine said of its first row.
+#[test]
+fn a_graph_takes_recorded_texts_as_they_are() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx_texts");
+    let asked: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("one_hot_forest.json")).unwrap()).unwrap();
+    let names = ["sub_grade", "addr_state", "emp_length", "annual_inc", "int_rate", "revol_util"];
+    let description = r#"{"format": "ledgerstone-recompute/v1", "model": "m.onnx", "dtype": "FP32",
+        "scores": [{"name": "s", "of": "answer", "index": 1}]}"#;
+    let files = [
+        ("m.onnx".to_owned(), std::fs::read(folder.join("one_hot_forest.onnx")).unwrap()),
+        (description::FILE.to_owned(), description.as_bytes().to_vec()),
+    ];
+    let graph = Recomputer::load(&BTreeMap::from(files)).unwrap();
+    let score = Value::Float(asked["answers"][0][1].as_f64().unwrap());
+    let given = |change: Option<(usize, Value)>| {
+        let mut fields: Vec<(FieldPath, Value)> = names
+            .iter()
+            .zip(asked["rows"][0].as_array().unwrap())
+            .map(|(name, cell)| {
+                let value = cell.as_str().map_or_else(|| Value::Float(cell.as_f64().unwrap()), Value::from);
+                (schema::feature(name).unwrap(), value)
+            })
+            .collect();
+        if let Some((place, value)) = change {
+            fields[place].1 = value;
+        }
+        fields.push((schema::score("s").unwrap(), score.clone()));
+        graph.replay(&record(&fields), None)
+    };
+    assert_eq!(given(None).verdict, Verdict::Exact, "{:?}", given(None));
+    assert_eq!(given(Some((4, Value::Float(5.0)))).verdict, Verdict::MismatchSameOutcome);
+    for (value, why) in [(Value::Null, "is missing"), (Value::Float(1.0), "is no text")] {
+        let replayed = given(Some((1, value)));
+        assert_eq!(replayed.verdict, Verdict::Unverifiable);
+        assert!(replayed.differences[0].what.contains(why), "{replayed:?}");
+    }
+    assert_eq!(
+        given(Some((3, Value::from("much")))).verdict,
+        Verdict::Unverifiable,
+        "text where a number is"
+    );
+}
+
 fn profile(quantity: &str, tau: f64) -> Profile {
     use crate::audit::profile::{FORMAT, Honest, Machine};
     Profile {

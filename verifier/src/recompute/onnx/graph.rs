@@ -6,6 +6,8 @@
 //! *Does not do*: run two operations at once, or leave out one whose result nobody reads.
 
 mod column;
+#[cfg(feature = "onnxruntime")]
+pub(super) mod peer;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,6 +18,7 @@ use super::file::{File, Node, Port};
 use super::ops::{self, Built, Inputs, STEPS_OF_ITEM, Versions};
 use super::tensor::{Kind, Tensor};
 use super::{FEATURES_MAX, Fault, Numbers, texts};
+use crate::recompute::Texts;
 use crate::recompute::error::{ModelError, RowError, malformed, shown, unsupported};
 use column::{Column, column};
 
@@ -44,6 +47,20 @@ pub(super) struct Graph {
     margins: Vec<usize>,
     answers: Vec<usize>,
     labels: Vec<usize>,
+    /// The values that are the graph's outputs, in their order.
+    #[cfg_attr(
+        not(feature = "onnxruntime"),
+        expect(dead_code, reason = "only another engine is asked for them")
+    )]
+    outputs: Vec<usize>,
+    /// The one operation behind the answers that gives scores before their transform.
+    scoring: Option<usize>,
+    /// The type of the margins that it gives.
+    #[cfg_attr(
+        not(feature = "onnxruntime"),
+        expect(dead_code, reason = "only another engine is asked for them")
+    )]
+    margin_kind: Option<Kind>,
     near_margins: Vec<String>,
     near_answers: Vec<String>,
     is_by_row: bool,
@@ -97,8 +114,11 @@ impl Graph {
                 if column.kind == Kind::F32 || column.kind == Kind::F64 { TRIAL } else { 0.0 };
                 column.width
             ];
-            let tensor =
-                column.tensor(&width, 1).map_err(|error| malformed(port_place(port), error.problem))?;
+            let mut texts = Texts::default();
+            texts.keep("");
+            let tensor = column
+                .tensor(&width, &texts, 1)
+                .map_err(|error| malformed(port_place(port), error.problem))?;
             draft.set(column.value, tensor);
             names.push(shown(port.name));
             columns.push(column);
@@ -123,6 +143,9 @@ impl Graph {
             margins: Vec::new(),
             answers: Vec::new(),
             labels: Vec::new(),
+            outputs: Vec::new(),
+            scoring: None,
+            margin_kind: None,
             near_margins: Vec::new(),
             near_answers: Vec::new(),
             is_by_row: false,
@@ -157,10 +180,18 @@ impl Graph {
         let is_scoring =
             |number: &&usize| self.steps.get(**number).is_some_and(|step| step.built.gives_raw_scores);
         let scoring: Vec<&usize> = behind_answers.iter().filter(is_scoring).collect();
-        self.margins = match *scoring {
-            [number] => self.steps.get(*number).and_then(|step| *step.outputs.last()?).into_iter().collect(),
-            _ => self.answers.clone(),
+        self.scoring = match *scoring {
+            [number] => Some(*number),
+            _ => None,
         };
+        self.margins = match self.scoring {
+            Some(number) => {
+                self.steps.get(number).and_then(|step| *step.outputs.last()?).into_iter().collect()
+            }
+            None => self.answers.clone(),
+        };
+        self.margin_kind = self.margins.first().and_then(|place| kind(*place));
+        self.outputs = found;
         let behind_margins = self.behind(&self.margins);
         let numbers = self.answers.iter().chain(&self.margins);
         self.gives_doubles = numbers.copied().any(|place| kind(place) != Some(Kind::F32));
@@ -207,32 +238,17 @@ impl Graph {
     }
 
     /// What the graph says of rows that stand one after the other.
-    pub(super) fn run(&self, rows: &[f64], count: usize) -> Result<Vec<Numbers>, RowError> {
-        if rows.len() != self.width * count {
-            return Err(RowError::Length { expected: self.width, found: rows.len() });
-        }
+    pub(super) fn run(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Numbers>, RowError> {
         let mut values: Vec<Slot<'_>> = vec![None; self.values];
         for (place, tensor) in self.constants.iter() {
             if let Some(into) = values.get_mut(*place) {
                 *into = Some(Cow::Borrowed(tensor));
             }
         }
-        let mut start = 0;
-        for (number, column) in self.columns.iter().enumerate() {
-            let part: Vec<f64> = rows
-                .chunks_exact(self.width)
-                .flat_map(|row| row.get(start..start + column.width).unwrap_or_default())
-                .copied()
-                .collect();
-            let tensor = column.tensor(&part, count);
-            let problem = |fault: Fault| RowError::Graph {
-                place: format!("input {}", number + 1),
-                problem: fault.problem,
-            };
+        for (column, tensor) in self.columns.iter().zip(self.inputs(rows, texts, count)?) {
             if let Some(into) = values.get_mut(column.value) {
-                *into = Some(Cow::Owned(tensor.map_err(problem)?));
+                *into = Some(Cow::Owned(tensor));
             }
-            start += column.width;
         }
         let work = Cell::new(0);
         for step in self.steps.iter() {
@@ -247,6 +263,29 @@ impl Graph {
         }
         let problem = |fault: Fault| RowError::Graph { place: "outputs".to_owned(), problem: fault.problem };
         self.collect(&values, count).map_err(problem)
+    }
+
+    /// The graph's inputs, of rows that stand one after the other.
+    fn inputs(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Tensor>, RowError> {
+        if rows.len() != self.width * count {
+            return Err(RowError::Length { expected: self.width, found: rows.len() });
+        }
+        let mut start = 0;
+        let mut tensors = Vec::with_capacity(self.columns.len());
+        for (number, column) in self.columns.iter().enumerate() {
+            let part: Vec<f64> = rows
+                .chunks_exact(self.width)
+                .flat_map(|row| row.get(start..start + column.width).unwrap_or_default())
+                .copied()
+                .collect();
+            let problem = |fault: Fault| RowError::Graph {
+                place: format!("input {}", number + 1),
+                problem: fault.problem,
+            };
+            tensors.push(column.tensor(&part, texts, count).map_err(problem)?);
+            start += column.width;
+        }
+        Ok(tensors)
     }
 
     /// The numbers of each row.
@@ -277,6 +316,12 @@ impl Graph {
             }
         }
         Ok(found)
+    }
+
+    /// The columns that take texts.
+    pub(super) fn text_columns(&self) -> Vec<usize> {
+        let kinds = self.columns.iter().flat_map(|column| std::iter::repeat_n(column.kind, column.width));
+        kinds.enumerate().filter(|(_, kind)| *kind == Kind::Text).map(|(place, _)| place).collect()
     }
 
     pub(super) fn columns(&self) -> usize {

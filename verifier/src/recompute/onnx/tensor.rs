@@ -57,6 +57,22 @@ impl Kind {
     }
 }
 
+#[cfg(feature = "onnxruntime")]
+impl Kind {
+    /// Its number in `TensorProto.DataType`.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::F32 => 1,
+            Self::U8 => 2,
+            Self::I32 => 6,
+            Self::I64 => 7,
+            Self::Text => 8,
+            Self::Bool => 9,
+            Self::F64 => 11,
+        }
+    }
+}
+
 /// Runs an expression with `$items` bound to the vector of a tensor of any numeric type.
 macro_rules! with_numbers {
     ($data:expr, $items:ident => $body:expr, else $other:expr) => {

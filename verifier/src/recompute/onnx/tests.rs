@@ -298,6 +298,20 @@ fn takes_a_row_apart_into_columns_of_their_types() {
     assert!(matches!(model.numbers(&[0.1, 2.5]), Err(RowError::Graph { .. })));
     assert!(matches!(model.numbers(&[0.1]), Err(RowError::Length { expected: 2, found: 1 })));
     let texts = Message::default().bytes(11, &port("a", 8, &[None, Some(1)]).0);
-    assert!(Model::parse(&file_with(&texts)).unwrap_err().to_string().contains("an input of texts"));
+    assert!(Model::parse(&file_with(&texts)).unwrap_err().to_string().contains("outputs are not numbers"));
     assert_eq!(Kind::numbered(16), None, "a type of 16 bits is none that is known");
+}
+
+/// The graphs that are kept with the engine's answers, with their names.
+pub(super) fn kept() -> Vec<(String, Vec<u8>)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx");
+    let mut found: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "onnx"))
+        .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
+        .collect();
+    found.sort();
+    assert!(found.len() >= 18);
+    found
 }

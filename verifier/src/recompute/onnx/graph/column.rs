@@ -2,13 +2,14 @@
 //!
 //! *Guarantees*: a number that an input's type does not hold is refused, but that 64-bit numbers are rounded once where the input has 32.
 //!
-//! *Does not do*: inputs of texts.
+//! *Does not do*: know where texts come from.
 
 use super::super::FEATURES_MAX;
 use super::super::Fault;
 use super::super::file::Port;
 use super::super::tensor::{Data, Kind, Tensor};
 use super::port_place;
+use crate::recompute::Texts;
 use crate::recompute::error::{ModelError, unsupported};
 
 /// An input of the graph: some columns of the row.
@@ -28,7 +29,6 @@ pub(super) fn column(port: &Port<'_>, value: usize) -> Result<Column, ModelError
     let no = |what: &str| unsupported(what, port_place(port));
     let kind = port.kind.and_then(Kind::numbered);
     let kind = match kind {
-        Some(Kind::Text) => return Err(no("an input of texts")),
         Some(kind) if kind != Kind::U8 => kind,
         _ => return Err(no("an input of such a type")),
     };
@@ -54,7 +54,7 @@ pub(super) fn column(port: &Port<'_>, value: usize) -> Result<Column, ModelError
 
 impl Column {
     /// The input's tensor, of rows that stand one after the other.
-    pub(super) fn tensor(&self, items: &[f64], rows: usize) -> Result<Tensor, Fault> {
+    pub(super) fn tensor(&self, items: &[f64], texts: &Texts, rows: usize) -> Result<Tensor, Fault> {
         let whole = || -> Result<Vec<i64>, Fault> {
             let whole: Option<Vec<i64>> = items.iter().map(|item| whole(*item)).collect();
             whole.ok_or(Fault::new("takes whole numbers, and is given another"))
@@ -72,7 +72,12 @@ impl Column {
                 true => Data::Bool(items.iter().map(|item| *item == 1.0).collect()),
                 false => return Err(Fault::new("takes 0 and 1, and is given another number")),
             },
-            Kind::Text | Kind::U8 => return Err(Fault::new("takes no numbers")),
+            Kind::Text => {
+                let found: Option<Vec<String>> =
+                    items.iter().map(|item| texts.of(*item).map(str::to_owned)).collect();
+                Data::Text(found.ok_or(Fault::new("takes a text, and is given a number"))?)
+            }
+            Kind::U8 => return Err(Fault::new("takes no such numbers")),
         };
         match &self.dims {
             None => Ok(Tensor::vector(data)),
