@@ -24,6 +24,7 @@ fn profile() -> Profile {
         honest: Honest::of(vec![0.0, 1e-7, 2.5e-7]),
         tau: default_tau(2.5e-7),
         tampers: vec![Detection::of("weights f16".to_owned(), &[1e-4, 2e-4, 1e-6], 5e-6)],
+        attributions: None,
     }
 }
 
