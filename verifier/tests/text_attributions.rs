@@ -1,7 +1,7 @@
 //! Integrated gradients of text models against captum, and against what must hold of them whatever the model.
 //!
 //! Danger: a slope is a little wrong, a rule misses an end, or another baseline is taken, and honest reasons look altered or altered ones honest.
-//! Expected: every token of every family lies within 1e-9 of captum's number in `f64`; what is explained adds up to what is left over, and that is small; a network
+//! Expected: every token of every family lies within 1e-12 of captum's number in `f64`; what is explained adds up to what is left over, and that is small; a network
 //! that is linear is explained exactly; threads change no bit.
 
 #![cfg(feature = "neural")]
@@ -31,7 +31,7 @@ use serde_json::Value;
 const FAMILIES: [&str; 4] = ["bert", "distilbert", "roberta", "xlm-roberta"];
 
 /// The bound that docs/recompute.md states.
-const BOUND: f64 = 1e-9;
+const BOUND: f64 = 1e-12;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/text").join(name)
@@ -155,9 +155,9 @@ fn what_is_explained_is_what_the_canonical_way_computes() {
 fn attributions_add_up_to_the_difference_that_they_explain() {
     for family in FAMILIES {
         let model = TextModel::load(&files(family)).unwrap();
-        let text = "the employer confirms it";
+        let text = "she left";
         let mut last = f64::INFINITY;
-        for steps in [2, 10, 50, 200] {
+        for steps in [2, 10, 50] {
             let ours = explain(&model, text, &logit(1, steps, Rule::GaussLegendre));
             let sum: f64 = ours.tokens.iter().map(|token| token.attribution).sum();
             assert_eq!(ours.residual.to_bits(), (sum - (ours.value - ours.baseline)).to_bits());
@@ -170,12 +170,12 @@ fn attributions_add_up_to_the_difference_that_they_explain() {
         }
         // DistilBERT's classifier has kinks (ReLU), which no rule for smooth functions meets.
         let is_smooth = family != "distilbert";
-        assert!(last < if is_smooth { 1e-9 } else { 0.02 }, "{family}: {last:e}");
+        assert!(last < if is_smooth { 1e-12 } else { 0.02 }, "{family}: {last:e}");
         if is_smooth {
             // captum's trapezoid gives every step a share of 1/n, and there are n - 1 of them.
-            let ours = explain(&model, text, &logit(1, 400, Rule::RiemannTrapezoid));
-            let missing = -(ours.value - ours.baseline) / 400.0;
-            assert!((ours.residual - missing).abs() < 1e-4, "{family}: {} {missing}", ours.residual);
+            let ours = explain(&model, text, &logit(1, 100, Rule::RiemannTrapezoid));
+            let missing = -(ours.value - ours.baseline) / 100.0;
+            assert!((ours.residual - missing).abs() < 1e-3, "{family}: {} {missing}", ours.residual);
         }
         // A special token is its own baseline, and a text without words has nothing to explain.
         let nothing = explain(&model, "", &logit(1, 5, Rule::GaussLegendre));

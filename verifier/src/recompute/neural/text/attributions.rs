@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Network, TextModel, computing, contained};
 use crate::recompute::error::{ModelError, RowError, unsupported};
-use crate::recompute::neural::encoder::Differentiable;
+use crate::recompute::neural::encoder::{Differentiable, Tape};
 use crate::recompute::neural::integrated::{Baseline, Integrated, Point, Target};
 use crate::recompute::neural::weights::network;
 
@@ -237,11 +237,7 @@ impl<'a> Line<'a> {
         Ok((values, parts))
     }
 
-    #[expect(clippy::type_complexity, reason = "three parts of one answer, named where they are taken")]
-    fn forward(
-        &self,
-        at: &[f64],
-    ) -> candle_core::Result<(Vec<f64>, crate::recompute::neural::encoder::Tape, Vec<usize>)> {
+    fn forward(&self, at: &[f64]) -> candle_core::Result<(Vec<f64>, Tape, Vec<usize>)> {
         let at = Tensor::new(at, &Device::Cpu)?.to_dtype(self.way.dtype())?.reshape((at.len(), 1, 1))?;
         let words = self.from.broadcast_add(&self.way.broadcast_mul(&at)?)?;
         let (hidden, tape) = self.encoder.forward(&words)?;
@@ -257,13 +253,13 @@ fn numbers(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
     tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
 }
 
-/// Tokens of one word, added up; words in the order in which the text has them.
+/// Tokens of one word, added up; words in the order in which the text has them. Pieces in the same place are one word, since a place is its name.
 fn words(cut: &Cut, sums: &[f64]) -> Vec<WordShare> {
     let mut words: Vec<(u32, WordShare)> = Vec::new();
     for ((number, (start, end)), attribution) in cut.words.iter().zip(&cut.places).zip(sums) {
         let Some(number) = *number else { continue };
         match words.last_mut() {
-            Some((last, word)) if *last == number => {
+            Some((last, word)) if *last == number || (word.start, word.end) == (*start, *end) => {
                 word.start = word.start.min(*start);
                 word.end = word.end.max(*end);
                 word.attribution += attribution;
