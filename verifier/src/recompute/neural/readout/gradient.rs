@@ -146,3 +146,45 @@ fn steepness(activation: Activation, x: f64) -> f64 {
         Activation::Tanh => 1.0 - x.tanh().powi(2),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_greatest_the_first_token_counts() {
+        let tokens = [1.0, -4.0, 2.0, 6.0, 2.0, -5.0];
+        assert_eq!(spread(Pooling::Max, &tokens, 2, &[10.0, 20.0]), [0.0, 0.0, 10.0, 20.0, 0.0, 0.0]);
+        assert_eq!(spread(Pooling::Mean, &tokens, 2, &[3.0, 6.0]), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(spread(Pooling::Cls, &tokens, 2, &[3.0, 6.0]), [3.0, 6.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn derivatives_are_what_a_small_step_gives() {
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Tanh] {
+            for x in [-2.5, -0.3, 0.4, 1.7] {
+                let step = 1e-6;
+                let found = (activate(activation, x + step) - activate(activation, x - step)) / (2.0 * step);
+                assert!((found - steepness(activation, x)).abs() < 1e-8, "{activation:?} at {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn probabilities_are_explained_as_they_are_computed() {
+        let logits = [0.3, -1.2, 2.0];
+        for link in [Link::Softmax, Link::Logistic] {
+            for place in 0..3 {
+                let (value, slope) = explained(&logits, link, Target::Probability(place)).unwrap();
+                for (other, slope) in slope.iter().enumerate() {
+                    let mut moved = logits;
+                    moved[other] += 1e-6;
+                    let (after, _) = explained(&moved, link, Target::Probability(place)).unwrap();
+                    assert!(((after - value) / 1e-6 - slope).abs() < 1e-6, "{link:?} {place} {other}");
+                }
+            }
+        }
+        assert_eq!(explained(&logits, Link::Identity, Target::Probability(0)), None);
+        assert_eq!(explained(&logits, Link::Softmax, Target::Logit(3)), None);
+    }
+}
