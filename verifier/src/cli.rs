@@ -17,6 +17,7 @@ pub use audit::{
 #[cfg(feature = "serve")]
 pub use audit::{AuditServeArguments, LogFormat};
 
+use crate::recompute::neural::integrated::Rule;
 use crate::recompute::processor::Processor;
 
 /// How `--help` of every command ends.
@@ -417,7 +418,7 @@ pub struct ModelPredictArguments {
     #[arg(long, value_name = "CSV", required_unless_present = "text")]
     pub rows: Option<PathBuf>,
     /// The texts for a text model: UTF-8, one a line
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "contributions", "reasons"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "background", "reasons"])]
     pub text: Option<PathBuf>,
     /// Compute N texts side by side, as the recorder did, filled up to the longest of them; the last bits depend on it
     #[arg(long, value_name = "N", default_value_t = 1, requires = "text")]
@@ -434,9 +435,19 @@ pub struct ModelPredictArguments {
     /// Where to compute a network, or trees with --engine tensors
     #[arg(long, value_enum, default_value_t)]
     pub device: Processor,
-    /// Say for each row what each feature contributed to the margin
+    /// Say for each row what each feature contributed to the margin; for each text what each token did to a label's logit, by
+    /// integrated gradients
     #[arg(long)]
     pub contributions: bool,
+    /// The label whose logit the contributions of a text explain [default: as in the folder's recompute.json]
+    #[arg(long, value_name = "LABEL", requires = "text", requires = "contributions")]
+    pub target: Option<String>,
+    /// Points of the quadrature [default: as in the folder's recompute.json, or 50]
+    #[arg(long, value_name = "N", requires = "text", requires = "contributions")]
+    pub steps: Option<u16>,
+    /// The quadrature [default: as in the folder's recompute.json, or gausslegendre]
+    #[arg(long, value_enum, requires = "text", requires = "contributions")]
+    pub rule: Option<Rule>,
     /// Compute the contributions against these rows (CSV like --rows), as shap's interventional TreeSHAP does
     #[arg(long, value_name = "CSV", requires = "contributions")]
     pub background: Option<PathBuf>,

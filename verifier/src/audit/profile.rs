@@ -10,7 +10,9 @@ use ledgerstone::code::Code;
 use ledgerstone::note::{NoteError, SignatureError, SignedNote, VerifierKey};
 use serde::{Deserialize, Serialize};
 
+use crate::recompute::description::{Numbers, WordReasons};
 use crate::recompute::neural::Processor;
+use crate::recompute::neural::integrated::{Baseline, Rule};
 
 /// The format's name and version.
 pub const FORMAT: &str = "ledgerstone-tolerance-profile/v1";
@@ -46,6 +48,46 @@ pub struct Profile {
     pub tau: f64,
     /// Changes of the model, and what the tolerance shows of them.
     pub tampers: Vec<Detection>,
+    /// The same of the attributions that reasons come from, where the model's description has such reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributions: Option<AttributionTolerance>,
+}
+
+/// How far honest attributions of words lie apart. No change of the model is looked for in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributionTolerance {
+    /// Which numbers the one that is explained is of.
+    pub of: Numbers,
+    /// Its place among them.
+    pub index: usize,
+    /// Points of the quadrature.
+    pub steps: u16,
+    /// Which points.
+    pub rule: Rule,
+    /// What the text is compared with.
+    pub baseline: Baseline,
+    /// Honest recomputations against the canonical one, text by text: the greatest distance of a word's attribution.
+    pub honest: Honest,
+    /// The tolerance: an attribution that lies farther off does not follow.
+    pub tau: f64,
+}
+
+impl AttributionTolerance {
+    /// Whether it was measured of these reasons.
+    #[must_use]
+    pub fn fits(&self, words: &WordReasons) -> bool {
+        let WordReasons { of, index, push: _, steps, rule, baseline } = words;
+        (self.of, self.index, self.steps, self.rule, self.baseline) == (*of, *index, *steps, *rule, *baseline)
+    }
+
+    fn is_sound(&self) -> bool {
+        let distances = [self.honest.max, self.honest.p999, self.tau];
+        distances.into_iter().all(|number| number.is_finite() && number >= 0.0)
+            && self.honest.count > 0
+            && self.honest.p999 <= self.honest.max
+            && self.honest.max <= self.tau
+    }
 }
 
 /// The cell in which a measurement holds.
@@ -231,6 +273,7 @@ impl Profile {
             && self.honest.p999 <= self.honest.max
             && self.honest.max <= self.tau
             && self.tampers.iter().all(|tamper| tamper.detected <= tamper.count && tamper.count > 0)
+            && self.attributions.as_ref().is_none_or(AttributionTolerance::is_sound)
             && self.tampers.iter().all(|tamper| (tamper.min > self.tau) == (tamper.detected == tamper.count));
         if sound { Ok(()) } else { Err(ProfileError::Contradicts) }
     }

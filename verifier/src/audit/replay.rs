@@ -39,6 +39,9 @@ pub struct Recomputer {
     description: Description,
     /// How far numbers may lie off, where a profile says so.
     tau: Option<f64>,
+    /// What rechecks reasons that are words of a text.
+    #[cfg(feature = "neural")]
+    words: Option<reasons::Words>,
 }
 
 /// Why a model's folder cannot be used.
@@ -100,7 +103,15 @@ impl Recomputer {
         let description = Description::parse(text)
             .map_err(|source| RecomputerError::File { file: description::FILE.to_owned(), source })?;
         let engine = Engine::load(files, &description, processor)?;
-        Ok(Self { engine, description, tau: None })
+        #[cfg(feature = "neural")]
+        let words = reasons::Words::load(&engine, description.reasons.as_ref())?;
+        Ok(Self {
+            engine,
+            description,
+            tau: None,
+            #[cfg(feature = "neural")]
+            words,
+        })
     }
 
     /// Lets numbers that are not bit-equal lie as far off as the profile of this model says.
@@ -110,6 +121,10 @@ impl Recomputer {
     pub fn within(mut self, profile: &Profile) -> Result<Self, RecomputerError> {
         self.engine.check_profile(profile)?;
         self.tau = Some(profile.tau);
+        #[cfg(feature = "neural")]
+        if let Some(words) = &mut self.words {
+            words.within(profile)?;
+        }
         Ok(self)
     }
 
@@ -132,7 +147,9 @@ impl Recomputer {
             Err(obstacle) => Err(obstacle),
         };
         let mut replayed = replayed.unwrap_or_else(Replayed::unverifiable);
-        replayed.reasons_unchecked = reasons::unchecked(record, self.description.reasons.as_ref());
+        if let Some(why) = reasons::unchecked(record, self.description.reasons.as_ref()) {
+            replayed.reasons_unchecked = Some(why);
+        }
         replayed
     }
 
@@ -156,6 +173,10 @@ impl Recomputer {
         let mut reasons = Comparison::default();
         self.engine.compare_reasons(rows, record, &self.description, &mut reasons)?;
         replayed.take_reasons(reasons.replayed());
+        #[cfg(feature = "neural")]
+        if let (Some(words), engine::Rows::Texts(places, texts)) = (&self.words, rows) {
+            replayed.take_reasons(words.compare(&self.engine, record, places, texts)?);
+        }
         Ok(replayed)
     }
 }

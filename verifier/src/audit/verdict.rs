@@ -159,6 +159,7 @@ impl Replayed {
     pub fn take_reasons(&mut self, reasons: Self) {
         self.reasons_differ |= reasons.reasons_differ;
         self.differences.extend(reasons.differences);
+        self.reasons_unchecked = self.reasons_unchecked.take().or(reasons.reasons_unchecked);
     }
 
     /// Whether it counts against the sample.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::key_generate::{Secrecy, exists, write_new};
 use super::key_show;
-use crate::audit::profile::{self, Detection, FORMAT, Honest, Machine, Profile};
+use crate::audit::profile::{self, AttributionTolerance, Detection, FORMAT, Honest, Machine, Profile};
 use crate::cli::AuditCalibrateArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable, thousands, wrapped};
@@ -35,6 +35,8 @@ struct Measured {
     batches: Vec<u16>,
     honest: Vec<f64>,
     tampers: Vec<Tampered>,
+    /// Distances of attributions, where reasons come from them.
+    attributions: Option<AttributionTolerance>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +91,8 @@ fn measure_text(_: &AuditCalibrateArguments, _: &std::path::Path) -> Result<Meas
 }
 
 fn profile_of(measured: Measured, arguments: &AuditCalibrateArguments) -> Result<Profile, Refusal> {
-    let Measured { model, inputs, quantity, engine, dtype, batches, honest, tampers } = measured;
+    let Measured { model, inputs, quantity, engine, dtype, batches, honest, tampers, attributions } =
+        measured;
     if honest.is_empty() {
         return Err(Refusal::malformed("there is nothing to measure with", "Give at least one text or row."));
     }
@@ -120,6 +123,7 @@ fn profile_of(measured: Measured, arguments: &AuditCalibrateArguments) -> Result
         honest,
         tau,
         tampers: tampers.collect(),
+        attributions,
     })
 }
 
@@ -164,6 +168,18 @@ fn text(profile: &Profile) -> String {
             ),
         ),
         line("Tolerance", &format!("{:e}", profile.tau)),
+        profile.attributions.as_ref().map_or(
+            String::new(),
+            |AttributionTolerance { honest, tau, .. }| {
+                let said = format!(
+                    "{} distances of the attributions: {:.2e} at most, {:.2e} for 99.9 %; tolerance {tau:e}",
+                    thousands(honest.count as u64),
+                    honest.max,
+                    honest.p999
+                );
+                line("Reasons", &said)
+            },
+        ),
         "\nChanges that the tolerance shows\n".to_owned(),
     ]
     .concat();

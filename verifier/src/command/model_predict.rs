@@ -3,6 +3,8 @@
 //! Guarantees: every number is the model's own library's; each is printed so that it reads back as itself. A row that cannot
 //! be scored stops the command, with its line. Does not do: judging the numbers; rounding them.
 
+#[cfg(feature = "neural")]
+pub(super) mod attributions;
 mod peer;
 mod tensors;
 mod text;

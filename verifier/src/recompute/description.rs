@@ -9,10 +9,12 @@
 mod columns;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::columns::{Column, ColumnError, Feature, Step};
+pub use self::words::{Push, WordReasons};
 use super::error::{ModelError, malformed, shown};
 use super::neural::sampler::Sampling;
 
@@ -152,7 +154,7 @@ impl Dtype {
 }
 
 /// Which numbers of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Numbers {
     /// Those before the objective's last step; of a text model the logits.
@@ -268,6 +270,8 @@ pub enum ReasonSource {
         #[serde(default)]
         background: Option<String>,
     },
+    /// The words of a text that push a number of a text model most, by integrated gradients; ties in the order of the text.
+    IntegratedGradients(WordReasons),
     /// A method that draws at random, such as LIME or KernelSHAP. Nothing follows from the model, and a run says so.
     Sampled {
         /// Its name.
@@ -280,7 +284,7 @@ impl ReasonSource {
     #[must_use]
     pub fn background(&self) -> Option<&str> {
         match self {
-            Self::Points | Self::Sampled { .. } => None,
+            Self::Points | Self::IntegratedGradients(_) | Self::Sampled { .. } => None,
             Self::Contributions { background, .. }
             | Self::LowestContributions { background, .. }
             | Self::HighestContributions { background, .. } => background.as_deref(),
@@ -292,7 +296,7 @@ impl ReasonSource {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonWords {
-    /// The model's column.
+    /// The model's column; of a text, a word, whatever its case.
     pub feature: String,
     /// Its code.
     pub code: String,
@@ -370,10 +374,7 @@ impl Description {
     /// That nothing is asked for which such an input does not give.
     fn check_input(&self) -> Result<(), ModelError> {
         let is_answer = matches!(self.label, Some(Label::Words { .. }));
-        let is_row = matches!(self.input, Input::Row { .. });
-        if !is_row && self.reasons.is_some() {
-            return Err(malformed("reasons", "are recomputed of models that take rows of numbers"));
-        }
+        self.check_reasons()?;
         let Input::Prompt { prompt, .. } = &self.input else {
             return if is_answer {
                 Err(malformed("label.words", "is for a language model's answer"))
@@ -394,6 +395,27 @@ impl Description {
             ));
         }
         Ok(())
+    }
+}
+
+impl Description {
+    /// That the reasons are of a kind that the input has.
+    fn check_reasons(&self) -> Result<(), ModelError> {
+        match (&self.input, self.reasons.as_ref().map(|reasons| &reasons.from)) {
+            (_, None) => Ok(()),
+            (Input::Text { .. }, Some(ReasonSource::IntegratedGradients(words))) => words.check(),
+            (Input::Text { .. }, Some(ReasonSource::Sampled { .. })) => Ok(()),
+            (Input::Row { .. }, Some(ReasonSource::IntegratedGradients(_))) => {
+                Err(malformed("reasons.from", "has integrated_gradients, which are of a text"))
+            }
+            (Input::Row { .. }, Some(_)) => Ok(()),
+            (Input::Text { .. }, Some(_)) => {
+                Err(malformed("reasons.from", "of a text model is integrated_gradients or sampled"))
+            }
+            (Input::Prompt { .. }, Some(_)) => {
+                Err(malformed("reasons", "are recomputed of models that take rows of numbers or a text"))
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod encoder;
 pub mod files;
 pub mod gguf;
 pub mod head;
+pub mod integrated;
 #[cfg(feature = "neural")]
 mod language;
 #[cfg(feature = "neural")]
@@ -36,4 +37,6 @@ pub use files::Files;
 #[cfg(feature = "neural")]
 pub use language::{Difference, Finish, Followed, Generation, LanguageModel, Step};
 #[cfg(feature = "neural")]
-pub use text::{ENGINE, TextAbout, TextModel, TextScore};
+pub use text::{
+    Attributions, ENGINE, GradientType, Gradients, TextAbout, TextModel, TextScore, TokenShare, WordShare,
+};

@@ -24,6 +24,7 @@ fn profile() -> Profile {
         honest: Honest::of(vec![0.0, 1e-7, 2.5e-7]),
         tau: default_tau(2.5e-7),
         tampers: vec![Detection::of("weights f16".to_owned(), &[1e-4, 2e-4, 1e-6], 5e-6)],
+        attributions: None,
     }
 }
 
@@ -80,4 +81,41 @@ fn the_percentile_is_the_nearest_rank() {
     let honest = Honest::of((1..=2000).rev().map(f64::from).collect());
     assert_eq!((honest.count, honest.max, honest.p999), (2000, 2000.0, 1998.0));
     assert_eq!(Honest::of(vec![3.0]).p999, 3.0);
+}
+
+#[test]
+fn attributions_have_a_tolerance_of_their_own() {
+    let keys = keys(1);
+    let [key, _] = keys.vkeys();
+    let with = |change: fn(&mut AttributionTolerance)| {
+        let mut measured = AttributionTolerance {
+            of: Numbers::Margins,
+            index: 1,
+            steps: 50,
+            rule: Rule::GaussLegendre,
+            baseline: Baseline::Pad,
+            honest: Honest::of(vec![1e-8, 3e-8]),
+            tau: 6e-7,
+        };
+        change(&mut measured);
+        Profile { attributions: Some(measured), ..profile() }
+    };
+    let good = with(|_| {});
+    assert_eq!(Profile::open(good.sign(&keys).unwrap().as_bytes(), &key), Ok(good.clone()));
+    assert!(
+        good.to_text()
+            .contains(r#""attributions":{"of":"margins","index":1,"steps":50,"rule":"gausslegendre""#)
+    );
+    assert!(!profile().to_text().contains("attributions"), "others are written as before");
+    type Change = fn(&mut AttributionTolerance);
+    let changes: [Change; 4] = [
+        |measured| measured.tau = 1e-8,
+        |measured| measured.honest.p999 = 1.0,
+        |measured| measured.honest.count = 0,
+        |measured| measured.honest.max = -1.0,
+    ];
+    for change in changes {
+        let signed = with(change).sign(&keys).unwrap();
+        assert_eq!(Profile::open(signed.as_bytes(), &key), Err(ProfileError::Contradicts));
+    }
 }

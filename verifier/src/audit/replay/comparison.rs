@@ -38,6 +38,12 @@ impl Comparison {
         self.keep(difference);
     }
 
+    /// Something that is said and is no difference.
+    #[cfg(feature = "neural")]
+    pub(super) fn remark(&mut self, said: Difference) {
+        self.keep(said);
+    }
+
     fn keep(&mut self, difference: Difference) {
         if self.differences.len() < DIFFERENCES_MAX {
             self.differences.push(difference);

@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// How many numbers of a kind a row has.
-    fn count(&self, of: Numbers) -> usize {
+    pub(super) fn count(&self, of: Numbers) -> usize {
         match (self, of) {
             (Self::Row(table), Numbers::Margins) => table.about.margins,
             (Self::Row(table), Numbers::Answer) => table.about.answers,
@@ -290,6 +290,15 @@ impl Engine {
                 _ = record;
                 Err(Obstacle::NothingToCompare)
             }
+        }
+    }
+
+    /// The text model, if it is one.
+    #[cfg(feature = "neural")]
+    pub(super) const fn text(&self) -> Option<&TextModel> {
+        match self {
+            Self::Text(model) => Some(model),
+            Self::Row(_) | Self::Language(_) => None,
         }
     }
 

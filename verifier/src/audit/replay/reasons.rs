@@ -2,6 +2,9 @@
 //!
 //! *Guarantees*: reasons that are recorded and that nothing here rechecks are named as such.
 
+#[cfg(feature = "neural")]
+mod words;
+
 use std::collections::BTreeMap;
 
 use ledgerstone::hash::Hash;
@@ -14,6 +17,9 @@ use crate::audit::verdict::Difference;
 use crate::recompute::description::{ReasonSource, Reasons};
 use crate::recompute::rows::Rows;
 use crate::recompute::{Background, Model, RowError};
+
+#[cfg(feature = "neural")]
+pub(super) use self::words::Words;
 
 /// Where every reason of a record stands.
 const REASON_PATHS: &str = "explanation/reason/";
@@ -83,7 +89,7 @@ pub(super) fn expected(
 ) -> Result<Option<Vec<Expected>>, RowError> {
     let (margin, sign) = match reasons.from {
         ReasonSource::Points => return points(model, reasons, row).map(Some),
-        ReasonSource::Sampled { .. } => return Ok(None),
+        ReasonSource::IntegratedGradients(_) | ReasonSource::Sampled { .. } => return Ok(None),
         ReasonSource::Contributions { margin, .. } => (margin, None),
         ReasonSource::LowestContributions { margin, .. } => (margin, Some(-1.0)),
         ReasonSource::HighestContributions { margin, .. } => (margin, Some(1.0)),

@@ -124,6 +124,7 @@ fn profile(quantity: &str, tau: f64) -> Profile {
         honest: Honest { count: 1, max: 0.0, p999: 0.0 },
         tau,
         tampers: Vec::new(),
+        attributions: None,
     }
 }
 

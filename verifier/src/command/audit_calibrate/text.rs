@@ -2,6 +2,8 @@
 //!
 //! Guarantees: another number of threads is another process, since the engine reads it once. Does not do: the counting.
 
+mod attributions;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -30,6 +32,18 @@ const WEIGHTS_STEP: usize = 2;
 #[derive(Deserialize)]
 struct Recorded {
     vector: Vec<f64>,
+    #[serde(default)]
+    attributions: Option<RecordedAttributions>,
+}
+
+#[derive(Deserialize)]
+struct RecordedAttributions {
+    words: Vec<RecordedWord>,
+}
+
+#[derive(Deserialize)]
+struct RecordedWord {
+    attribution: f64,
 }
 
 pub(super) fn measure(arguments: &AuditCalibrateArguments, texts: &Path) -> Result<Measured, Refusal> {
@@ -52,13 +66,22 @@ pub(super) fn measure(arguments: &AuditCalibrateArguments, texts: &Path) -> Resu
     let model = load(folder, &files)?;
     let canonical = vectors(&model, &lines, 1)?;
     let mut honest = distances(&canonical, &vectors(&model, &lines, usize::from(arguments.batch.max(1)))?)?;
+    let mut explained =
+        attributions::Measure::new(folder, &model, &lines, usize::from(arguments.batch.max(1)))?;
     for threads in &arguments.threads {
-        let said = in_another_process(folder, texts, *threads)?;
-        honest.extend(distances(&canonical, &recorded(&said, "the other process")?)?);
+        let said = in_another_process(folder, texts, *threads, explained.is_some())?;
+        let said = recorded(&said, "the other process")?;
+        honest.extend(distances(&canonical, &said.vectors)?);
+        if let Some(explained) = &mut explained {
+            explained.add(&said.words)?;
+        }
     }
     for file in &arguments.recorded {
-        let bytes = read_input(file, INPUT_BYTES_MAX)?;
-        honest.extend(distances(&canonical, &recorded(&bytes, &file.display().to_string())?)?);
+        let said = recorded(&read_input(file, INPUT_BYTES_MAX)?, &file.display().to_string())?;
+        honest.extend(distances(&canonical, &said.vectors)?);
+        if let Some(explained) = &mut explained {
+            explained.add(&said.words)?;
+        }
     }
     let tampered = |tamper: Tamper| {
         let changed = tamper.apply(&files).map_err(|error| model_folder::refused(folder, &error))?;
@@ -82,7 +105,14 @@ pub(super) fn measure(arguments: &AuditCalibrateArguments, texts: &Path) -> Resu
         batches: vec![1, arguments.batch.max(1)],
         honest,
         tampers,
+        attributions: explained.map(attributions::Measure::tolerance),
     })
+}
+
+/// What was recorded of texts: vectors, and the attributions of words where there are such.
+struct Said {
+    vectors: Vec<Vec<f64>>,
+    words: Vec<Option<Vec<f64>>>,
 }
 
 fn load(folder: &Path, files: &Files) -> Result<TextModel, Refusal> {
@@ -113,20 +143,22 @@ fn distances(one: &[Vec<f64>], other: &[Vec<f64>]) -> Result<Vec<f64>, Refusal> 
     one.iter().zip(other).map(|(one, other)| distance(one, other)).collect()
 }
 
-fn recorded(bytes: &[u8], name: &str) -> Result<Vec<Vec<f64>>, Refusal> {
+fn recorded(bytes: &[u8], name: &str) -> Result<Said, Refusal> {
+    let mut said = Said { vectors: Vec::new(), words: Vec::new() };
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
-    lines
-        .map(|(number, line)| {
-            // The numbers are those of f32, so that reading them as f64 would compare other numbers than were computed.
-            let Recorded { vector } = serde_json::from_slice(line).map_err(|error| {
-                Refusal::malformed(
-                    format_args!("{name}, line {}: {error}", number + 1),
-                    "Give what `ledgerstone model predict --json` printed.",
-                )
-            })?;
-            Ok(vector.into_iter().map(narrowed).collect())
-        })
-        .collect()
+    for (number, line) in lines {
+        let Recorded { vector, attributions } = serde_json::from_slice(line).map_err(|error| {
+            Refusal::malformed(
+                format_args!("{name}, line {}: {error}", number + 1),
+                "Give what `ledgerstone model predict --json` printed.",
+            )
+        })?;
+        // The vector's numbers are those of f32, so that reading them as f64 would compare other numbers than were computed.
+        said.vectors.push(vector.into_iter().map(narrowed).collect());
+        let words = attributions.map(|said| said.words.iter().map(|word| word.attribution).collect());
+        said.words.push(words);
+    }
+    Ok(said)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the text of an f32")]
@@ -134,7 +166,12 @@ fn narrowed(number: f64) -> f64 {
     f64::from(number as f32)
 }
 
-fn in_another_process(folder: &Path, texts: &Path, threads: u16) -> Result<Vec<u8>, Refusal> {
+fn in_another_process(
+    folder: &Path,
+    texts: &Path,
+    threads: u16,
+    explained: bool,
+) -> Result<Vec<u8>, Refusal> {
     let failed = |why: String| {
         Refusal::unavailable(
             format_args!("the model cannot be computed with {threads} threads: {why}"),
@@ -144,7 +181,9 @@ fn in_another_process(folder: &Path, texts: &Path, threads: u16) -> Result<Vec<u
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let output = Command::new(program)
         .env("RAYON_NUM_THREADS", threads.to_string())
-        .args(["model", "predict", "--json", "--text"])
+        .args(["model", "predict", "--json"])
+        .args(explained.then_some("--contributions"))
+        .arg("--text")
         .args([texts, folder])
         .output()
         .map_err(|error| failed(error.to_string()))?;

@@ -69,6 +69,7 @@ pub(super) fn measure(arguments: &AuditCalibrateArguments, rows: &Path) -> Resul
         batches: vec![1],
         honest,
         tampers,
+        attributions: None,
     })
 }
 

@@ -22,7 +22,9 @@ mod with_engine {
 
     use super::{Exit, ModelPredictArguments, Output, Path, Refusal};
     use crate::command::model_folder;
+    use crate::command::model_predict::attributions::{Explained, Explainer};
     use crate::output::printable;
+    use crate::recompute::RowError;
     use crate::recompute::neural::TextScore;
     use crate::source::read_input;
 
@@ -42,6 +44,8 @@ mod with_engine {
         row: usize,
         #[serde(flatten)]
         score: &'a TextScore,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attributions: Option<&'a Explained<'a>>,
     }
 
     /// Prints what the model says of each line.
@@ -73,21 +77,28 @@ mod with_engine {
         })?;
         let lines: Vec<&str> = all.lines().collect();
         let labels = model.about().labels;
+        let explainer = if arguments.contributions { Some(Explainer::new(arguments, &model)?) } else { None };
         for (number, part) in lines.chunks(usize::from(arguments.batch.max(1))).enumerate() {
             let first = number * usize::from(arguments.batch.max(1)) + 1;
-            let scores = model.score_batch(part, arguments.padded).map_err(|error| {
+            let refused = |first, count, error: RowError| {
                 Refusal::new(
                     error.code(),
-                    format_args!("{name}, {}: {error}", place(first, part.len())),
+                    format_args!("{name}, {}: {error}", place(first, count)),
                     "Check that the texts are as the model saw them.",
                 )
-            })?;
-            for (place, score) in scores.iter().enumerate() {
-                let row = first + place;
+            };
+            let scores = model
+                .score_batch(part, arguments.padded)
+                .map_err(|error| refused(first, part.len(), error))?;
+            for ((row, score), line) in (first..).zip(&scores).zip(part) {
+                let explained = explainer.as_ref().map(|explainer| explainer.explain(&model, line));
+                let explained = explained.transpose().map_err(|error| refused(row, 1, error))?;
+                let attributions = explained.as_ref();
                 if output.is_json() {
-                    output.json_line(&Prediction { format: FORMAT, row, score })?;
+                    output.json_line(&Prediction { format: FORMAT, row, score, attributions })?;
                 } else {
-                    output.print(&text(row, score, &labels))?;
+                    let explained = attributions.map(Explained::text).unwrap_or_default();
+                    output.print(&(text(row, score, &labels) + &explained))?;
                 }
             }
             if output.is_closed() {

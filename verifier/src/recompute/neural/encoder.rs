@@ -5,12 +5,16 @@
 //!
 //! *Does not do*: pooling; dropout, which does nothing when a model is used.
 
+mod gradient;
+
 use candle_core::{D, Result, Tensor};
 use candle_nn::{Embedding, LayerNorm, Linear, Module, ops};
 
 use super::config::{Activation, Config, Family};
 use super::weights::Weights;
 use crate::recompute::error::ModelError;
+
+pub(super) use self::gradient::{Differentiable, Tape};
 
 /// A batch of texts as tokens, filled up to one length.
 pub(super) struct Batch {

@@ -5,6 +5,8 @@
 //!
 //! *Does not do*: run the encoder.
 
+mod gradient;
+
 use candle_core::cpu::erf::erf_f64;
 
 use super::config::{Activation, Classifier, Config, Family, Problem};

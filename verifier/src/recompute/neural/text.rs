@@ -5,6 +5,8 @@
 //!
 //! *Does not do*: pairs of texts; cutting a text other than the model's files say.
 
+mod attributions;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use candle_core::{Device, Tensor};
@@ -24,6 +26,8 @@ use super::safetensors::Kind;
 use super::tokenizer::{self, TEXT_BYTES_MAX};
 use super::weights::Weights;
 use crate::recompute::error::{ModelError, RowError, malformed, shown};
+
+pub use self::attributions::{Attributions, GradientType, Gradients, TokenShare, WordShare};
 
 /// Numbers of a batch's attention: texts × heads × tokens². 2^28 of them have 1 GiB.
 const ATTENTION_MAX: usize = 1 << 28;
