@@ -27,7 +27,7 @@ pub enum Family {
     Qwen2,
     /// Qwen 3.
     Qwen3,
-    /// Phi 3, 3.5 and 4.
+    /// Phi 3 and 3.5.
     Phi3,
     /// Gemma 2.
     Gemma2,
