@@ -51,6 +51,9 @@ pub(super) fn tokenizer(content: &Content, header: &Header) -> Result<Tokenizer>
         return Err("it has another number of kinds than of tokens".into());
     }
     let vocabulary: HashMap<&str, u32> = tokens.iter().map(String::as_str).zip(0..).collect();
+    if vocabulary.len() != tokens.len() {
+        return Err("two tokens have one name".into());
+    }
     let merges = match header.split {
         Split::Pieces { .. } => merges_of_pieces(content, &tokens, &vocabulary)?,
         _ => texts(content, "tokenizer.ggml.merges")?
@@ -83,9 +86,6 @@ pub(super) fn tokenizer(content: &Content, header: &Header) -> Result<Tokenizer>
     };
     tokenizer.add_special_tokens(added(&[UNKNOWN, CONTROL], true))?;
     tokenizer.add_tokens(added(&[OF_THE_USER], false))?;
-    if tokenizer.get_vocab_size(true) > tokens.len() {
-        return Err("two tokens have one name".into());
-    }
     Ok(tokenizer)
 }
 
