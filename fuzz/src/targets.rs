@@ -18,7 +18,7 @@ use ledgerstone_verifier::audit::{
     Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile, StrataFile,
 };
 use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
-use ledgerstone_verifier::recompute::neural::{config, gguf, head, safetensors, tokenizer};
+use ledgerstone_verifier::recompute::neural::{causal, config, gguf, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError, Texts};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
@@ -47,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
     Target { name: "field_path", run: field_path },
+    Target { name: "causal_config", run: causal_config },
     Target { name: "gguf_header", run: gguf_header },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "lightgbm_model", run: model },
@@ -312,9 +313,21 @@ fn tolerance_profile(bytes: &[u8]) -> bool {
     true
 }
 
+fn causal_config(bytes: &[u8]) -> bool {
+    let Ok(config) = causal::Config::parse(bytes, None) else { return false };
+    let design = &config.design;
+    assert!(design.heads.is_multiple_of(design.shared) && design.layers <= 256);
+    assert!(design.rotary.turned <= design.head && design.context <= gguf::CONTEXT_MAX);
+    assert!(config.ends.iter().all(|token| (*token as usize) < design.vocabulary));
+    true
+}
+
 fn gguf_header(bytes: &[u8]) -> bool {
     let Ok(header) = gguf::Header::parse(bytes) else { return false };
-    assert!(header.width.is_multiple_of(header.heads) && header.layers <= 256);
-    assert!((header.end as usize) < header.vocabulary && header.context <= gguf::CONTEXT_MAX);
+    let design = &header.design;
+    assert!(design.heads.is_multiple_of(design.shared) && design.layers <= 256);
+    assert!(design.rotary.turned <= design.head && design.context <= gguf::CONTEXT_MAX);
+    let mut tokens = header.ends.iter().chain(&header.begin);
+    assert!(tokens.all(|token| (*token as usize) < design.vocabulary) && !header.ends.is_empty());
     true
 }

@@ -254,6 +254,7 @@ fn seeds() -> Vec<Seed> {
         ("scorecard", "example", scorecard()),
         ("lightgbm_model", "binary", models("lightgbm_binary.txt")),
         ("lightgbm_model", "linear", models("lightgbm_linear.txt")),
+        ("causal_config", "gemma3", CAUSAL.as_bytes().to_vec()),
         ("gguf_header", "one-tensor", gguf()),
         ("safetensors", "two-tensors", tensors()),
         ("text_config", "bert", texts("bert/config.json")),
@@ -286,6 +287,12 @@ fn tolerance_profile() -> Vec<u8> {
     keys().sign_text(text + "\n").unwrap().to_string().into_bytes()
 }
 
+/// Settings of a language model in a folder.
+const CAUSAL: &str = r#"{"architectures": ["Gemma3ForCausalLM"], "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "head_dim": 8, "intermediate_size": 24, "vocab_size": 82, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
+    "query_pre_attn_scalar": 10, "sliding_window": 5, "sliding_window_pattern": 3, "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+    "hidden_activation": "gelu_pytorch_tanh", "eos_token_id": [1, 2]}"#;
+
 /// A GGUF file with the keys that a network needs, and one tensor.
 fn gguf() -> Vec<u8> {
     let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
@@ -299,6 +306,7 @@ fn gguf() -> Vec<u8> {
         ("llama.rope.dimension_count", 4, number(4)),
         ("llama.attention.layer_norm_rms_epsilon", 6, 1e-5_f32.to_le_bytes().to_vec()),
         ("llama.block_count", 4, number(1)),
+        ("llama.feed_forward_length", 4, number(16)),
         ("llama.context_length", 4, number(64)),
         ("tokenizer.ggml.model", 8, text("gpt2")),
         ("tokenizer.ggml.pre", 8, text("smollm")),

@@ -375,8 +375,8 @@ pub struct ModelRegisterArguments {
 /// Arguments of `model generate`.
 #[derive(Debug, Args)]
 pub struct ModelGenerateArguments {
-    /// The model: a GGUF file, with its tokenizer in it
-    #[arg(value_name = "FILE")]
+    /// The model: a GGUF file, or a folder of safetensors with its tokenizer
+    #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
     /// The prompt as the model saw it, chat template and all
     #[arg(long, value_name = "FILE")]

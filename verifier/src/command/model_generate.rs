@@ -22,9 +22,11 @@ pub(super) use with_engine::run;
 mod with_engine {
     use std::path::Path;
 
+    use ledgerstone::hash::Hash;
     use serde::{Deserialize, Serialize};
 
     use super::{Exit, ModelGenerateArguments, Output, Refusal};
+    use crate::command::model_folder;
     use crate::output::{plural, printable};
     use crate::recompute::RowError;
     use crate::recompute::neural::gguf::GGUF_BYTES_MAX;
@@ -83,15 +85,7 @@ mod with_engine {
         arguments: &ModelGenerateArguments,
         output: &mut Output,
     ) -> Result<Exit, Refusal> {
-        let bytes = read_input(&arguments.model, GGUF_BYTES_MAX)?;
-        let mut model = LanguageModel::load(&bytes).map_err(|error| {
-            Refusal::new(
-                error.code(),
-                format_args!("{} cannot be used: {error}", arguments.model.display()),
-                "Check that this is the GGUF file that was registered as the model; nothing was recomputed.",
-            )
-        })?;
-        drop(bytes);
+        let (mut model, digest) = load(&arguments.model)?;
         let prompt = read_input(&arguments.prompt, TEXT_BYTES_MAX)?;
         let prompt = core::str::from_utf8(&prompt).map_err(|error| {
             Refusal::malformed(
@@ -100,7 +94,7 @@ mod with_engine {
             )
         })?;
         if let Some(record) = &arguments.recorded {
-            return compare(&mut model, prompt, record, output);
+            return compare(&mut model, &digest, prompt, record, output);
         }
         let sampling =
             Sampling { temperature: arguments.temperature, top_p: arguments.top_p, seed: arguments.seed };
@@ -114,8 +108,7 @@ mod with_engine {
             .generate(prompt, usize::from(arguments.tokens), &sampling)
             .map_err(|error| refused(&error))?;
         if output.is_json() {
-            let model = model.digest().to_string();
-            output.json(&AnswerJson { format: FORMAT, model, sampling, generation: &generation })?;
+            output.json(&AnswerJson { format: FORMAT, model: digest, sampling, generation: &generation })?;
         } else {
             output.print(&format!("{}\n", printable_lines(&generation.text)))?;
             output.remark(&remark(&generation));
@@ -123,8 +116,28 @@ mod with_engine {
         Ok(Exit::Verified)
     }
 
+    /// The model of a GGUF file or a folder, with the digest that decisions name it by.
+    fn load(path: &Path) -> Result<(LanguageModel, String), Refusal> {
+        if path.is_dir() {
+            let files = model_folder::read_files(path)?;
+            let model =
+                LanguageModel::load_folder(&files).map_err(|error| model_folder::refused(path, &error))?;
+            return Ok((model, model_folder::digest(path)?.to_string()));
+        }
+        let bytes = read_input(path, GGUF_BYTES_MAX)?;
+        let model = LanguageModel::load(&bytes).map_err(|error| {
+            Refusal::new(
+                error.code(),
+                format_args!("{} cannot be used: {error}", path.display()),
+                "Check that this is the GGUF file that was registered as the model; nothing was recomputed.",
+            )
+        })?;
+        Ok((model, Hash::of(&bytes).to_string()))
+    }
+
     fn compare(
         model: &mut LanguageModel,
+        digest: &str,
         prompt: &str,
         record: &Path,
         output: &mut Output,
@@ -142,7 +155,7 @@ mod with_engine {
         if record.format != FORMAT || !record.sampling.is_sound() {
             return Err(malformed(format!("it is no {FORMAT}, or its sampling makes no sense")));
         }
-        if record.model != model.digest().to_string() {
+        if record.model != digest {
             return Err(malformed(format!(
                 "it is of the model {}, not of this one",
                 printable(&record.model)
@@ -153,7 +166,7 @@ mod with_engine {
         if output.is_json() {
             output.json(&ComparisonJson {
                 format: COMPARISON_FORMAT,
-                model: model.digest().to_string(),
+                model: digest.to_owned(),
                 tokens: tokens.len(),
                 difference,
             })?;

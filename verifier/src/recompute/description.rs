@@ -68,10 +68,10 @@ pub enum Input {
         /// The feature that is the text.
         feature: String,
     },
-    /// A prompt, for a language model in one file.
+    /// A prompt, for a language model.
     Prompt {
-        /// The model's file, in the same folder.
-        model: String,
+        /// The model's file, in the same folder; none where the folder is the model.
+        model: Option<String>,
         /// What is asked, and where the answer stands.
         prompt: Prompt,
     },
@@ -331,11 +331,11 @@ impl Description {
         let input = match (model, dtype, text, prompt, columns) {
             (Some(model), Some(dtype), None, None, columns) => Input::Row { model, columns, dtype },
             (None, None, Some(Text { feature }), None, None) => Input::Text { feature },
-            (Some(model), None, None, Some(prompt), None) => Input::Prompt { model, prompt },
+            (model, None, None, Some(prompt), None) => Input::Prompt { model, prompt },
             _ => {
                 return Err(malformed(
                     "the file",
-                    "has either model and dtype, and perhaps columns; or text; or model and prompt",
+                    "has either model and dtype, and perhaps columns; or text; or prompt, and perhaps model",
                 ));
             }
         };

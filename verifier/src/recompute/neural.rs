@@ -6,7 +6,11 @@
 //! *Does not do*: decide how far two vectors may lie apart; that is a tolerance profile's (`docs/spec/tolerance-profile.md`). The readers
 //! of files are always here; what computes needs the feature `neural`.
 
+pub mod causal;
 pub mod config;
+#[cfg(feature = "neural")]
+mod decoder;
+pub mod design;
 #[cfg(feature = "neural")]
 mod disentangled;
 #[cfg(feature = "neural")]
@@ -25,10 +29,14 @@ mod readout;
 pub mod safetensors;
 pub mod sampler;
 #[cfg(feature = "neural")]
+mod stored;
+#[cfg(feature = "neural")]
 pub mod tamper;
 #[cfg(feature = "neural")]
 mod text;
 pub mod tokenizer;
+#[cfg(feature = "neural")]
+mod vocabulary;
 #[cfg(feature = "neural")]
 mod weights;
 

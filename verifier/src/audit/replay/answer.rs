@@ -117,8 +117,7 @@ fn label(
 
 /// That the answer ends where the model or the settings end it.
 fn ending(model: &LanguageModel, settings: &Prompt, tokens: &[u32], comparison: &mut Comparison) {
-    let end = model.header().end;
-    let place = tokens.iter().position(|token| *token == end);
+    let place = tokens.iter().position(|token| model.is_end(*token));
     let problem = match (place, tokens.len()) {
         (_, 0) => "the recorded answer has no token",
         (_, length) if length > settings.tokens_max => {

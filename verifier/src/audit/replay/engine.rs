@@ -106,9 +106,14 @@ impl Engine {
             }
             #[cfg(feature = "neural")]
             Input::Prompt { model, .. } => {
-                let loaded = LanguageModel::load(file(&files, model)?);
-                let loaded =
-                    loaded.map_err(|source| RecomputerError::File { file: model.clone(), source })?;
+                let loaded = match model {
+                    Some(name) => LanguageModel::load(file(&files, name)?)
+                        .map_err(|source| RecomputerError::File { file: name.clone(), source })?,
+                    None => {
+                        let files = Files::new(files).map_err(RecomputerError::Network)?;
+                        LanguageModel::load_folder(&files).map_err(RecomputerError::Network)?
+                    }
+                };
                 Self::Language(Box::new(Mutex::new(loaded)))
             }
             #[cfg(not(feature = "neural"))]
@@ -175,7 +180,7 @@ impl Engine {
             #[cfg(feature = "neural")]
             Self::Language(model) => {
                 let model = model.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                format!("language model {}, {ENGINE}", model.header().name)
+                format!("language model {}, {ENGINE}", model.name())
             }
         }
     }

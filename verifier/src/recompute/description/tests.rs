@@ -89,6 +89,8 @@ fn a_description_is_of_a_row_a_text_or_a_prompt() {
     assert_eq!(text.input, Input::Text { feature: "resume".to_owned() });
     let answer = prompt(("\"p\"", "\"q\"")).unwrap();
     assert!(matches!(&answer.input, Input::Prompt { prompt, .. } if prompt.feature == "q"));
+    let folder = prompt(("\"model\": \"m.gguf\", ", "")).unwrap();
+    assert!(matches!(&folder.input, Input::Prompt { model: None, .. }));
     let label = answer.label.unwrap();
     for (said, word) in [("NO, yes", "no"), (" Yes.", "Yes"), ("perhaps", "?"), ("", "?")] {
         assert_eq!(label.of_answer(said), Some(word), "{said}");

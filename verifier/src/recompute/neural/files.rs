@@ -15,9 +15,10 @@ pub const WEIGHTS_BYTES_MAX: usize = 4_000_000_000;
 
 /// Every file that a text model may be read from, with the most bytes of each. XLM-RoBERTa's `tokenizer.json`
 /// has 17 MB.
-pub const NAMES: [(&str, usize); 9] = [
+pub const NAMES: [(&str, usize); 10] = [
     ("1_Pooling/config.json", MIB),
     ("config.json", MIB),
+    ("generation_config.json", MIB),
     ("head.json", MIB),
     ("head.safetensors", 64 * MIB),
     ("model.safetensors", WEIGHTS_BYTES_MAX),

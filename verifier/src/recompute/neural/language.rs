@@ -1,37 +1,41 @@
-//! A language model from a GGUF file: a prompt in, tokens out, one step at a time.
+//! A language model: a prompt in, tokens out, one step at a time.
 //!
 //! *Guarantees*: every token, those of the prompt too, is a step of its own, because one pass over a whole prompt gives other numbers. The same file, prompt
 //! and settings give the same tokens on one machine, whatever the number of threads.
 //!
-//! *Does not do*: chat templates; other networks than Llama's.
+//! *Does not do*: chat templates.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
+use candle_core::Device;
 use candle_core::quantized::gguf_file::Content;
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
-use candle_core::{Device, Tensor};
-use candle_transformers::models::quantized_llama::ModelWeights;
-use ledgerstone::hash::Hash;
 use serde::Serialize;
 use tokenizers::Tokenizer;
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
 
-use super::gguf::{Header, Split};
+use super::causal::Config;
+use super::decoder::{Decoder, Source};
+use super::design::{Design, Family};
+use super::files::Files;
+use super::gguf::Header;
 use super::sampler::Sampling;
-use super::text::{computing, contained};
-use super::tokenizer::TEXT_BYTES_MAX;
-use super::weights::network;
+use super::stored::{FolderTensors, GgufTensors};
+use super::text::{computing, contained, tokenizer_of};
+use super::tokenizer::{self, TEXT_BYTES_MAX};
+use super::vocabulary;
+use super::weights::{Weights, network};
 use crate::recompute::error::{ModelError, RowError, shown};
 
 /// A language model that was read and checked.
 pub struct LanguageModel {
-    header: Header,
+    name: String,
+    design: Design,
     tokenizer: Tokenizer,
-    weights: ModelWeights,
-    digest: Hash,
+    decoder: Decoder,
+    /// The token that is put before a prompt, where the tokenizer does not.
+    begin: Option<u32>,
+    /// The tokens that end an answer.
+    ends: Vec<u32>,
 }
 
 /// Why an answer ended.
@@ -108,7 +112,11 @@ impl Followed {
 
 impl std::fmt::Debug for LanguageModel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("LanguageModel").field("header", &self.header).finish_non_exhaustive()
+        formatter
+            .debug_struct("LanguageModel")
+            .field("name", &self.name)
+            .field("design", &self.design)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,22 +127,50 @@ impl LanguageModel {
     /// [`ModelError`] says what is wrong in it.
     pub fn load(bytes: &[u8]) -> Result<Self, ModelError> {
         let header = Header::parse(bytes)?;
-        let build = || {
-            let mut reader = Cursor::new(bytes);
-            let content = Content::read(&mut reader)?;
-            let mut tokenizer = Tokenizer::from_gguf(&content)?;
-            // candle takes GPT-2's words with a space put before them, whatever the file says.
-            let words = ByteLevel::new(false, true, true);
-            tokenizer.with_pre_tokenizer(Some(match header.split {
-                Split::Gpt2 => PreTokenizerWrapper::from(words),
-                Split::SmolLm => Sequence::new(vec![Digits::new(true).into(), words.into()]).into(),
-            }));
-            let weights = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu)?;
-            Ok((tokenizer, weights))
-        };
-        let built = contained(build).map_err(|problem| ModelError::Network { problem })?;
-        let (tokenizer, weights) = built.map_err(|error: candle_core::Error| network(&error))?;
-        Ok(Self { header, tokenizer, weights, digest: Hash::of(bytes) })
+        contained(|| Self::of_gguf(header, bytes))
+            .unwrap_or_else(|problem| Err(ModelError::Network { problem }))
+    }
+
+    fn of_gguf(header: Header, bytes: &[u8]) -> Result<Self, ModelError> {
+        let content = Content::read(&mut Cursor::new(bytes)).map_err(|error| network(&error))?;
+        let tokenizer = vocabulary::tokenizer(&content, &header)
+            .map_err(|error| ModelError::Network { problem: shown(&error.to_string()) })?;
+        let Header { name, mut design, ends, begin, .. } = header;
+        let is_interleaved = design.family == Family::Llama;
+        let mut tensors = GgufTensors { content: &content, bytes, is_interleaved, taken: BTreeSet::new() };
+        for divisors in ["rope_freqs.weight", "rope_factors_short.weight"] {
+            if tensors.has(divisors) {
+                let numbers = tensors.vector(divisors, design.rotary.turned / 2)?;
+                design.rotary.divisors = numbers.to_vec1().map_err(|error| network(&error))?;
+                design.local = design.rotary.clone();
+                design.check(divisors)?;
+            }
+        }
+        let decoder = Decoder::new(&design, &mut tensors)?;
+        // Factors for contexts that are longer than is taken here.
+        tensors.finish(&["rope_factors_long.weight"])?;
+        Ok(Self { name, design, tokenizer, decoder, begin, ends })
+    }
+
+    /// Reads the folder of a model whose weights are not quantised; it is computed in `f32`.
+    ///
+    /// # Errors
+    /// [`ModelError`] says which file is missing or what is wrong in it.
+    pub fn load_folder(files: &Files) -> Result<Self, ModelError> {
+        let config = Config::parse(files.required("config.json")?, files.optional("generation_config.json"))?;
+        tokenizer::check(files.required("tokenizer.json")?)?;
+        contained(|| Self::of_folder(config, files))
+            .unwrap_or_else(|problem| Err(ModelError::Network { problem }))
+    }
+
+    fn of_folder(config: Config, files: &Files) -> Result<Self, ModelError> {
+        let Config { design, is_tied, ends } = config;
+        let tokenizer = tokenizer_of(files, None, design.vocabulary)?;
+        let weights = Weights::read(files.required("model.safetensors")?, &[], &Device::Cpu)?;
+        let mut tensors = FolderTensors::new(&weights, design.family, is_tied);
+        let decoder = Decoder::new(&design, &mut tensors)?;
+        tensors.finish()?;
+        Ok(Self { name: String::new(), design, tokenizer, decoder, begin: None, ends })
     }
 
     /// Answers a prompt with at most `tokens_max` tokens.
@@ -148,8 +184,8 @@ impl LanguageModel {
         sampling: &Sampling,
     ) -> Result<Generation, RowError> {
         let prompt = self.tokens(prompt)?;
-        let room = self.header.context.saturating_sub(prompt.len()).min(tokens_max);
-        let end = self.header.end;
+        let room = self.design.context.saturating_sub(prompt.len()).min(tokens_max);
+        let ends = self.ends.clone();
         let mut steps: Vec<Step> = Vec::new();
         let mut finish = Finish::Length;
         self.walk(&prompt, |place, logits| {
@@ -158,7 +194,7 @@ impl LanguageModel {
             }
             let step = step_of(logits, place, sampling);
             steps.push(step);
-            if step.token == end {
+            if ends.contains(&step.token) {
                 finish = Finish::Stop;
                 return None;
             }
@@ -210,6 +246,20 @@ impl LanguageModel {
         Ok(steps)
     }
 
+    /// Shows the logits after each token of a prompt to `seen`, with the token.
+    ///
+    /// # Errors
+    /// [`RowError`] if the prompt is too long or cannot be computed.
+    pub fn read(&mut self, prompt: &str, mut seen: impl FnMut(u32, &[f32])) -> Result<(), RowError> {
+        let prompt = self.tokens(prompt)?;
+        let Some((first, rest)) = prompt.split_first() else { return Ok(()) };
+        self.walk(&[*first], |place, logits| {
+            // The token of a place was fed when its logits are shown.
+            seen(prompt.get(place).copied().unwrap_or(*first), logits);
+            rest.get(place).copied()
+        })
+    }
+
     /// The tokens of an answer as text, without those that only end it.
     ///
     /// # Errors
@@ -223,17 +273,17 @@ impl LanguageModel {
     /// The tokens of a prompt, after which a recorded answer has room.
     fn checked(&self, prompt: &str, recorded: &[u32]) -> Result<Vec<u32>, RowError> {
         let prompt = self.tokens(prompt)?;
-        if recorded.iter().any(|token| *token as usize >= self.header.vocabulary) {
+        if recorded.iter().any(|token| *token as usize >= self.design.vocabulary) {
             return Err(RowError::Network {
                 problem: "the record has a token outside the vocabulary".to_owned(),
             });
         }
         let found = prompt.len().saturating_add(recorded.len());
-        if found > self.header.context {
+        if found > self.design.context {
             return Err(RowError::TextLength {
                 what: "tokens with its answer",
                 found,
-                max: self.header.context,
+                max: self.design.context,
             });
         }
         Ok(prompt)
@@ -245,12 +295,16 @@ impl LanguageModel {
         prompt: &[u32],
         mut next: impl FnMut(usize, &[f32]) -> Option<u32>,
     ) -> Result<(), RowError> {
-        self.weights.clear_kv_cache();
-        let weights = &mut self.weights;
+        self.decoder.clear();
+        let decoder = &mut self.decoder;
         let mut run = || {
-            let mut forward = |token: u32, place: usize| -> candle_core::Result<Vec<f32>> {
-                let input = Tensor::from_vec(vec![token], (1, 1), &Device::Cpu)?;
-                weights.forward(&input, place)?.flatten_all()?.to_vec1()
+            let mut forward = |token: u32, place: usize| {
+                let logits = decoder.forward(token, place)?;
+                if logits.iter().all(|logit| logit.is_finite()) {
+                    Ok(logits)
+                } else {
+                    candle_core::bail!("a logit is not a finite number")
+                }
             };
             let mut logits = Vec::new();
             for (place, token) in prompt.iter().enumerate() {
@@ -275,25 +329,35 @@ impl LanguageModel {
         let encoded = contained(|| self.tokenizer.encode_fast(prompt, true))
             .map_err(|problem| RowError::Network { problem })?
             .map_err(|error| RowError::Network { problem: shown(&error.to_string()) })?;
-        match encoded.get_ids() {
-            [] => Err(RowError::Network { problem: "the tokenizer makes no token of it".to_owned() }),
-            ids if ids.len() >= self.header.context => {
-                Err(RowError::TextLength { what: "tokens", found: ids.len(), max: self.header.context - 1 })
-            }
-            ids => Ok(ids.to_vec()),
+        let ids: Vec<u32> = self.begin.iter().chain(encoded.get_ids()).copied().collect();
+        let max = self.design.context - 1;
+        match ids.len() {
+            0 => Err(RowError::Network { problem: "the tokenizer makes no token of it".to_owned() }),
+            found if found > max => Err(RowError::TextLength { what: "tokens", found, max }),
+            _ if ids.iter().any(|id| *id as usize >= self.design.vocabulary) => Err(RowError::Network {
+                problem: "the tokenizer makes a token outside the vocabulary".to_owned(),
+            }),
+            _ => Ok(ids),
         }
     }
 
-    /// What the file's header says.
+    /// Whether a token ends an answer.
     #[must_use]
-    pub const fn header(&self) -> &Header {
-        &self.header
+    pub fn is_end(&self, token: u32) -> bool {
+        self.ends.contains(&token)
     }
 
-    /// SHA-256 of the file.
+    /// Tokens of prompt and answer together.
     #[must_use]
-    pub const fn digest(&self) -> Hash {
-        self.digest
+    pub const fn context(&self) -> usize {
+        self.design.context
+    }
+
+    /// The model's name and family.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let family = self.design.family.name();
+        if self.name.is_empty() { family.to_owned() } else { format!("{} ({family})", self.name) }
     }
 }
 

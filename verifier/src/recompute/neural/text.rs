@@ -300,7 +300,7 @@ impl TextModel {
 }
 
 /// The tokenizer, cutting texts as the model's files say and filling nothing up.
-fn tokenizer_of(
+pub(super) fn tokenizer_of(
     files: &Files,
     tokens_max: Option<usize>,
     vocabulary: usize,

@@ -77,6 +77,11 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
+    /// The names of the tensors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// A linear layer of the encoder.
     pub(super) fn linear(&self, name: &str, from: usize, to: usize) -> Result<Linear, ModelError> {
         let weight = self.encoder(&format!("{name}.weight"), &[to, from])?;
