@@ -187,6 +187,7 @@ fn recorded(tokens: &[u32], logits: &[f32], label: &str) -> (Record, Vec<u8>) {
 
 fn profile(tau: f64) -> Profile {
     Profile {
+        attributions: None,
         format: profile::FORMAT.to_owned(),
         model: "00".repeat(32),
         quantity: "logits".to_owned(),
