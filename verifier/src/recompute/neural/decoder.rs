@@ -15,13 +15,15 @@ use super::design::{Design, Family, Rotary};
 use super::weights::network;
 use crate::recompute::error::ModelError;
 
+/// What was loaded, or why it cannot be.
+pub(super) type Loaded<T> = std::result::Result<T, ModelError>;
+
 /// Where tensors come from. Their names are those of GGUF files.
 pub(super) trait Source {
     /// A matrix of this shape.
-    fn matrix(&mut self, name: &str, rows: usize, columns: usize)
-    -> std::result::Result<QMatMul, ModelError>;
+    fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Loaded<QMatMul>;
     /// A row of numbers of this length.
-    fn vector(&mut self, name: &str, length: usize) -> std::result::Result<Tensor, ModelError>;
+    fn vector(&mut self, name: &str, length: usize) -> Loaded<Tensor>;
     /// Whether there is such a tensor.
     fn has(&self, name: &str) -> bool;
     /// Whether the rows of queries and keys stand in pairs that are turned together.
@@ -77,7 +79,7 @@ struct Turns {
 
 impl Decoder {
     /// Builds the network from its tensors.
-    pub(super) fn new(design: &Design, source: &mut dyn Source) -> std::result::Result<Self, ModelError> {
+    pub(super) fn new(design: &Design, source: &mut dyn Source) -> Loaded<Self> {
         let Design { width, vocabulary, .. } = *design;
         let embedding = source.matrix("token_embd.weight", vocabulary, width)?;
         let is_own = !design.family.is_tied() && source.has("output.weight");
@@ -118,7 +120,7 @@ impl Decoder {
 }
 
 impl Layer {
-    fn new(design: &Design, place: usize, source: &mut dyn Source) -> std::result::Result<Self, ModelError> {
+    fn new(design: &Design, place: usize, source: &mut dyn Source) -> Loaded<Self> {
         let Design { family, width, inner, heads, shared, head, .. } = *design;
         let name = |part: &str| format!("blk.{place}.{part}");
         let norm = |part: &str, length: usize, source: &mut dyn Source| {

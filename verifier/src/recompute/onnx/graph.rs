@@ -48,18 +48,10 @@ pub(super) struct Graph {
     answers: Vec<usize>,
     labels: Vec<usize>,
     /// The values that are the graph's outputs, in their order.
-    #[cfg_attr(
-        not(feature = "onnxruntime"),
-        expect(dead_code, reason = "only another engine is asked for them")
-    )]
     outputs: Vec<usize>,
     /// The one operation behind the answers that gives scores before their transform.
     scoring: Option<usize>,
     /// The type of the margins that it gives.
-    #[cfg_attr(
-        not(feature = "onnxruntime"),
-        expect(dead_code, reason = "only another engine is asked for them")
-    )]
     margin_kind: Option<Kind>,
     near_margins: Vec<String>,
     near_answers: Vec<String>,

@@ -303,6 +303,7 @@ fn takes_a_row_apart_into_columns_of_their_types() {
 }
 
 /// The graphs that are kept with the engine's answers, with their names.
+#[cfg(feature = "onnxruntime")]
 pub(super) fn kept() -> Vec<(String, Vec<u8>)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx");
     let mut found: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
