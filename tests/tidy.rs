@@ -93,6 +93,11 @@ fn functions(text: &str) -> Vec<(String, usize)> {
     for (start, line) in lines.iter().enumerate() {
         let indent = line.len() - line.trim_start().len();
         let Some(name) = function_name(line.trim_start()) else { continue };
+        // What a trait asks for has no body, and would end where the next one does.
+        let end = lines[start..].iter().find(|line| line.ends_with('{') || line.ends_with(';'));
+        if end.is_some_and(|line| line.ends_with(';')) {
+            continue;
+        }
         let close = format!("{}}}", " ".repeat(indent));
         if let Some(length) = lines[start..].iter().position(|l| *l == close) {
             found.push((name, length + 1));
