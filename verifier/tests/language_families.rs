@@ -140,7 +140,12 @@ fn a_prompt_leaves_nothing_behind() {
         let mut model = LanguageModel::load(&bytes).unwrap();
         let (one, other) = ("the income is 12345, at most", "ok");
         let first = model.generate(other, 4, &Sampling::GREEDY).unwrap();
-        model.generate(one, 4, &Sampling::GREEDY).unwrap();
+        let second = model.generate(one, 4, &Sampling::GREEDY).unwrap();
+        // A prompt before an answer is fed at the places at which it is read.
+        let mut highest = f32::NAN;
+        let see = |_: u32, logits: &[f32]| highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        model.read(one, see).unwrap();
+        assert_eq!(second.steps[0].logit.to_bits(), highest.to_bits(), "{family}");
         assert_eq!(model.generate(other, 4, &Sampling::GREEDY).unwrap(), first, "{family}");
         let tokens: Vec<u32> = first.steps.iter().map(|step| step.token).collect();
         assert_eq!(model.compare(other, &tokens, &Sampling::GREEDY).unwrap(), None, "{family}");
