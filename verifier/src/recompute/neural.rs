@@ -19,6 +19,7 @@ pub mod files;
 pub mod gguf;
 pub mod head;
 pub mod integrated;
+mod keys;
 #[cfg(feature = "neural")]
 mod language;
 #[cfg(feature = "neural")]
@@ -48,3 +49,15 @@ pub use language::{Difference, Finish, Followed, Generation, LanguageModel, Step
 pub use text::{
     Attributions, ENGINE, GradientType, Gradients, TextAbout, TextModel, TextScore, TokenShare, WordShare,
 };
+
+/// A number as the networks' own type has it.
+#[expect(clippy::cast_possible_truncation, reason = "the one rounding to f32")]
+const fn narrow(number: f64) -> f32 {
+    number as f32
+}
+
+/// A size as a number.
+#[expect(clippy::cast_precision_loss, reason = "sizes below 2^53 are exact")]
+const fn float(number: usize) -> f64 {
+    number as f64
+}

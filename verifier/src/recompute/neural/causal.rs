@@ -9,6 +9,8 @@ mod rotary;
 use serde_json::{Map, Value};
 
 use super::design::{CONTEXT_MAX, Design, Family};
+use super::float;
+use super::keys::{Keys, at};
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
 /// What the settings say.
@@ -44,9 +46,9 @@ impl Config {
             true => keys
                 .number("query_pre_attn_scalar")?
                 .ok_or_else(|| malformed(at("query_pre_attn_scalar"), "is missing"))?,
-            false => f64::from(u32::try_from(head).unwrap_or(u32::MAX)),
+            false => float(head),
         };
-        let usual = |cap: f64| (family == Family::Gemma2).then_some(cap);
+        let [attention_cap, output_cap] = family.caps();
         let design = Design {
             family,
             layers: keys.size("num_hidden_layers")?,
@@ -63,8 +65,8 @@ impl Config {
             window: keys.window(family)?,
             open_every: keys.open_every(family)?,
             scale: 1.0 / scaled.sqrt(),
-            attention_cap: keys.cap("attn_logit_softcapping", usual(50.0))?,
-            output_cap: keys.cap("final_logit_softcapping", usual(30.0))?,
+            attention_cap: keys.cap("attn_logit_softcapping", attention_cap)?,
+            output_cap: keys.cap("final_logit_softcapping", output_cap)?,
         };
         design.check("config.json")?;
         keys.check_layers(&design)?;
@@ -72,72 +74,15 @@ impl Config {
         if family.is_tied() && !is_tied {
             return Err(unsupported("a Gemma with a last matrix of its own", at("tie_word_embeddings")));
         }
-        let ends = match generation {
-            None => keys.ends(design.vocabulary)?,
-            Some(bytes) => {
-                let object: Map<String, Value> = serde_json::from_slice(bytes)
-                    .map_err(|error| ModelError::json("generation_config.json", &error))?;
-                if object.contains_key("eos_token_id") {
-                    Keys(&object).ends(design.vocabulary)?
-                } else {
-                    keys.ends(design.vocabulary)?
-                }
-            }
-        };
+        let generation = generation.map(serde_json::from_slice::<Map<String, Value>>).transpose();
+        let generation = generation.map_err(|error| ModelError::json("generation_config.json", &error))?;
+        let generation = generation.as_ref().filter(|object| object.contains_key("eos_token_id"));
+        let ends = generation.map_or(keys, Keys).ends(design.vocabulary)?;
         Ok(Self { design, is_tied, ends })
     }
 }
 
-fn at(key: &str) -> String {
-    format!("config.json {key}")
-}
-
-/// The keys of the object, of which null is as good as none.
-struct Keys<'a>(&'a Map<String, Value>);
-
 impl Keys<'_> {
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key).filter(|value| !value.is_null())
-    }
-
-    fn count(&self, key: &str) -> Result<Option<usize>, ModelError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
-                Some(number) => Ok(Some(number)),
-                None => Err(malformed(at(key), "is no whole number")),
-            },
-        }
-    }
-
-    fn size(&self, key: &str) -> Result<usize, ModelError> {
-        match self.count(key)? {
-            Some(0) => Err(malformed(at(key), "is 0")),
-            Some(number) => Ok(number),
-            None => Err(malformed(at(key), "is missing")),
-        }
-    }
-
-    fn number(&self, key: &str) -> Result<Option<f64>, ModelError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or_else(|| malformed(at(key), "is no number")),
-        }
-    }
-
-    fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => {
-                value.as_bool().map(Some).ok_or_else(|| malformed(at(key), "is neither true nor false"))
-            }
-        }
-    }
-
-    fn text(&self, key: &str) -> Option<&str> {
-        self.get(key).and_then(Value::as_str)
-    }
-
     fn family(&self) -> Result<Family, ModelError> {
         let named = self.get("architectures").and_then(Value::as_array);
         let named = match named.map(Vec::as_slice) {
@@ -190,15 +135,14 @@ impl Keys<'_> {
 
     fn open_every(&self, family: Family) -> Result<usize, ModelError> {
         match family {
-            Family::Gemma2 => Ok(2),
             Family::Gemma3 => {
                 let written = match self.count("sliding_window_pattern")? {
                     None => self.count("_sliding_window_pattern")?,
                     written => written,
                 };
-                Ok(written.unwrap_or(6))
+                Ok(written.unwrap_or(family.open_every()))
             }
-            _ => Ok(0),
+            family => Ok(family.open_every()),
         }
     }
 

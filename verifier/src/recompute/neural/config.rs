@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::head::LABELS_MAX;
+use super::keys::Keys;
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
 /// Layers of an encoder; the largest published ones have 48.
@@ -125,17 +126,17 @@ impl Config {
         let object: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|error| ModelError::json("config.json", &error))?;
         let keys = Keys(&object);
-        let family = family_of(&keys)?;
+        let family = family_of(keys)?;
         let distil = family == Family::DistilBert;
         let name = |usual: &'static str, distilled: &'static str| if distil { distilled } else { usual };
-        let layers = keys.size(name("num_hidden_layers", "n_layers"), LAYERS_MAX)?;
-        let heads = keys.size(name("num_attention_heads", "n_heads"), HIDDEN_MAX)?;
-        let hidden = keys.size(name("hidden_size", "dim"), HIDDEN_MAX)?;
-        let intermediate = keys.size(name("intermediate_size", "hidden_dim"), INTERMEDIATE_MAX)?;
-        let vocabulary = keys.size("vocab_size", VOCABULARY_MAX)?;
-        let positions = keys.size("max_position_embeddings", POSITIONS_MAX)?;
+        let layers = size(keys, name("num_hidden_layers", "n_layers"), LAYERS_MAX)?;
+        let heads = size(keys, name("num_attention_heads", "n_heads"), HIDDEN_MAX)?;
+        let hidden = size(keys, name("hidden_size", "dim"), HIDDEN_MAX)?;
+        let intermediate = size(keys, name("intermediate_size", "hidden_dim"), INTERMEDIATE_MAX)?;
+        let vocabulary = size(keys, "vocab_size", VOCABULARY_MAX)?;
+        let positions = size(keys, "max_position_embeddings", POSITIONS_MAX)?;
         let token_types = match family {
-            Family::Bert | Family::Roberta => keys.size("type_vocab_size", TOKEN_TYPES_MAX)?,
+            Family::Bert | Family::Roberta => size(keys, "type_vocab_size", TOKEN_TYPES_MAX)?,
             Family::DebertaV2 => keys.count("type_vocab_size")?.unwrap_or(0).min(TOKEN_TYPES_MAX + 1),
             _ => 0,
         };
@@ -153,8 +154,8 @@ impl Config {
             return Err(malformed("config.json type_vocab_size or pad_token_id", "is out of range"));
         }
         let pad = u32::try_from(pad).map_err(|_| malformed("config.json pad_token_id", "is out of range"))?;
-        check_options(&keys, family)?;
-        let classifier = classifier_of(&keys)?;
+        check_options(keys, family)?;
+        let classifier = classifier_of(keys)?;
         let config = Self {
             family,
             layers,
@@ -187,33 +188,15 @@ impl Config {
     }
 }
 
-/// The keys of the object.
-struct Keys<'a>(&'a Map<String, Value>);
+/// A size that is bounded.
+fn size(keys: Keys<'_>, key: &'static str, max: usize) -> Result<usize, ModelError> {
+    match keys.size(key)? {
+        found if found > max => Err(ModelError::Limit { what: key, found, max }),
+        found => Ok(found),
+    }
+}
 
 impl Keys<'_> {
-    fn size(&self, key: &'static str, max: usize) -> Result<usize, ModelError> {
-        match self.count(key)? {
-            Some(0) => Err(malformed(format!("config.json {key}"), "is 0")),
-            Some(found) if found > max => Err(ModelError::Limit { what: key, found, max }),
-            Some(found) => Ok(found),
-            None => Err(malformed(format!("config.json {key}"), "is missing")),
-        }
-    }
-
-    fn count(&self, key: &'static str) -> Result<Option<usize>, ModelError> {
-        match self.0.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match value.as_u64().and_then(|count| usize::try_from(count).ok()) {
-                Some(count) => Ok(Some(count)),
-                None => Err(malformed(format!("config.json {key}"), "is no whole number")),
-            },
-        }
-    }
-
-    fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(Value::as_str)
-    }
-
     fn is(&self, key: &str, expected: bool) -> bool {
         self.0.get(key).is_none_or(|value| value.is_null() || value.as_bool() == Some(expected))
     }
@@ -245,7 +228,7 @@ impl Keys<'_> {
     }
 }
 
-fn family_of(keys: &Keys<'_>) -> Result<Family, ModelError> {
+fn family_of(keys: Keys<'_>) -> Result<Family, ModelError> {
     match keys.text("model_type") {
         Some("bert") => Ok(Family::Bert),
         Some("distilbert") => Ok(Family::DistilBert),
@@ -260,7 +243,7 @@ fn family_of(keys: &Keys<'_>) -> Result<Family, ModelError> {
 }
 
 /// Options that change what is computed, in a way that is not reproduced.
-fn check_options(keys: &Keys<'_>, family: Family) -> Result<(), ModelError> {
+fn check_options(keys: Keys<'_>, family: Family) -> Result<(), ModelError> {
     let refuse = |key: &'static str| Err(unsupported("this option", format!("config.json {key}")));
     if keys.text("position_embedding_type").is_some_and(|kind| kind != "absolute") {
         return refuse("position_embedding_type");
@@ -275,8 +258,8 @@ fn check_options(keys: &Keys<'_>, family: Family) -> Result<(), ModelError> {
         return refuse(key);
     }
     if family == Family::ModernBert {
-        keys.size("global_attn_every_n_layers", LAYERS_MAX)?;
-        keys.size("local_attention", POSITIONS_MAX)?;
+        size(keys, "global_attn_every_n_layers", LAYERS_MAX)?;
+        size(keys, "local_attention", POSITIONS_MAX)?;
         for theta in ["global_rope_theta", "local_rope_theta"] {
             if !keys.0.get(theta).and_then(Value::as_f64).is_some_and(|theta| (1.0..=1e9).contains(&theta)) {
                 return Err(malformed(format!("config.json {theta}"), "is missing or out of range"));
@@ -309,7 +292,7 @@ fn check_options(keys: &Keys<'_>, family: Family) -> Result<(), ModelError> {
     Ok(())
 }
 
-fn classifier_of(keys: &Keys<'_>) -> Result<Option<Classifier>, ModelError> {
+fn classifier_of(keys: Keys<'_>) -> Result<Option<Classifier>, ModelError> {
     let architectures = keys.0.get("architectures").and_then(Value::as_array);
     let is_classifier = architectures.into_iter().flatten().filter_map(Value::as_str);
     if !is_classifier.into_iter().any(|name| name.ends_with("ForSequenceClassification")) {

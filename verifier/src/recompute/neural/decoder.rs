@@ -12,6 +12,7 @@ use candle_nn::rotary_emb::{rope, rope_i};
 use candle_transformers::utils::repeat_kv;
 
 use super::design::{Design, Family, Rotary};
+use super::narrow;
 use super::weights::network;
 use crate::recompute::error::ModelError;
 
@@ -70,6 +71,7 @@ struct Linear {
 }
 
 /// How much each place turns.
+#[derive(Clone)]
 struct Turns {
     cos: Tensor,
     sin: Tensor,
@@ -92,8 +94,9 @@ impl Decoder {
         let turns = |rotary| {
             Turns::new(rotary, design.context, source.is_interleaved()).map_err(|error| network(&error))
         };
-        let (turns, local) = (turns(&design.rotary)?, turns(&design.local)?);
-        Ok(Self { design: design.clone(), embedding, layers, norm, output, turns, local })
+        let open = turns(&design.rotary)?;
+        let local = if design.local == design.rotary { open.clone() } else { turns(&design.local)? };
+        Ok(Self { design: design.clone(), embedding, layers, norm, output, turns: open, local })
     }
 
     /// Forgets the tokens so far.
@@ -302,10 +305,5 @@ fn root(size: usize) -> f32 {
 
 #[expect(clippy::cast_precision_loss, reason = "sizes and places below 2^24 are exact")]
 const fn single(number: usize) -> f32 {
-    number as f32
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the engine takes it as f32")]
-const fn narrow(number: f64) -> f32 {
     number as f32
 }

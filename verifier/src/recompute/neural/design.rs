@@ -70,6 +70,25 @@ impl Family {
         matches!(self, Self::Phi3)
     }
 
+    /// The bounds that attention's products and the logits bend to where a file does not say.
+    #[must_use]
+    pub const fn caps(self) -> [Option<f64>; 2] {
+        match self {
+            Self::Gemma2 => [Some(50.0), Some(30.0)],
+            _ => [None, None],
+        }
+    }
+
+    /// Every how manieth layer sees every token where a file does not say; 0 for none.
+    #[must_use]
+    pub const fn open_every(self) -> usize {
+        match self {
+            Self::Gemma2 => 2,
+            Self::Gemma3 => 6,
+            _ => 0,
+        }
+    }
+
     /// Whether the last matrix is always that of the tokens' vectors.
     #[must_use]
     pub const fn is_tied(self) -> bool {

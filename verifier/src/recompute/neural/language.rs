@@ -5,7 +5,6 @@
 //!
 //! *Does not do*: chat templates.
 
-use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use candle_core::Device;
@@ -15,7 +14,7 @@ use tokenizers::Tokenizer;
 
 use super::causal::Config;
 use super::decoder::{Decoder, Source};
-use super::design::{Design, Family};
+use super::design::Design;
 use super::files::Files;
 use super::gguf::Header;
 use super::sampler::Sampling;
@@ -136,8 +135,7 @@ impl LanguageModel {
         let tokenizer = vocabulary::tokenizer(&content, &header)
             .map_err(|error| ModelError::Network { problem: shown(&error.to_string()) })?;
         let Header { name, mut design, ends, begin, .. } = header;
-        let is_interleaved = design.family == Family::Llama;
-        let mut tensors = GgufTensors { content: &content, bytes, is_interleaved, taken: BTreeSet::new() };
+        let mut tensors = GgufTensors::new(&content, bytes, design.family);
         for divisors in ["rope_freqs.weight", "rope_factors_short.weight"] {
             if tensors.has(divisors) {
                 let numbers = tensors.vector(divisors, design.rotary.turned / 2)?;

@@ -13,6 +13,7 @@ use super::config::{Activation, Classifier, Config, Family, Problem};
 use super::head::{Head, Link};
 use super::pooling::{Pooling, Sentence};
 use super::weights::{Weights, network};
+use super::{float, narrow};
 use crate::recompute::error::ModelError;
 
 /// The least length that a vector is divided by, as in `torch.nn.functional.normalize`.
@@ -133,7 +134,7 @@ impl Readout {
 
     /// Reads a text off the vectors of its tokens, those that fill up left out.
     pub(super) fn read(&self, tokens: &[f32], width: usize) -> Read {
-        let mut vector = pool(self.pooling, tokens, width);
+        let mut vector: Vec<f32> = pool(self.pooling, tokens, width).into_iter().map(narrow).collect();
         if self.normalize {
             let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt().max(LENGTH_MIN);
             vector.iter_mut().for_each(|x| *x = narrow(f64::from(*x) / length));
@@ -169,12 +170,16 @@ impl Dense {
         Ok(Self { weights: numbers(weights, &format!("{name}.weight"), &[to, from])?, biases, from })
     }
 
-    /// Products in `f64`, where they are exact, added up in order, the bias last.
     fn forward(&self, vector: &[f32]) -> Vec<f32> {
+        self.wide(vector).into_iter().map(narrow).collect()
+    }
+
+    /// Products in `f64`, where those of two `f32` are exact, added up in order, the bias last.
+    fn wide<T: Copy + Into<f64>>(&self, vector: &[T]) -> Vec<f64> {
         let rows = self.weights.chunks_exact(self.from.max(1)).zip(&self.biases);
         rows.map(|(row, bias)| {
-            let sum: f64 = row.iter().zip(vector).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
-            narrow(sum + f64::from(*bias))
+            let sum: f64 = row.iter().zip(vector).map(|(w, x)| f64::from(*w) * (*x).into()).sum();
+            sum + f64::from(*bias)
         })
         .collect()
     }
@@ -186,17 +191,14 @@ fn numbers(weights: &Weights, name: &str, shape: &[usize]) -> Result<Vec<f32>, M
 }
 
 /// One vector of those of the tokens.
-fn pool(pooling: Pooling, tokens: &[f32], width: usize) -> Vec<f32> {
+fn pool<T: Copy + Into<f64>>(pooling: Pooling, tokens: &[T], width: usize) -> Vec<f64> {
     let mut rows = tokens.chunks_exact(width.max(1));
-    let count = rows.len().max(1);
-    let column = |place: usize| tokens.iter().skip(place).step_by(width.max(1)).copied();
+    let count = float(rows.len().max(1));
+    let column = |place: usize| tokens.iter().skip(place).step_by(width.max(1)).map(|x| (*x).into());
     match pooling {
-        Pooling::Cls => rows.next().unwrap_or_default().to_vec(),
-        #[expect(clippy::cast_precision_loss, reason = "at most 8192 tokens")]
-        Pooling::Mean => {
-            (0..width).map(|place| narrow(column(place).map(f64::from).sum::<f64>() / count as f64)).collect()
-        }
-        Pooling::Max => (0..width).map(|place| column(place).fold(f32::NEG_INFINITY, f32::max)).collect(),
+        Pooling::Cls => rows.next().unwrap_or_default().iter().map(|x| (*x).into()).collect(),
+        Pooling::Mean => (0..width).map(|place| column(place).sum::<f64>() / count).collect(),
+        Pooling::Max => (0..width).map(|place| column(place).fold(f64::NEG_INFINITY, f64::max)).collect(),
     }
 }
 
@@ -227,23 +229,22 @@ fn activate(activation: Activation, x: f64) -> f64 {
 
 /// The link's probabilities, computed in `f64` and rounded once.
 fn probabilities(logits: &[f32], link: Link) -> Vec<f32> {
-    match link {
-        Link::Identity => Vec::new(),
-        Link::Logistic => {
-            logits.iter().map(|logit| narrow(1.0 / (1.0 + (-f64::from(*logit)).exp()))).collect()
-        }
-        Link::Softmax => {
-            let greatest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-            let shares: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - greatest).exp()).collect();
-            let sum: f64 = shares.iter().sum();
-            shares.iter().map(|share| narrow(share / sum)).collect()
-        }
-    }
+    shares(logits, link).into_iter().map(narrow).collect()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the one rounding to f32")]
-const fn narrow(value: f64) -> f32 {
-    value as f32
+/// The link's probabilities before they are rounded; none where the logits are the answer.
+fn shares<T: Copy + Into<f64>>(logits: &[T], link: Link) -> Vec<f64> {
+    let logits = logits.iter().map(|logit| (*logit).into());
+    match link {
+        Link::Identity => Vec::new(),
+        Link::Logistic => logits.map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
+        Link::Softmax => {
+            let greatest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+            let shares: Vec<f64> = logits.map(|logit| (logit - greatest).exp()).collect();
+            let sum: f64 = shares.iter().sum();
+            shares.into_iter().map(|share| share / sum).collect()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -36,18 +36,13 @@ impl Sampling {
     /// The token of a step, and by how much the greatest logit exceeds the next one.
     #[must_use]
     pub fn choose(&self, logits: &[f32], step: u64) -> (u32, f32) {
-        let mut order: Vec<(u32, f32)> = (0_u32..).zip(logits.iter().copied()).collect();
-        // Equal logits in the order of the tokens, since the sort is stable.
-        order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let (first, second) = match order.as_slice() {
-            [first, second, ..] => (*first, *second),
-            [only] => (*only, *only),
-            [] => ((0, 0.0), (0, 0.0)),
-        };
-        let margin = first.1 - second.1;
+        let (first, margin) = greatest(logits);
         if self.temperature == 0.0 {
             return (first.0, margin);
         }
+        let mut order: Vec<(u32, f32)> = (0_u32..).zip(logits.iter().copied()).collect();
+        // Equal logits in the order of the tokens, since the sort is stable.
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
         let share = |logit: f32| ((f64::from(logit) - f64::from(first.1)) / self.temperature).exp();
         let shares: Vec<f64> = order.iter().map(|(_, logit)| share(*logit)).collect();
         let whole: f64 = shares.iter().sum();
@@ -76,6 +71,23 @@ impl Sampling {
         let bits = hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
+}
+
+/// The greatest logit, the first of equal ones, with its token; and by how much it exceeds the next one.
+fn greatest(logits: &[f32]) -> ((u32, f32), f32) {
+    let is_above = |logit: f32, other: Option<(u32, f32)>| {
+        other.is_none_or(|(_, other)| logit.total_cmp(&other).is_gt())
+    };
+    let (mut first, mut second) = (None, None);
+    for (token, logit) in (0_u32..).zip(logits.iter().copied()) {
+        if is_above(logit, first) {
+            (first, second) = (Some((token, logit)), first);
+        } else if is_above(logit, second) {
+            second = Some((token, logit));
+        }
+    }
+    let first = first.unwrap_or((0, 0.0));
+    (first, first.1 - second.unwrap_or(first).1)
 }
 
 #[cfg(test)]

@@ -16,16 +16,27 @@ use super::design::Family;
 use super::weights::{Weights, network};
 use crate::recompute::error::{ModelError, shown, unsupported};
 
-/// Those of a GGUF file.
-pub(super) struct GgufTensors<'a> {
-    pub(super) content: &'a Content,
-    pub(super) bytes: &'a [u8],
-    pub(super) is_interleaved: bool,
-    /// Tensors that were asked for.
-    pub(super) taken: BTreeSet<String>,
+fn nothing_left(name: Option<&str>) -> Result<(), ModelError> {
+    match name {
+        None => Ok(()),
+        Some(name) => Err(unsupported("a network with this tensor", format!("tensor {}", shown(name)))),
+    }
 }
 
-impl GgufTensors<'_> {
+/// Those of a GGUF file.
+pub(super) struct GgufTensors<'a> {
+    content: &'a Content,
+    bytes: &'a [u8],
+    is_interleaved: bool,
+    /// Tensors that were asked for.
+    taken: BTreeSet<String>,
+}
+
+impl<'a> GgufTensors<'a> {
+    pub(super) fn new(content: &'a Content, bytes: &'a [u8], family: Family) -> Self {
+        Self { content, bytes, is_interleaved: family == Family::Llama, taken: BTreeSet::new() }
+    }
+
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<candle_core::quantized::QTensor, ModelError> {
         let Some(info) = self.content.tensor_infos.get(name) else {
             return Err(ModelError::Network { problem: format!("{name} is missing") });
@@ -42,11 +53,8 @@ impl GgufTensors<'_> {
 
     /// Refuses tensors that nothing asked for.
     pub(super) fn finish(&self, unread: &[&str]) -> Result<(), ModelError> {
-        let mut left = self.content.tensor_infos.keys().filter(|name| !self.taken.contains(*name));
-        match left.find(|name| !unread.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(name) => Err(unsupported("a network with this tensor", format!("tensor {}", shown(name)))),
-        }
+        let mut names = self.content.tensor_infos.keys().map(String::as_str);
+        nothing_left(names.find(|name| !self.taken.contains(*name) && !unread.contains(name)))
     }
 }
 
@@ -133,10 +141,7 @@ impl<'a> FolderTensors<'a> {
                 || name.ends_with(".inv_freq")
                 || self.is_tied && name == "lm_head.weight"
         };
-        match self.weights.names().find(|name| !is_known(name)) {
-            None => Ok(()),
-            Some(name) => Err(unsupported("a network with this tensor", format!("tensor {}", shown(name)))),
-        }
+        nothing_left(self.weights.names().find(|name| !is_known(name)))
     }
 }
 

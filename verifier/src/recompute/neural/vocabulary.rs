@@ -41,7 +41,7 @@ const OF_THE_USER: u32 = 4;
 /// tokens of the user out of an answer's text, merges what Llama 3 does not, and knows no pieces.
 pub(super) fn tokenizer(content: &Content, header: &Header) -> Result<Tokenizer> {
     let tokens = texts(content, "tokenizer.ggml.tokens")?.unwrap_or_default();
-    let kinds = numbers(content, "tokenizer.ggml.token_type", |value| match value {
+    let kinds = list(content, "tokenizer.ggml.token_type", |value| match value {
         Value::I32(number) => u32::try_from(*number).ok(),
         Value::U32(number) => Some(*number),
         _ => None,
@@ -131,7 +131,7 @@ fn merges_of_pieces(
     tokens: &[String],
     vocabulary: &HashMap<&str, u32>,
 ) -> Result<Vec<(String, String)>> {
-    let scores = numbers(content, "tokenizer.ggml.scores", |value| match value {
+    let scores = list(content, "tokenizer.ggml.scores", |value| match value {
         Value::F32(number) if number.is_finite() => Some(*number),
         _ => None,
     })?;
@@ -158,14 +158,14 @@ fn merges_of_pieces(
 }
 
 fn texts(content: &Content, key: &str) -> Result<Option<Vec<String>>> {
-    numbers(content, key, |value| match value {
+    list(content, key, |value| match value {
         Value::String(text) => Some(text.clone()),
         _ => None,
     })
 }
 
 /// A list whose elements all are what `read` takes.
-fn numbers<T>(content: &Content, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<Vec<T>>> {
+fn list<T>(content: &Content, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<Vec<T>>> {
     let Some(value) = content.metadata.get(key) else { return Ok(None) };
     let Value::Array(values) = value else { return Err(format!("{key} is no list").into()) };
     let read: Option<Vec<T>> = values.iter().map(read).collect();

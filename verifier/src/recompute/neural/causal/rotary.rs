@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Keys, at};
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 use crate::recompute::neural::design::{Family, Rotary};
+use crate::recompute::neural::keys::{Keys, at};
+use crate::recompute::neural::{float, narrow};
 
 /// Numbers of a head's frequencies; a plan has fewer.
 const PAIRS_MAX: usize = 1024;
@@ -56,7 +57,7 @@ impl Settings<'_> {
             return Err(unsupported("a head that is turned in part", at("partial_rotary_factor")));
         }
         let turned = whole(float(self.head) * share);
-        let mut rotary = Rotary { base: single(base), turned, divisors: Vec::new(), amplitude: 1.0 };
+        let mut rotary = Rotary { base: narrow(base), turned, divisors: Vec::new(), amplitude: 1.0 };
         let kind = self.own.text("rope_type").or_else(|| self.own.text("type")).unwrap_or("default");
         if turned / 2 > PAIRS_MAX {
             return Err(malformed(at("head_dim"), "is larger than is read"));
@@ -64,13 +65,13 @@ impl Settings<'_> {
         let mut room = usize::MAX;
         match kind {
             "default" => {}
-            "linear" => rotary.divisors = vec![single(self.required("factor")?); turned / 2],
+            "linear" => rotary.divisors = vec![narrow(self.required("factor")?); turned / 2],
             "llama3" => rotary.divisors = self.llama(base, turned)?,
             "longrope" | "su" if self.family == Family::Phi3 => {
                 let original = self.original()?;
                 room = original;
                 rotary.divisors = self.factors()?;
-                rotary.amplitude = single(match self.own.number("attention_factor")? {
+                rotary.amplitude = narrow(match self.own.number("attention_factor")? {
                     Some(amplitude) => amplitude,
                     None => stretched(self.keys.size("max_position_embeddings")?, original),
                 });
@@ -97,7 +98,7 @@ impl Settings<'_> {
     /// Factors for contexts that are not stretched.
     fn factors(&self) -> Result<Vec<f32>, ModelError> {
         let listed = self.own.get("short_factor").and_then(Value::as_array);
-        let numbers = listed.map(|values| values.iter().map(|value| value.as_f64().map(single)).collect());
+        let numbers = listed.map(|values| values.iter().map(|value| value.as_f64().map(narrow)).collect());
         numbers.flatten().ok_or_else(|| malformed(at("rope_scaling.short_factor"), "is no list of numbers"))
     }
 
@@ -118,7 +119,7 @@ impl Settings<'_> {
             let smooth = (turns - low) / (high - low);
             1.0 / ((1.0 - smooth) / factor + smooth)
         };
-        Ok((0..turned / 2).map(|pair| single(divisor(pair))).collect())
+        Ok((0..turned / 2).map(|pair| narrow(divisor(pair))).collect())
     }
 }
 
@@ -126,16 +127,6 @@ impl Settings<'_> {
 fn stretched(context: usize, original: usize) -> f64 {
     let factor = float(context) / float(original.max(2));
     if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / float(original.max(2)).ln()).sqrt() }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes below 2^53 are exact")]
-const fn float(number: usize) -> f64 {
-    number as f64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the engine takes it as f32")]
-const fn single(number: f64) -> f32 {
-    number as f32
 }
 
 #[expect(

@@ -10,6 +10,7 @@ use candle_nn::{LayerNorm, Linear};
 
 use super::{Encoder, Layer};
 use crate::recompute::neural::config::Activation;
+use crate::recompute::neural::float;
 
 /// An encoder in one type of numbers.
 pub(in crate::recompute::neural) struct Differentiable {
@@ -193,9 +194,8 @@ impl Step {
         heads.transpose(1, 2)?.contiguous()?.flatten_from(D::Minus2)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "at most 8192")]
     fn divisor(&self, query: &Tensor) -> Result<f64> {
-        Ok((query.dim(D::Minus1)? as f64).sqrt())
+        Ok(float(query.dim(D::Minus1)?).sqrt())
     }
 }
 
@@ -261,8 +261,12 @@ fn softmax(scores: &Tensor) -> Result<Tensor> {
     shares.broadcast_div(&shares.sum_keepdim(D::Minus1)?)
 }
 
-/// What the tanh form of GELU takes the tangent of: c (x + 0.044715 x³), with c² = 2/π.
 const CUBE: f64 = 0.044_715;
+
+/// The tangent in the tanh form of GELU: of c (x + 0.044715 x³), with c² = 2/π.
+fn tangent(x: &Tensor) -> Result<Tensor> {
+    ((x + (x.sqr()? * x)? * CUBE)? * bend())?.tanh()
+}
 
 fn bend() -> f64 {
     (2.0 / std::f64::consts::PI).sqrt()
@@ -271,10 +275,7 @@ fn bend() -> f64 {
 fn activated(activation: Activation, x: &Tensor) -> Result<Tensor> {
     match activation {
         Activation::Gelu => x * below(x)?,
-        Activation::GeluTanh => {
-            let tangent = ((x + (x.sqr()? * x)? * CUBE)? * bend())?.tanh()?;
-            x * ((tangent + 1.0)? * 0.5)?
-        }
+        Activation::GeluTanh => x * ((tangent(x)? + 1.0)? * 0.5)?,
         Activation::Relu => x.relu(),
         Activation::Tanh => x.tanh(),
     }
@@ -288,7 +289,7 @@ fn steepness(activation: Activation, x: &Tensor) -> Result<Tensor> {
             below(x)? + (density * x)?
         }
         Activation::GeluTanh => {
-            let tangent = ((x + (x.sqr()? * x)? * CUBE)? * bend())?.tanh()?;
+            let tangent = tangent(x)?;
             let inner = ((x.sqr()? * (3.0 * CUBE))? + 1.0)?;
             let rising = (tangent.sqr()?.affine(-1.0, 1.0)? * inner)?;
             ((tangent + 1.0)? * 0.5)? + (rising * x)? * (0.5 * bend())

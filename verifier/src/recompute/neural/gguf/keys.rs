@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::super::design::{CONTEXT_MAX, Design, Family, Rotary};
+use super::super::{float, narrow};
 use super::reader::Value;
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
@@ -90,6 +91,7 @@ impl Values {
         let turned = keys.optional("rope.dimension_count")?.unwrap_or(head);
         let (rotary, local) = keys.rotary(family, turned)?;
         let context = keys.size("context_length")?;
+        let [attention_cap, output_cap] = family.caps();
         let stretched = keys.optional("rope.scaling.original_context_length")?.unwrap_or(context);
         let design = Design {
             family,
@@ -107,8 +109,8 @@ impl Values {
             window: keys.window(family)?,
             open_every: keys.open_every(family)?,
             scale: 1.0 / scaled_by(family, layers, head, even).sqrt(),
-            attention_cap: keys.cap("attn_logit_softcapping", family == Family::Gemma2, 50.0)?,
-            output_cap: keys.cap("final_logit_softcapping", family == Family::Gemma2, 30.0)?,
+            attention_cap: keys.cap("attn_logit_softcapping", attention_cap)?,
+            output_cap: keys.cap("final_logit_softcapping", output_cap)?,
         };
         design.check(name)?;
         Ok(design)
@@ -116,11 +118,10 @@ impl Values {
 }
 
 /// What queries are scaled by: the largest Gemmas differ from all others, and no key says so.
-#[expect(clippy::cast_precision_loss, reason = "sizes of heads are small")]
 fn scaled_by(family: Family, layers: usize, head: usize, even: usize) -> f64 {
     match (family, layers) {
-        (Family::Gemma2, 46) | (Family::Gemma3, 62) => even as f64,
-        _ => head as f64,
+        (Family::Gemma2, 46) | (Family::Gemma3, 62) => float(even),
+        _ => float(head),
     }
 }
 
@@ -167,8 +168,8 @@ impl Keys<'_> {
         }
     }
 
-    fn cap(&self, key: &str, is_usual: bool, usual: f64) -> Result<Option<f64>, ModelError> {
-        Ok(self.float(key)?.or(is_usual.then_some(usual)).filter(|cap| *cap != 0.0))
+    fn cap(&self, key: &str, usual: Option<f64>) -> Result<Option<f64>, ModelError> {
+        Ok(self.float(key)?.or(usual).filter(|cap| *cap != 0.0))
     }
 
     fn window(&self, family: Family) -> Result<Option<usize>, ModelError> {
@@ -185,19 +186,14 @@ impl Keys<'_> {
     }
 
     fn open_every(&self, family: Family) -> Result<usize, ModelError> {
-        let usual = match family {
-            Family::Gemma2 => 2,
-            Family::Gemma3 => 6,
-            _ => 0,
-        };
-        Ok(self.optional("attention.sliding_window_pattern")?.unwrap_or(usual))
+        Ok(self.optional("attention.sliding_window_pattern")?.unwrap_or(family.open_every()))
     }
 
     /// How layers turn that see every token, and those that see a window.
     fn rotary(&self, family: Family, turned: usize) -> Result<(Rotary, Rotary), ModelError> {
         let base = match (self.float("rope.freq_base")?, family) {
             (None, Family::Gemma3) => return Err(malformed(self.key("rope.freq_base"), "is missing")),
-            (base, _) => single(base.unwrap_or(10_000.0)),
+            (base, _) => narrow(base.unwrap_or(10_000.0)),
         };
         let local = self.float("rope.freq_base_swa")?;
         if local.is_some() && family != Family::Gemma3 {
@@ -205,7 +201,7 @@ impl Keys<'_> {
         }
         let kind = self.values.text(&self.key("rope.scaling.type"));
         let factor = match (kind, self.float("rope.scaling.factor")?) {
-            ("linear", Some(factor)) => Some(single(factor)),
+            ("linear", Some(factor)) => Some(narrow(factor)),
             ("" | "none", None) => None,
             ("longrope", None) if family == Family::Phi3 => None,
             _ => {
@@ -217,13 +213,13 @@ impl Keys<'_> {
             Some(_) if family != Family::Phi3 => {
                 return Err(unsupported("scaled attention", self.key("rope.scaling.attn_factor")));
             }
-            amplitude => single(amplitude.unwrap_or(1.0)),
+            amplitude => narrow(amplitude.unwrap_or(1.0)),
         };
         let divisors = factor.map_or(Vec::new(), |factor| vec![factor; (turned / 2).min(CONTEXT_MAX)]);
         let rotary = Rotary { base, turned, divisors, amplitude };
         let local = match family {
             Family::Gemma3 => Rotary {
-                base: single(local.unwrap_or(10_000.0)),
+                base: narrow(local.unwrap_or(10_000.0)),
                 turned,
                 divisors: Vec::new(),
                 amplitude: 1.0,
@@ -232,9 +228,4 @@ impl Keys<'_> {
         };
         Ok((rotary, local))
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the file has it as f32")]
-const fn single(number: f64) -> f32 {
-    number as f32
 }

@@ -4,8 +4,9 @@
 //!
 //! *Does not do*: the normalization of `ModernBERT`'s classifier, whose encoder has no way back here either.
 
-use super::{LENGTH_MIN, Readout, activate};
+use super::{LENGTH_MIN, Readout, activate, pool, shares};
 use crate::recompute::neural::config::Activation;
+use crate::recompute::neural::float;
 use crate::recompute::neural::head::Link;
 use crate::recompute::neural::integrated::Target;
 use crate::recompute::neural::pooling::Pooling;
@@ -48,14 +49,6 @@ impl Readout {
 }
 
 impl super::Dense {
-    fn wide(&self, vector: &[f64]) -> Vec<f64> {
-        let rows = self.weights.chunks_exact(self.from.max(1)).zip(&self.biases);
-        rows.map(|(row, bias)| {
-            row.iter().zip(vector).map(|(w, x)| f64::from(*w) * x).sum::<f64>() + f64::from(*bias)
-        })
-        .collect()
-    }
-
     /// From the derivative by what comes out to that by what goes in.
     fn back(&self, slope: &[f64]) -> Vec<f64> {
         let mut back = vec![0.0; self.from];
@@ -71,40 +64,21 @@ fn explained(logits: &[f64], link: Link, target: Target) -> Option<(f64, Vec<f64
     let place = target.place();
     let logit = *logits.get(place)?;
     let one = |other: usize| if other == place { 1.0 } else { 0.0 };
-    match (target, link) {
-        (Target::Logit(_), _) => Some((logit, (0..logits.len()).map(one).collect())),
-        (Target::Probability(_), Link::Identity) => None,
-        (Target::Probability(_), Link::Logistic) => {
-            let share = 1.0 / (1.0 + (-logit).exp());
-            Some((share, (0..logits.len()).map(|other| one(other) * share * (1.0 - share)).collect()))
-        }
-        (Target::Probability(_), Link::Softmax) => {
-            let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
-            let share = |logit: &f64| (logit - greatest).exp() / sum;
-            let own = share(&logit);
-            let slope = logits.iter().enumerate().map(|(other, logit)| own * (one(other) - share(logit)));
-            Some((own, slope.collect()))
-        }
+    if let Target::Logit(_) = target {
+        return Some((logit, (0..logits.len()).map(one).collect()));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "at most 8192 tokens")]
-fn pool(pooling: Pooling, tokens: &[f64], width: usize) -> Vec<f64> {
-    let mut rows = tokens.chunks_exact(width.max(1));
-    let count = rows.len().max(1) as f64;
-    let column = |place: usize| tokens.iter().skip(place).step_by(width.max(1)).copied();
-    match pooling {
-        Pooling::Cls => rows.next().unwrap_or_default().to_vec(),
-        Pooling::Mean => (0..width).map(|place| column(place).sum::<f64>() / count).collect(),
-        Pooling::Max => (0..width).map(|place| column(place).fold(f64::NEG_INFINITY, f64::max)).collect(),
-    }
+    let shares = shares(logits, link);
+    let own = *shares.get(place)?;
+    let slope = shares.iter().enumerate().map(|(other, share)| match link {
+        Link::Softmax => own * (one(other) - share),
+        Link::Logistic | Link::Identity => one(other) * own * (1.0 - own),
+    });
+    Some((own, slope.collect()))
 }
 
 /// From the derivative by the one vector to that by each token's; of several tokens that are the greatest, the first counts.
-#[expect(clippy::cast_precision_loss, reason = "at most 8192 tokens")]
 fn spread(pooling: Pooling, tokens: &[f64], width: usize, slope: &[f64]) -> Vec<f64> {
-    let count = tokens.len() / width.max(1);
+    let count = float((tokens.len() / width.max(1)).max(1));
     let greatest = match pooling {
         Pooling::Max => pool(pooling, tokens, width),
         Pooling::Cls | Pooling::Mean => Vec::new(),
@@ -114,7 +88,7 @@ fn spread(pooling: Pooling, tokens: &[f64], width: usize, slope: &[f64]) -> Vec<
     for (number, row) in tokens.chunks_exact(width.max(1)).enumerate() {
         match pooling {
             Pooling::Cls => spread.extend(slope.iter().map(|slope| if number == 0 { *slope } else { 0.0 })),
-            Pooling::Mean => spread.extend(slope.iter().map(|slope| slope / count.max(1) as f64)),
+            Pooling::Mean => spread.extend(slope.iter().map(|slope| slope / count)),
             Pooling::Max => {
                 let columns = row.iter().zip(&greatest).zip(&mut open).zip(slope);
                 spread.extend(columns.map(|(((x, greatest), open), slope)| {
