@@ -6,7 +6,8 @@
 use serde::Serialize;
 
 use super::model_predict::{ROWS_BYTES_MAX, no_row, no_score, read_rows};
-use super::{model_show, onnxruntime};
+use super::model_show::{self, ModelFile};
+use super::onnxruntime;
 use crate::cli::ModelCompareArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, thousands, wrapped};
@@ -59,9 +60,9 @@ struct Labels {
 /// # Errors
 /// A file or the library cannot be used, or a row is none of this model's.
 pub(super) fn run(arguments: &ModelCompareArguments, output: &mut Output) -> Result<Exit, Refusal> {
-    let (model, digest) = model_show::read(&arguments.model)?;
+    let ModelFile { model, digest, bytes: file } = model_show::read(&arguments.model)?;
     let about = model.about();
-    let mut peer = onnxruntime::open(&arguments.engine_library, &arguments.model, 1)?;
+    let mut peer = onnxruntime::open(&arguments.engine_library, &arguments.model, &file, 1)?;
     let name = arguments.rows.display().to_string();
     let bytes = read_input(&arguments.rows, ROWS_BYTES_MAX)?;
     let of = |within: &Option<Tolerance>| Agreement {

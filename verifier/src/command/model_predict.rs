@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use super::model_show;
+use super::model_show::{self, ModelFile};
 use crate::cli::{Engine, ModelPredictArguments};
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable};
@@ -58,7 +58,7 @@ fn predict_rows(
             "Leave --engine-library out, or give --engine onnxruntime.",
         ));
     }
-    let (model, digest) = model_show::read(&arguments.model)?;
+    let ModelFile { model, digest, bytes: file } = model_show::read(&arguments.model)?;
     let about = model.about();
     let background =
         arguments.background.as_deref().map(|path| background(&model, &about, path)).transpose()?;
@@ -71,7 +71,7 @@ fn predict_rows(
             String::new()
         }
         Engine::Tensors => tensors::run(&model, &about, &rows, &name, arguments, output)?.to_owned(),
-        Engine::Onnxruntime => peer::run(&about, &rows, &name, arguments, output)?,
+        Engine::Onnxruntime => peer::run(&file, &about, &rows, &name, arguments, output)?,
     };
     if output.is_closed() {
         return Ok(Exit::Verified);

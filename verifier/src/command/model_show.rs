@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &ModelShowArguments, output: &mut Output) -> Result
     if arguments.model.is_dir() {
         return super::model_folder::show(&arguments.model, output);
     }
-    let (model, digest) = read(&arguments.model)?;
+    let ModelFile { model, digest, .. } = read(&arguments.model)?;
     let about = model.about();
     if output.is_json() {
         output.json(&ModelJson { format: FORMAT, digest: digest.to_string(), about: &about })?;
@@ -43,11 +43,19 @@ pub(super) fn run(arguments: &ModelShowArguments, output: &mut Output) -> Result
     Ok(Exit::Verified)
 }
 
-/// The model in a file, and the digest of the file.
+/// A model's file, read once.
+pub(super) struct ModelFile {
+    pub(super) model: Model,
+    /// SHA-256 of the file.
+    pub(super) digest: Hash,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The model in a file.
 ///
 /// # Errors
 /// It cannot be read or is no model that is known.
-pub(super) fn read(path: &Path) -> Result<(Model, Hash), Refusal> {
+pub(super) fn read(path: &Path) -> Result<ModelFile, Refusal> {
     if path.is_dir() {
         return Err(Refusal::usage(
             format_args!("{} is a folder, and its model reads texts", path.display()),
@@ -62,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<(Model, Hash), Refusal> {
             "Check that this is the file that was registered as the model; nothing was recomputed.",
         )
     })?;
-    Ok((model, Hash::of(&bytes)))
+    Ok(ModelFile { model, digest: Hash::of(&bytes), bytes })
 }
 
 fn text(about: &About, digest: &Hash) -> String {

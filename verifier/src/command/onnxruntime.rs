@@ -16,7 +16,7 @@ pub(super) use with_engine::open;
 pub(super) enum Peer {}
 
 #[cfg(not(feature = "onnxruntime"))]
-pub(super) fn open(_: &Path, _: &Path, _: usize) -> Result<Peer, Refusal> {
+pub(super) fn open(_: &Path, _: &Path, _: &[u8], _: usize) -> Result<Peer, Refusal> {
     Err(Refusal::usage(
         "this program was built without the feature `onnxruntime`",
         "Use a `ledgerstone` that was built with it.",
@@ -40,8 +40,7 @@ mod with_engine {
     use crate::output::printable;
     use crate::recompute::onnx::runtime::{Library, RuntimeError, Session};
     use crate::recompute::onnx::{Model, Numbers};
-    use crate::recompute::{MODEL_BYTES_MAX, RowError, Texts};
-    use crate::source::read_input;
+    use crate::recompute::{RowError, Texts};
 
     /// A model that onnxruntime took.
     pub(in crate::command) struct Peer {
@@ -49,22 +48,26 @@ mod with_engine {
         build: String,
     }
 
-    /// Loads the library and has it read the model file.
+    /// Loads the library and has it read the bytes of a model file.
     ///
     /// # Errors
     /// The library or the file cannot be used.
-    pub(in crate::command) fn open(library: &Path, model: &Path, threads: usize) -> Result<Peer, Refusal> {
-        let bytes = read_input(model, MODEL_BYTES_MAX)?;
-        if !Model::is_start(&bytes) {
+    pub(in crate::command) fn open(
+        library: &Path,
+        name: &Path,
+        bytes: &[u8],
+        threads: usize,
+    ) -> Result<Peer, Refusal> {
+        if !Model::is_start(bytes) {
             return Err(Refusal::usage(
-                format_args!("{} is no ONNX file, and onnxruntime reads no other", model.display()),
+                format_args!("{} is no ONNX file, and onnxruntime reads no other", name.display()),
                 "Leave the engine out.",
             ));
         }
         let refused =
             |error: RuntimeError| Refusal::new(error.code(), printable(&error.to_string()), error.advice());
         let library = Library::load(library).map_err(refused)?;
-        let session = Session::new(&library, &bytes, threads).map_err(refused)?;
+        let session = Session::new(&library, bytes, threads).map_err(refused)?;
         Ok(Peer { session, build: printable(&library.build()) })
     }
 

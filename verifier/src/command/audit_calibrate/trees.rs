@@ -11,17 +11,17 @@ use serde_json::Value;
 use super::{Measured, Tampered, distance};
 use crate::cli::AuditCalibrateArguments;
 use crate::command::model_predict::ROWS_BYTES_MAX;
-use crate::command::model_show;
+use crate::command::model_show::{self, ModelFile};
 use crate::exit::Refusal;
 use crate::recompute::rows::Rows;
-use crate::recompute::{MODEL_BYTES_MAX, Model, Precision, RowError};
+use crate::recompute::{Model, Precision, RowError};
 use crate::source::read_input;
 
 /// What is added to one leaf.
 const LEAF_CHANGE: f64 = 0.05;
 
 pub(super) fn measure(arguments: &AuditCalibrateArguments, rows: &Path) -> Result<Measured, Refusal> {
-    let (model, digest) = model_show::read(&arguments.model)?;
+    let ModelFile { model, digest, bytes: file } = model_show::read(&arguments.model)?;
     let about = model.about();
     let bytes = read_input(rows, ROWS_BYTES_MAX)?;
     let refused = |problem: String| {
@@ -47,7 +47,6 @@ pub(super) fn measure(arguments: &AuditCalibrateArguments, rows: &Path) -> Resul
             honest.push(distance(one, other)?);
         }
     }
-    let file = read_input(&arguments.model, MODEL_BYTES_MAX)?;
     let mut tampers = Vec::new();
     for (name, change) in
         [("one leaf +0.05", one_leaf as fn(&mut [Value]) -> Option<()>), ("last tree left out", last_tree)]

@@ -123,7 +123,7 @@ fn how(arguments: &ModelPredictArguments, labels: &[String]) -> Result<Integrate
     };
     let rule = arguments.rule.or_else(|| described.as_ref().map(|how| how.rule)).unwrap_or_default();
     let steps = arguments.steps.or_else(|| described.as_ref().map(|how| how.steps)).unwrap_or(STEPS_USUAL);
-    if steps < rule.steps_min() || steps > STEPS_MAX {
+    if !rule.takes(steps) {
         return Err(Refusal::usage(
             format_args!("{} takes {} to {STEPS_MAX} steps", name(rule), rule.steps_min()),
             "Give --steps in that range.",

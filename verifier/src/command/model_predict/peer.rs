@@ -11,6 +11,7 @@ use crate::recompute::Score;
 /// # Errors
 /// The library cannot be used, it does not take the model, or a row is none of this model's.
 pub(super) fn run(
+    file: &[u8],
     about: &About,
     rows: &Rows<'_>,
     name: &str,
@@ -26,7 +27,7 @@ pub(super) fn run(
     let library = arguments.engine_library.as_deref().ok_or_else(|| {
         Refusal::usage("--engine onnxruntime needs a library", "Give --engine-library FILE, too.")
     })?;
-    let mut peer = onnxruntime::open(library, &arguments.model, 1)?;
+    let mut peer = onnxruntime::open(library, &arguments.model, file, 1)?;
     for (number, row) in rows.with_texts().enumerate() {
         let (row, texts) = row.map_err(|problem| no_row(name, &problem))?;
         let numbers = peer.numbers(&row, &texts).map_err(|error| no_score(name, number + 1, &error))?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Numbers;
 use crate::recompute::error::{ModelError, malformed};
-use crate::recompute::neural::integrated::{Baseline, Integrated, Rule, STEPS_MAX, Target};
+use crate::recompute::neural::integrated::{Baseline, Integrated, Rule, Target};
 
 /// Which words are reasons, and how they are found.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -59,7 +59,7 @@ impl WordReasons {
         if self.of == Numbers::Vector {
             return Err(malformed("reasons.from.integrated_gradients.of", "is margins or answer"));
         }
-        if self.steps < self.rule.steps_min() || self.steps > STEPS_MAX {
+        if !self.rule.takes(self.steps) {
             return Err(malformed(
                 "reasons.from.integrated_gradients.steps",
                 "is too few for the rule, or more than 1,000",

@@ -87,6 +87,12 @@ impl Rule {
         }
     }
 
+    /// Whether so many points make a quadrature, and no more than are computed.
+    #[must_use]
+    pub const fn takes(self, steps: u16) -> bool {
+        self.steps_min() <= steps && steps <= STEPS_MAX
+    }
+
     /// Its points, in rising order.
     #[must_use]
     pub fn points(self, steps: u16) -> Vec<Point> {

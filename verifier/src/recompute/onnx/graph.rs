@@ -258,7 +258,7 @@ impl Graph {
     }
 
     /// The graph's inputs, of rows that stand one after the other.
-    fn inputs(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Tensor>, RowError> {
+    pub(crate) fn inputs(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Tensor>, RowError> {
         if rows.len() != self.width * count {
             return Err(RowError::Length { expected: self.width, found: rows.len() });
         }

@@ -73,19 +73,15 @@ fn graph_without_maps(graph: Message<'_>) -> Result<Vec<u8>, ModelError> {
 
 /// The file with the scores of one operation, before their transform, as its only output; none if the file does not name them.
 pub(super) fn scores_only(bytes: &[u8], scoring: Scoring) -> Result<Option<Vec<u8>>, ModelError> {
-    let mut name = None;
+    let mut is_named = false;
     let made = edited(whole(bytes), |field| match field.number {
-        7 => Ok(Edit::Put(graph_of_scores(field.message()?, scoring, &mut name)?)),
+        7 => Ok(Edit::Put(graph_of_scores(field.message()?, scoring, &mut is_named)?)),
         _ => Ok(Edit::Keep),
     })?;
-    Ok(name.map(|()| made))
+    Ok(is_named.then_some(made))
 }
 
-fn graph_of_scores(
-    graph: Message<'_>,
-    scoring: Scoring,
-    found: &mut Option<()>,
-) -> Result<Vec<u8>, ModelError> {
+fn graph_of_scores(graph: Message<'_>, scoring: Scoring, found: &mut bool) -> Result<Vec<u8>, ModelError> {
     let (mut number, mut scores) = (0, "");
     let mut made = edited(graph, |field| match field.number {
         1 => {
@@ -107,7 +103,7 @@ fn graph_of_scores(
         _ => Ok(Edit::Keep),
     })?;
     if !scores.is_empty() {
-        *found = Some(());
+        *found = true;
         put_bytes(&mut made, 12, &port(scores, scoring.kind));
     }
     Ok(made)

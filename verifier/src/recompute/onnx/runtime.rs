@@ -215,7 +215,7 @@ impl Session {
     }
 
     fn run(&mut self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Numbers>, RowError> {
-        let given = self.model.graph.given(rows, texts, count)?;
+        let given = self.model.graph.inputs(rows, texts, count)?;
         let outputs = asked(&mut self.answers, &given)?;
         let scores = match &mut self.margins {
             None => None,

@@ -42,34 +42,27 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Every type, with its number in `TensorProto.DataType`.
+    const NUMBERS: [(Self, u8); 7] = [
+        (Self::F32, 1),
+        (Self::U8, 2),
+        (Self::I32, 6),
+        (Self::I64, 7),
+        (Self::Text, 8),
+        (Self::Bool, 9),
+        (Self::F64, 11),
+    ];
+
     /// The type with this number in `TensorProto.DataType`.
     pub(super) fn numbered(number: i64) -> Option<Self> {
-        match number {
-            1 => Some(Self::F32),
-            2 => Some(Self::U8),
-            6 => Some(Self::I32),
-            7 => Some(Self::I64),
-            8 => Some(Self::Text),
-            9 => Some(Self::Bool),
-            11 => Some(Self::F64),
-            _ => None,
-        }
+        Self::NUMBERS.iter().find(|(_, known)| i64::from(*known) == number).map(|(kind, _)| *kind)
     }
-}
 
-#[cfg(feature = "onnxruntime")]
-impl Kind {
     /// Its number in `TensorProto.DataType`.
+    #[cfg(feature = "onnxruntime")]
     pub(super) fn number(self) -> u64 {
-        match self {
-            Self::F32 => 1,
-            Self::U8 => 2,
-            Self::I32 => 6,
-            Self::I64 => 7,
-            Self::Text => 8,
-            Self::Bool => 9,
-            Self::F64 => 11,
-        }
+        // Every type is in the table; 0 is `UNDEFINED`.
+        Self::NUMBERS.iter().find(|(kind, _)| *kind == self).map_or(0, |(_, number)| u64::from(*number))
     }
 }
 

@@ -8,8 +8,6 @@ use super::super::Fault;
 use super::super::Numbers;
 use super::super::tensor::{Kind, Tensor};
 use super::{Graph, Slot};
-use crate::recompute::Texts;
-use crate::recompute::error::RowError;
 
 /// The scoring operation of a graph, whose transform is to be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +21,6 @@ pub(crate) struct Scoring {
 }
 
 impl Graph {
-    /// The graph's inputs, of rows that stand one after the other.
-    pub(crate) fn given(&self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Tensor>, RowError> {
-        self.inputs(rows, texts, count)
-    }
-
     /// The operation that gives the margins; none where the margins are the answers.
     pub(crate) fn scoring(&self) -> Option<Scoring> {
         let node = self.scoring?;
