@@ -80,14 +80,6 @@ impl AttributionTolerance {
         let WordReasons { of, index, push: _, steps, rule, baseline } = words;
         (self.of, self.index, self.steps, self.rule, self.baseline) == (*of, *index, *steps, *rule, *baseline)
     }
-
-    fn is_sound(&self) -> bool {
-        let distances = [self.honest.max, self.honest.p999, self.tau];
-        distances.into_iter().all(|number| number.is_finite() && number >= 0.0)
-            && self.honest.count > 0
-            && self.honest.p999 <= self.honest.max
-            && self.honest.max <= self.tau
-    }
 }
 
 /// The cell in which a measurement holds.
@@ -181,6 +173,15 @@ impl Honest {
         let at = |place: usize| distances.get(place).copied().unwrap_or(0.0);
         Self { count: distances.len(), max: at(distances.len().saturating_sub(1)), p999: at(rank) }
     }
+
+    /// Whether these are distances, and the tolerance calls none of them altered.
+    fn is_sound(&self, tau: f64) -> bool {
+        let Self { count, max, p999 } = *self;
+        [max, p999, tau].into_iter().all(|number| number.is_finite() && number >= 0.0)
+            && count > 0
+            && p999 <= max
+            && max <= tau
+    }
 }
 
 impl Detection {
@@ -261,19 +262,15 @@ impl Profile {
     }
 
     fn check(&self) -> Result<(), ProfileError> {
-        let distances = [self.honest.max, self.honest.p999, self.tau];
-        let least = self.tampers.iter().map(|tamper| tamper.min);
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         let hex = [&self.model, &self.inputs]
             .into_iter()
             .all(|text| text.len() == 64 && text.bytes().all(is_digit));
         let sound = hex
-            && distances.into_iter().chain(least).all(|number| number.is_finite() && number >= 0.0)
-            && self.honest.count > 0
-            && self.honest.p999 <= self.honest.max
-            && self.honest.max <= self.tau
+            && self.honest.is_sound(self.tau)
+            && self.tampers.iter().all(|tamper| tamper.min.is_finite() && tamper.min >= 0.0)
             && self.tampers.iter().all(|tamper| tamper.detected <= tamper.count && tamper.count > 0)
-            && self.attributions.as_ref().is_none_or(AttributionTolerance::is_sound)
+            && self.attributions.as_ref().is_none_or(|measured| measured.honest.is_sound(measured.tau))
             && self.tampers.iter().all(|tamper| (tamper.min > self.tau) == (tamper.detected == tamper.count));
         if sound { Ok(()) } else { Err(ProfileError::Contradicts) }
     }

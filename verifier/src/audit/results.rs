@@ -11,7 +11,7 @@ use ledgerstone::code::Code;
 use ledgerstone::evidence::Selection;
 use serde::{Deserialize, Serialize};
 
-use super::verdict::{Difference, Replayed, Verdict};
+use super::verdict::{Difference, ReasonFinding, Replayed, Verdict};
 
 /// What the head of this version says of itself.
 pub const FORMAT: &str = "ledgerstone-audit-results/v1";
@@ -173,6 +173,12 @@ impl Tail {
         self.reasons_differ += u64::from(decision.reasons_differ);
         self.reasons_unchecked += u64::from(decision.reasons_unchecked.is_some());
         self.exceptions += u64::from(decision.is_exception());
+    }
+
+    /// What was found of recorded reasons, and of how many decisions.
+    #[must_use]
+    pub const fn reasons(&self) -> [(ReasonFinding, u64); 2] {
+        [(ReasonFinding::Differ, self.reasons_differ), (ReasonFinding::Unchecked, self.reasons_unchecked)]
     }
 }
 

@@ -71,6 +71,35 @@ impl Verdict {
     }
 }
 
+/// A finding about recorded reasons, beside the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasonFinding {
+    /// They do not follow; an exception whatever the verdict.
+    Differ,
+    /// They were not rechecked; no exception.
+    Unchecked,
+}
+
+impl ReasonFinding {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Differ => "REASONS_DIFFER",
+            Self::Unchecked => "REASONS_UNCHECKED",
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Differ => "the recorded reasons are not those of the model",
+            Self::Unchecked => "reasons are recorded and were not rechecked",
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -132,21 +132,11 @@ pub(super) fn text(head: &Head, counts: &Tail) -> String {
                 writeln!(text, "{:>12}  {:<22} {}", thousands(count), verdict.as_str(), verdict.meaning());
         }
     }
-    if counts.reasons_differ > 0 {
-        let _ = writeln!(
-            text,
-            "{:>12}  {:<22} the recorded reasons are not those of the model",
-            thousands(counts.reasons_differ),
-            "REASONS_DIFFER"
-        );
-    }
-    if counts.reasons_unchecked > 0 {
-        let _ = writeln!(
-            text,
-            "{:>12}  {:<22} reasons are recorded and were not rechecked",
-            thousands(counts.reasons_unchecked),
-            "REASONS_UNCHECKED"
-        );
+    for (finding, count) in counts.reasons() {
+        if count > 0 {
+            let _ =
+                writeln!(text, "{:>12}  {:<22} {}", thousands(count), finding.as_str(), finding.meaning());
+        }
     }
     let _ = writeln!(text, "\n{:>12}  exceptions", thousands(counts.exceptions));
     for model in &head.models {

@@ -244,32 +244,11 @@ pub enum ReasonSource {
     /// A scorecard's points below the best.
     Points,
     /// Every contribution to one margin, in the order of the columns.
-    Contributions {
-        /// Which margin, from 0.
-        #[serde(default)]
-        margin: usize,
-        /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
-        #[serde(default)]
-        background: Option<String>,
-    },
+    Contributions(Contributed),
     /// The contributions to one margin that push it down, largest first; ties in the order of the columns.
-    LowestContributions {
-        /// Which margin, from 0.
-        #[serde(default)]
-        margin: usize,
-        /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
-        #[serde(default)]
-        background: Option<String>,
-    },
+    LowestContributions(Contributed),
     /// The contributions to one margin that push it up, largest first; ties in the order of the columns.
-    HighestContributions {
-        /// Which margin, from 0.
-        #[serde(default)]
-        margin: usize,
-        /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
-        #[serde(default)]
-        background: Option<String>,
-    },
+    HighestContributions(Contributed),
     /// The words of a text that push a number of a text model most, by integrated gradients; ties in the order of the text.
     IntegratedGradients(WordReasons),
     /// A method that draws at random, such as LIME or KernelSHAP. Nothing follows from the model, and a run says so.
@@ -279,15 +258,27 @@ pub enum ReasonSource {
     },
 }
 
+/// Which contributions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contributed {
+    /// Which margin, from 0.
+    #[serde(default)]
+    pub margin: usize,
+    /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
+    #[serde(default)]
+    pub background: Option<String>,
+}
+
 impl ReasonSource {
     /// The file of the rows that contributions compare with.
     #[must_use]
     pub fn background(&self) -> Option<&str> {
         match self {
             Self::Points | Self::IntegratedGradients(_) | Self::Sampled { .. } => None,
-            Self::Contributions { background, .. }
-            | Self::LowestContributions { background, .. }
-            | Self::HighestContributions { background, .. } => background.as_deref(),
+            Self::Contributions(of) | Self::LowestContributions(of) | Self::HighestContributions(of) => {
+                of.background.as_deref()
+            }
         }
     }
 }
@@ -396,9 +387,7 @@ impl Description {
         }
         Ok(())
     }
-}
 
-impl Description {
     /// That the reasons are of a kind that the input has.
     fn check_reasons(&self) -> Result<(), ModelError> {
         match (&self.input, self.reasons.as_ref().map(|reasons| &reasons.from)) {

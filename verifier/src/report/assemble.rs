@@ -22,9 +22,9 @@ use crate::audit::{Plan, PlanFile};
 /// [`ReportError`] says what is not to be relied on, or does not belong together.
 pub fn assemble(results: impl Read, basis: Option<&Basis>) -> Result<Report, ReportError> {
     let plan = basis.map(Basis::plan);
-    let listed = basis.map(|basis| basis.draw.listed());
+    let listed = basis.map(|basis| &basis.listed);
     let (mut expected, mut exceptional) =
-        (listed.iter().flat_map(|(all, drawn)| all.iter().zip(0..*drawn)), HashSet::new());
+        (listed.into_iter().flat_map(|(all, drawn)| all.iter().zip(0..*drawn)), HashSet::new());
     let (mut is_drawn, has_strata) = (true, plan.is_some_and(|plan| plan.strata.is_some()));
     let gathered = gather(results, &passes(plan), |index, is_exception| {
         is_drawn &= basis.is_none() || expected.next().is_some_and(|(expected, _)| *expected == index);
@@ -80,8 +80,8 @@ fn coverage(gathered: &Gathered, basis: Option<&Basis>) -> Result<Coverage, Repo
         (Selection::Range { .. }, Some(_)) => Err(ReportError::Apart("the results of a range and a draw")),
         (Selection::Draw { .. }, None) => Ok(Coverage::UnplannedSample),
         (Selection::Draw { sha256, tree_size, .. }, Some(basis)) => {
-            let Basis { draw, draw_sha256, .. } = basis;
-            let looked_at = u64::try_from(draw.listed().0.len()).unwrap_or(u64::MAX);
+            let Basis { draw, draw_sha256, listed: (listed, _), .. } = basis;
+            let looked_at = u64::try_from(listed.len()).unwrap_or(u64::MAX);
             let fits = *sha256 == draw_sha256.to_string()
                 && *tree_size == draw.checkpoint.size.get()
                 && head.origin == draw.checkpoint.origin.as_str()
@@ -139,12 +139,12 @@ fn planned(basis: &Basis) -> Result<Planned, ReportError> {
 }
 
 fn drawn(basis: &Basis) -> Drawn {
-    let (listed, drawn) = basis.draw.listed();
+    let (listed, drawn) = &basis.listed;
     Drawn {
         sha256: basis.draw_sha256.to_string(),
         seed: basis.draw.seed.to_string(),
-        drawn,
-        skipped: u64::try_from(listed.len()).unwrap_or(u64::MAX).saturating_sub(drawn),
+        drawn: *drawn,
+        skipped: u64::try_from(listed.len()).unwrap_or(u64::MAX).saturating_sub(*drawn),
         is_all: basis.draw.is_exhausted(basis.plan()),
     }
 }

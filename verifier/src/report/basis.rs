@@ -20,6 +20,8 @@ pub struct Basis {
     pub(super) is_signed: bool,
     pub(super) draw: Draw,
     pub(super) draw_sha256: Hash,
+    /// The leaf indices of the draw, as [`Draw::listed`] gives them.
+    pub(super) listed: (Vec<u64>, u64),
     /// Whether every decision of a stratum was drawn, in the plan's order.
     pub(super) exhausted: Vec<bool>,
 }
@@ -94,7 +96,8 @@ impl Basis {
             sample.takes_all(members)
         };
         let exhausted = plan.plan().strata().zip(&draw.strata).map(is_exhausted).collect();
-        Ok(Self { plan, is_signed, draw, draw_sha256, exhausted })
+        let listed = draw.listed();
+        Ok(Self { plan, is_signed, draw, draw_sha256, listed, exhausted })
     }
 
     /// SHA-256 of the plan's text, in lowercase hex.

@@ -91,8 +91,8 @@ fn reservations(report: &Report) -> String {
             }
         );
     }
-    let strata = report.samples.iter().flat_map(|samples| &samples.strata);
-    let open: Vec<_> = strata.filter(|sample| sample.finding.conclusion != Conclusion::Shown).collect();
+    let open: Vec<_> =
+        report.strata().filter(|sample| sample.finding.conclusion != Conclusion::Shown).collect();
     if !open.is_empty() {
         let names: Vec<_> = open.iter().map(|sample| sample.name.as_str()).collect();
         let noun = if open.len() == 1 { "stratum" } else { "strata" };
@@ -181,8 +181,7 @@ fn establishes(report: &Report, plan: Option<&Plan>) -> Vec<String> {
 
 /// For each stratum of the plan, whether its rate was shown, and what was or was not.
 fn strata<'a>(report: &'a Report, plan: Option<&'a Plan>) -> impl Iterator<Item = (bool, String)> + 'a {
-    let samples = report.samples.iter().flat_map(|samples| &samples.strata);
-    samples.zip(plan.into_iter().flat_map(Plan::strata)).map(|(sample, stratum)| {
+    report.strata().zip(plan.into_iter().flat_map(Plan::strata)).map(|(sample, stratum)| {
         let finding = &sample.finding;
         let is_shown = finding.conclusion == Conclusion::Shown;
         let mut text = format!(

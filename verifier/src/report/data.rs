@@ -51,6 +51,11 @@ impl Report {
         self.samples.as_ref().map_or(Share { decisions, exceptions }, |samples| samples.all)
     }
 
+    /// The samples of the plan's strata, in its order.
+    pub(super) fn strata(&self) -> impl Iterator<Item = &StratumSample> {
+        self.samples.iter().flat_map(|samples| &samples.strata)
+    }
+
     /// The first part in which a report that was made again is another one. Which program made the two, and from which file of results, is no
     /// part of it.
     #[must_use]

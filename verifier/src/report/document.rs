@@ -6,7 +6,7 @@ use ledgerstone::evidence::Selection;
 
 use super::drawing::Drawing;
 use super::{Conclusion, Coverage, Exception, Finding, Report, Share, plots};
-use crate::audit::verdict::Difference;
+use crate::audit::verdict::{Difference, ReasonFinding};
 use crate::audit::{Plan, PlanFile};
 use crate::output::{plural, thousands};
 
@@ -111,9 +111,10 @@ const CHECK: &str = "These pages are made from report.json, which the auditor si
     --auditor KEY --results RESULTS --bundle BUNDLE --policy POLICY --again NEW --plan PLAN --draw DRAW.";
 
 fn tone(report: &Report) -> Tone {
-    let strata = report.samples.iter().flat_map(|samples| &samples.strata);
-    let worst =
-        strata.map(|sample| sample.finding.conclusion).find(|conclusion| *conclusion != Conclusion::Shown);
+    let worst = report
+        .strata()
+        .map(|sample| sample.finding.conclusion)
+        .find(|conclusion| *conclusion != Conclusion::Shown);
     let whole = report.finding.conclusion;
     match if whole == Conclusion::Shown { worst.unwrap_or(whole) } else { whole } {
         Conclusion::Exceptions | Conclusion::NotShown => Tone::Bad,
@@ -133,13 +134,14 @@ fn verdicts(report: &Report) -> Block {
     let row = |name: &str, meaning: &str, kind: &str, count: u64| {
         vec![name.to_owned(), meaning.to_owned(), kind.to_owned(), thousands(count)]
     };
-    let reasons = (counts.reasons_differ > 0).then(|| {
-        row("REASONS_DIFFER", "the recorded reasons are not those of the model", "yes", counts.reasons_differ)
-    });
-    let unchecked = (counts.reasons_unchecked > 0).then(|| {
-        let meaning = "reasons are recorded and were not rechecked";
-        row("REASONS_UNCHECKED", meaning, "no", counts.reasons_unchecked)
-    });
+    let found = [
+        (ReasonFinding::Differ, "yes", counts.reasons_differ),
+        (ReasonFinding::Unchecked, "no", counts.reasons_unchecked),
+    ];
+    let reasons = found
+        .into_iter()
+        .filter(|(.., count)| *count > 0)
+        .map(|(finding, kind, count)| row(finding.as_str(), finding.meaning(), kind, count));
     let sums =
         [row("", "Decisions recomputed", "", counts.decisions), row("", "Exceptions", "", counts.exceptions)];
     let column = |title, weight, is_number| Column { title, weight, is_number };
@@ -151,7 +153,7 @@ fn verdicts(report: &Report) -> Block {
             column("Exception", 13, false),
             column("Decisions", 13, true),
         ],
-        rows: present.chain(reasons).chain(unchecked).chain(sums).collect(),
+        rows: present.chain(reasons).chain(sums).collect(),
     }
 }
 
@@ -325,7 +327,8 @@ fn exceptions(report: &Report) -> Vec<Block> {
 fn exception(exception: &Exception) -> Vec<String> {
     let mut verdict = exception.verdict.to_string();
     if exception.reasons_differ {
-        verdict += ", REASONS_DIFFER";
+        verdict += ", ";
+        verdict += ReasonFinding::Differ.as_str();
     }
     let adverse = match exception.adverse {
         Some(true) => "yes",

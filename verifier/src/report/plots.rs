@@ -90,8 +90,7 @@ pub(super) fn strata(report: &Report) -> Option<Drawing> {
         ("not against the person", strata.not_adverse),
         ("not recorded", strata.not_recorded),
     ];
-    let planned = report.samples.iter().flat_map(|samples| &samples.strata);
-    let planned = planned.map(|sample| (sample.name.as_str(), sample.share));
+    let planned = report.strata().map(|sample| (sample.name.as_str(), sample.share));
     let rows: Vec<_> = rows.into_iter().chain(planned).filter(|(_, share)| share.decisions > 0).collect();
     let rate = |share: Share| number_of(share.exceptions) / number_of(share.decisions.max(1));
     let most = rows.iter().map(|(_, share)| rate(*share)).fold(0.0, f64::max);

@@ -87,12 +87,12 @@ pub(super) fn expected(
     reasons: &Reasons,
     row: &[f64],
 ) -> Result<Option<Vec<Expected>>, RowError> {
-    let (margin, sign) = match reasons.from {
+    let (margin, sign) = match &reasons.from {
         ReasonSource::Points => return points(model, reasons, row).map(Some),
         ReasonSource::IntegratedGradients(_) | ReasonSource::Sampled { .. } => return Ok(None),
-        ReasonSource::Contributions { margin, .. } => (margin, None),
-        ReasonSource::LowestContributions { margin, .. } => (margin, Some(-1.0)),
-        ReasonSource::HighestContributions { margin, .. } => (margin, Some(1.0)),
+        ReasonSource::Contributions(of) => (of.margin, None),
+        ReasonSource::LowestContributions(of) => (of.margin, Some(-1.0)),
+        ReasonSource::HighestContributions(of) => (of.margin, Some(1.0)),
     };
     let all = match against {
         None => model.contributions(row)?,
