@@ -18,6 +18,7 @@ use ledgerstone_verifier::audit::{
     Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile, StrataFile,
 };
 use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
+use ledgerstone_verifier::recompute::neural::design::Design;
 use ledgerstone_verifier::recompute::neural::{causal, config, gguf, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError, Texts};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
@@ -315,19 +316,21 @@ fn tolerance_profile(bytes: &[u8]) -> bool {
 
 fn causal_config(bytes: &[u8]) -> bool {
     let Ok(config) = causal::Config::parse(bytes, None) else { return false };
-    let design = &config.design;
-    assert!(design.heads.is_multiple_of(design.shared) && design.layers <= 256);
-    assert!(design.rotary.turned <= design.head && design.context <= gguf::CONTEXT_MAX);
-    assert!(config.ends.iter().all(|token| (*token as usize) < design.vocabulary));
+    assert_design(&config.design, &config.ends);
     true
 }
 
 fn gguf_header(bytes: &[u8]) -> bool {
     let Ok(header) = gguf::Header::parse(bytes) else { return false };
-    let design = &header.design;
+    assert_design(&header.design, &header.ends);
+    assert_design(&header.design, header.begin.as_slice());
+    assert!(!header.ends.is_empty());
+    true
+}
+
+/// A network that can be built, and tokens that it has.
+fn assert_design(design: &Design, tokens: &[u32]) {
     assert!(design.heads.is_multiple_of(design.shared) && design.layers <= 256);
     assert!(design.rotary.turned <= design.head && design.context <= gguf::CONTEXT_MAX);
-    let mut tokens = header.ends.iter().chain(&header.begin);
-    assert!(tokens.all(|token| (*token as usize) < design.vocabulary) && !header.ends.is_empty());
-    true
+    assert!(tokens.iter().all(|token| (*token as usize) < design.vocabulary));
 }

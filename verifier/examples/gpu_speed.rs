@@ -21,6 +21,8 @@
 mod floor;
 #[path = "gpu_speed/forests.rs"]
 mod forests;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "gpu_speed/texts.rs"]
 mod texts;
 

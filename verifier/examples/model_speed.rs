@@ -15,12 +15,15 @@
     reason = "a measurement fails by panicking, and prints"
 )]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+#[path = "support/peer.rs"]
+mod peer;
+
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use ledgerstone_verifier::recompute::Model;
+
+use crate::peer::Peer;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>().expect("a number"));
@@ -46,24 +49,15 @@ fn compare(
     parts: &[&str],
     (count, threads, turns): (usize, usize, usize),
 ) {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library");
-    let python = Command::new(tests.join("../../../scripts/py-env"))
-        .arg(tests.join(requirements))
-        .output()
-        .expect("scripts/py-env runs");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut child = Command::new(String::from_utf8(python.stdout).expect("a path").trim())
-        .arg(tests.join(script))
-        .arg(folder.path())
-        .args([count.to_string(), threads.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("python starts");
-    let mut ask = child.stdin.take().unwrap();
-    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(answers.next().unwrap().unwrap(), "ready");
+    let (mut peer, ready) = Peer::start(
+        Command::new(peer::python(requirements, &[]))
+            .arg(peer::library(script))
+            .arg(folder.path())
+            .args([count.to_string(), threads.to_string()])
+            .stderr(Stdio::null()),
+    );
+    assert_eq!(ready, "ready");
     let doubles = |name: &str| -> Vec<f64> {
         let bytes = std::fs::read(folder.path().join(name)).expect(name);
         bytes.chunks_exact(8).map(|number| f64::from_le_bytes(number.try_into().unwrap())).collect()
@@ -76,8 +70,7 @@ fn compare(
         let numbers = if *part == "margins" { about.margins } else { about.margins * (about.features + 1) };
         let rows = &rows[..expected.len() / numbers * about.features];
         for turn in 1..=turns {
-            writeln!(ask, "{name} {part}").unwrap();
-            let theirs: f64 = answers.next().unwrap().unwrap().parse().unwrap();
+            let theirs: f64 = peer.ask(&format!("{name} {part}")).parse().unwrap();
             let start = Instant::now();
             let ours = match *part {
                 "margins" => model.margins_of_rows(rows, threads).unwrap(),
@@ -94,8 +87,6 @@ fn compare(
             );
         }
     }
-    drop(ask);
-    child.wait().expect("python ends");
 }
 
 /// The contributions of every row, computed row by row on some threads.

@@ -15,12 +15,15 @@
     reason = "a measurement fails by panicking, and prints"
 )]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
+#[path = "support/peer.rs"]
+mod peer;
+
+use std::process::Command;
 use std::time::Instant;
 
 use ledgerstone_verifier::recompute::neural::{Files, TextModel};
+
+use crate::peer::Peer;
 
 /// Texts of a large batch.
 const BATCH: usize = 32;
@@ -34,18 +37,9 @@ const APART: f64 = 1e-5;
 fn main() {
     let turns = std::env::args().nth(1).map_or(5, |turns| turns.parse().expect("a number of turns"));
     let threads = std::env::var("RAYON_NUM_THREADS").expect("RAYON_NUM_THREADS says on how many threads");
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library");
     let folder = tempfile::tempdir().expect("a folder");
-    let python = |requirements: &str, options: &[&str]| {
-        let made = Command::new(tests.join("../../../scripts/py-env"))
-            .arg(tests.join(requirements))
-            .args(options)
-            .output()
-            .expect("scripts/py-env runs");
-        String::from_utf8(made.stdout).expect("a path").trim().to_owned()
-    };
-    let filled = Command::new(python("text_requirements.txt", &["--no-deps"]))
-        .arg(tests.join("text_minilm.py"))
+    let filled = Command::new(peer::python("text_requirements.txt", &["--no-deps"]))
+        .arg(peer::library("text_minilm.py"))
         .arg(folder.path())
         .status();
     assert!(filled.expect("python starts").success());
@@ -60,43 +54,29 @@ fn main() {
         texts.iter().flat_map(|text| model.score(text).unwrap().vector).flat_map(f32::to_le_bytes).collect();
     std::fs::write(folder.path().join("vectors.f32"), vectors).unwrap();
     std::fs::write(folder.path().join("texts.json"), serde_json::to_vec(&texts).unwrap()).unwrap();
-    let mut child = Command::new(python("onnx-requirements.txt", &[]))
-        .arg(tests.join("text_speed.py"))
-        .arg(folder.path())
-        .arg(&threads)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
-    let mut ask = child.stdin.take().unwrap();
-    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(answers.next().unwrap().unwrap(), "ready");
+    let (mut peer, ready) = Peer::start(
+        Command::new(peer::python("onnx-requirements.txt", &[]))
+            .arg(peer::library("text_speed.py"))
+            .arg(folder.path())
+            .arg(&threads),
+    );
+    assert_eq!(ready, "ready");
     for (count, runs) in RUNS {
         let mut ratios: Vec<f64> =
-            (0..turns).map(|turn| one(&mut ask, &mut answers, &model, &texts[..count], runs, turn)).collect();
+            (0..turns).map(|turn| one(&mut peer, &model, &texts[..count], runs, turn)).collect();
         ratios.sort_by(f64::total_cmp);
         println!(
             "{count} texts, {threads} threads: {:.2} times onnxruntime's time (median)",
             ratios[ratios.len() / 2]
         );
     }
-    drop(ask);
-    child.wait().expect("python ends");
 }
 
 /// One turn of both; gives how many times as long it took here. The first turn warms up both, and counts like the others.
-fn one(
-    ask: &mut impl Write,
-    answers: &mut impl Iterator<Item = std::io::Result<String>>,
-    model: &TextModel,
-    texts: &[&str],
-    runs: usize,
-    turn: usize,
-) -> f64 {
+fn one(peer: &mut Peer, model: &TextModel, texts: &[&str], runs: usize, turn: usize) -> f64 {
     let (mut theirs, mut ours, mut said) = (0.0, 0.0, String::new());
     for _ in 0..runs {
-        writeln!(ask, "{}", texts.len()).unwrap();
-        said = answers.next().unwrap().unwrap();
+        said = peer.ask(&texts.len().to_string());
         let mut words = said.split(' ').map(|word| word.parse::<f64>().unwrap());
         theirs += words.next().unwrap();
         assert!(words.next().unwrap() < APART, "{said}");

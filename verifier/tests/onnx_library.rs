@@ -105,17 +105,6 @@ fn compare(file: &Path, data: Option<&str>) -> Row {
     compared
 }
 
-/// The model files of a folder: those with answers beside them.
-fn model_files(directory: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "onnx"))
-        .collect();
-    found.sort();
-    found
-}
-
 /// What a table of the page has of many models: a line each, or one of all exact ones and one of the others.
 enum Lines {
     Each,
@@ -132,7 +121,7 @@ fn compare_all(
 ) {
     let (mut exacts, mut nears) = (Vec::new(), Vec::new());
     let mut failed = 0;
-    for file in &model_files(directory) {
+    for file in &library::graphs(directory) {
         match std::panic::catch_unwind(|| (compare(file, data), claims_exactness(file))) {
             Ok((row, true)) => exacts.push(row),
             Ok((row, false)) => nears.push(row),

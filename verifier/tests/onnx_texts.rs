@@ -61,12 +61,7 @@ fn asked(file: &Path) -> Asked {
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "onnx"))
-        .collect();
-    found.sort();
+    let found = library::graphs(directory);
     assert_eq!(found.len(), 7, "graphs of {}", directory.display());
     found
 }

@@ -1,12 +1,12 @@
 //! Texts: a text model on the device against itself on the main processor, and against PyTorch where that is there.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 
 use ledgerstone_verifier::recompute::neural::{Files, TextModel, TextScore};
 
 use super::{Floor, Options, Random, fastest};
+use crate::peer::Peer;
 
 /// Texts that are computed side by side.
 const BATCHES: [usize; 3] = [1, 16, 64];
@@ -72,37 +72,18 @@ fn apart(one: &TextScore, other: &TextScore) -> f32 {
 }
 
 /// A program that answers `BATCH TOKENS COUNT TURNS` with the seconds that its fastest turn took.
-struct Torch {
-    child: Child,
-    ask: ChildStdin,
-    answers: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
+struct Torch(Peer);
 
 impl Torch {
     fn start(command: &str, folder: &Path) -> Self {
         let mut words = command.split_whitespace();
-        let mut child = Command::new(words.next().expect("--torch names a program"))
-            .args(words)
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the PyTorch program starts");
-        let ask = child.stdin.take().unwrap();
-        let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        println!("PyTorch: {}", answers.next().expect("the PyTorch program says its version").unwrap());
-        Self { child, ask, answers }
+        let program = words.next().expect("--torch names a program");
+        let (peer, version) = Peer::start(Command::new(program).args(words).arg(folder));
+        println!("PyTorch: {version}");
+        Self(peer)
     }
 
     fn seconds(&mut self, batch: usize, tokens: usize, count: usize, turns: usize) -> f64 {
-        writeln!(self.ask, "{batch} {tokens} {count} {turns}").unwrap();
-        self.answers.next().expect("the PyTorch program answers").unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Torch {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.ask(&format!("{batch} {tokens} {count} {turns}")).parse().unwrap()
     }
 }

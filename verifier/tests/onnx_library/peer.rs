@@ -7,7 +7,7 @@ use ledgerstone_verifier::recompute::onnx::runtime::{Library, RuntimeError, Sess
 use ledgerstone_verifier::recompute::{Model, Texts};
 
 use super::answers::Answers;
-use super::{claims_exactness, library, model_files, trained};
+use super::{claims_exactness, library, trained};
 
 const REQUIREMENTS: &str = "verifier/tests/library/onnx-requirements.txt";
 
@@ -70,7 +70,7 @@ fn the_loaded_library_gives_the_kept_answers() {
     let library = Library::load(&object).unwrap();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx");
     let (near, exact): (Vec<PathBuf>, Vec<PathBuf>) =
-        model_files(&kept).into_iter().partition(|file| !claims_exactness(file));
+        library::graphs(&kept).into_iter().partition(|file| !claims_exactness(file));
     let compared: usize = exact.iter().map(|file| compare(&library, file)).sum();
     assert!((exact.len(), near.len()) == (16, 2) && compared > 1000, "{compared} numbers");
     for file in near {
@@ -93,7 +93,7 @@ fn the_loaded_library_says_what_it_says_from_python() {
     let (Some(directory), Some(object)) = (trained("onnx_models"), shared_object()) else { return };
     let library = Library::load(&object).unwrap();
     assert!(library.build().contains("git-commit-id"), "{}", library.build());
-    let files = model_files(&directory);
+    let files = library::graphs(&directory);
     let compared: usize = files.iter().map(|file| compare(&library, file)).sum();
     println!("{} graphs, {compared} numbers with the same bits", files.len());
     assert!(files.len() == 75 && compared > 5000, "{} graphs, {compared} numbers", files.len());

@@ -91,12 +91,12 @@ pub(crate) fn desk() -> TempDir {
     desk
 }
 
-/// Three rows for the models of the desk; the column `name` is none of theirs.
 const LOANS: &str = "addr_state,sub_grade,emp_length,annual_inc,int_rate,revol_util
 west,C2,10+ years,92174,23.34,72.1
 \"far, far away\",C2,,92174,23.34,72.1
 ";
 
+/// Three rows for the models of the desk; the column `name` is none of theirs.
 const ROWS: &str = "name,radius,texture,perimeter,area,smoothness,compactness,concavity,group
 first,17.99,10.38,122.8,1001,0.1184,0.2776,0.3001,3
 second,12.04,18.14,76.85,449.9,,0.06,0.02372,7

@@ -23,27 +23,35 @@ pub(crate) fn trained(script: &str, requirements: &str, options: &[&str]) -> Opt
         let status = Command::new(python).arg(&path).arg(&directory).status();
         if status.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{script} failed")) }
     });
-    match result {
-        Ok(()) => Some(directory),
-        Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
-        Err(problem) => {
-            println!("skipped: the models of {script}, because {problem}");
-            None
-        }
-    }
+    or_skipped(&format!("the models of {script}"), result).map(|()| directory)
 }
 
 /// The Python that has the packages of a requirements file.
 #[allow(dead_code, reason = "not every test asks the packages themselves")]
 pub(crate) fn python_with(requirements: &str) -> Option<PathBuf> {
-    match python(requirements, &[]) {
-        Ok(python) => Some(python),
+    or_skipped(&format!("what needs the packages of {requirements}"), python(requirements, &[]))
+}
+
+/// Nothing where Python or the packages are missing, and why; under CI nothing may be.
+fn or_skipped<T>(what: &str, result: Result<T, String>) -> Option<T> {
+    match result {
+        Ok(found) => Some(found),
         Err(problem) if std::env::var("CI").is_ok_and(|value| value == "true") => panic!("{problem}"),
         Err(problem) => {
-            println!("skipped, because {problem}");
+            println!("skipped: {what}, because {problem}");
             None
         }
     }
+}
+
+/// The ONNX files of a folder, by name.
+#[allow(dead_code, reason = "not every test reads ONNX files")]
+pub(crate) fn graphs(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "onnx")).collect();
+    found.sort();
+    found
 }
 
 fn python(requirements: &str, options: &[&str]) -> Result<PathBuf, String> {
