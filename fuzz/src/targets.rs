@@ -14,10 +14,13 @@ use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
 use ledgerstone_verifier::audit::profile::Profile;
+use ledgerstone_verifier::audit::results;
 use ledgerstone_verifier::audit::{
     Beacon, BlockHeader, DrandChain, DrandRound, Draw, Plan, PlanFile, StrataFile,
 };
+use ledgerstone_verifier::bundle::{self, Order};
 use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
+use ledgerstone_verifier::recompute::description::{self, Description, Input, Label};
 use ledgerstone_verifier::recompute::neural::design::Design;
 use ledgerstone_verifier::recompute::neural::{causal, config, gguf, head, safetensors, tokenizer};
 use ledgerstone_verifier::recompute::{Model, RowError, Texts};
@@ -42,11 +45,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_plan", run: audit_plan },
     Target { name: "audit_strata", run: |bytes| StrataFile::parse(bytes).is_ok() },
     Target { name: "audit_report", run: audit_report },
+    Target { name: "audit_results", run: audit_results },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
+    Target { name: "evidence_archive", run: evidence_archive },
     Target { name: "field_path", run: field_path },
     Target { name: "causal_config", run: causal_config },
     Target { name: "gguf_header", run: gguf_header },
@@ -57,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "onnx_model", run: model },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
+    Target { name: "recompute_description", run: recompute_description },
     Target { name: "safetensors", run: tensors },
     Target { name: "scorecard", run: model },
     Target { name: "signed_note", run: signed_note },
@@ -145,6 +151,46 @@ fn audit_report(bytes: &[u8]) -> bool {
     let pages = report::document(&report, "", "");
     assert!(!report::html(&pages).contains("<script"), "nothing from a report is markup");
     assert!(report::pdf(&pages).ends_with(b"%%EOF"));
+    true
+}
+
+/// Results that read have the counts that they say.
+fn audit_results(bytes: &[u8]) -> bool {
+    let mut exceptions = 0;
+    let read = results::read(bytes, |decision| exceptions += u64::from(decision.is_exception()));
+    read.is_ok_and(|(_, tail)| {
+        assert_eq!(tail.exceptions, exceptions);
+        true
+    })
+}
+
+/// What is read of a bundle is what its checkpoint's tree holds, in the order that it says.
+fn evidence_archive(bytes: &[u8]) -> bool {
+    let mut taken = 0;
+    let front = |front: bundle::Front| Ok(Order::new(&front, front.draw.is_some().then(Vec::new)));
+    let read = bundle::read_archive(bytes, Path::new("bundle"), front, |order, number, run| {
+        let proved = order.prove(number, &run)?;
+        let first = proved.entries.first().map_or(0, |(index, _)| index.get());
+        let count = u64::try_from(proved.entries.len()).unwrap_or(u64::MAX);
+        taken += count;
+        order.take(first, count)
+    });
+    let Ok(order) = read else { return false };
+    assert_eq!(order.taken(), taken);
+    order.finish().is_ok()
+}
+
+/// A description that reads asks for nothing without bounds, and for no file outside the model's folder.
+fn recompute_description(bytes: &[u8]) -> bool {
+    let Ok(read) = Description::parse(bytes) else { return false };
+    assert!(read.scores.len() + read.tensors.len() <= description::ITEMS_MAX);
+    if let Input::Prompt { prompt, .. } = &read.input {
+        assert!(prompt.sampling().is_sound() && prompt.tokens_max <= 4096);
+    }
+    if let Some(Label::Words { names, otherwise }) = &read.label {
+        let label = read.label.as_ref().and_then(|label| label.of_answer("yes, no, low, high"));
+        assert!(label.is_some_and(|label| label == otherwise || names.iter().any(|name| name == label)));
+    }
     true
 }
 

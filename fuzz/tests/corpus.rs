@@ -19,6 +19,13 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "../../verifier/tests/support/evidence.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod evidence;
+#[path = "../../verifier/tests/support/log.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod log;
+
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
@@ -161,10 +168,30 @@ fn audit_plan(checkpoint: &ledgerstone::checkpoint::Checkpoint) -> Plan {
     }
 }
 
-/// The report of a range with one exception.
+/// The results of a range with one exception.
+const RESULTS: &[u8] = include_bytes!("../../verifier/tests/vectors/range.jsonl");
+
+/// How the model of an example is recomputed.
+fn described(example: &str) -> Vec<u8> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    std::fs::read(examples.join(example).join("model/recompute.json")).unwrap()
+}
+
+/// How a language model is recomputed.
+const PROMPT: &str = r#"{"format": "ledgerstone-recompute/v1", "model": "model.gguf", "prompt": {"feature": "note", "tokens_max": 4, "temperature": 0.5,
+    "top_p": 0.9, "seed": 7, "tokens": "tokens", "logits": "logits", "text": "answer"},
+    "label": {"words": {"names": ["low", "high"], "otherwise": "unclear"}}}"#;
+
+/// How a text model is recomputed whose reasons are words.
+const WORDS: &str = r#"{"format": "ledgerstone-recompute/v1", "text": {"feature": "resume"},
+    "scores": [{"name": "callback", "of": "answer", "index": 1}], "tensors": [{"name": "vector", "of": "vector", "dtype": "FP32"}],
+    "label": {"threshold": {"of": "answer", "index": 1, "value": 0.5, "above": "invite", "below": "decline"}},
+    "reasons": {"from": {"integrated_gradients": {"of": "margins", "index": 1, "push": "down", "steps": 16, "rule": "gausslegendre", "baseline": "pad"}},
+    "count": 2, "table": [{"feature": "gaps", "code": "GAPS", "text": "gaps in work"}]}}"#;
+
+/// Its report.
 fn audit_report(auditor: &LogKeys) -> Vec<u8> {
-    let results = include_bytes!("../../verifier/tests/vectors/range.jsonl");
-    assemble(results.as_slice(), None).unwrap().sign(auditor).unwrap().into_bytes()
+    assemble(RESULTS, None).unwrap().sign(auditor).unwrap().into_bytes()
 }
 
 fn audit_draw(plan: &Plan) -> Vec<u8> {
@@ -220,12 +247,14 @@ fn seeds() -> Vec<Seed> {
         ("audit_strata", "two", STRATA.into()),
         ("audit_plan", "signed", PlanFile::sign(&plan, &auditor).unwrap().into_bytes()),
         ("audit_report", "range", audit_report(&auditor)),
+        ("audit_results", "range", RESULTS.to_vec()),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
         ("entry", "start", start.clone()),
         ("entry", "decision", decision.clone()),
         ("entry", "model", model_entry()),
         ("entry_bundle", "two-entries", EntryBundle::encode(&[start, decision]).unwrap()),
+        ("evidence_archive", "three-decisions", evidence::Evidence::of(3, 1).archive()),
         ("field_path", "plain", b"output/score/probability".to_vec()),
         ("journal_segment", "one-batch", journal_segment(&batch)),
         ("oms_bundle", "p256", signed("mortgage.sig")),
@@ -256,6 +285,9 @@ fn seeds() -> Vec<Seed> {
         ("lightgbm_model", "linear", models("lightgbm_linear.txt")),
         ("causal_config", "gemma3", CAUSAL.as_bytes().to_vec()),
         ("gguf_header", "one-tensor", gguf()),
+        ("recompute_description", "columns", described("lending")),
+        ("recompute_description", "prompt", PROMPT.into()),
+        ("recompute_description", "words", WORDS.into()),
         ("safetensors", "two-tensors", tensors()),
         ("text_config", "bert", texts("bert/config.json")),
         ("text_config", "deberta", texts("deberta-v2/config.json")),

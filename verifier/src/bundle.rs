@@ -114,36 +114,49 @@ impl Bundle {
     pub fn read<S, E: From<BundleError>>(
         &self,
         front: impl FnOnce(Front) -> Result<S, E>,
-        mut run: impl FnMut(&mut S, u64, Vec<u8>) -> Result<(), E>,
+        run: impl FnMut(&mut S, u64, Vec<u8>) -> Result<(), E>,
     ) -> Result<S, E> {
         let file = File::open(&self.path).map_err(|source| BundleError::io(&self.path, source))?;
         let plain = decrypt::plain(BufReader::new(file), &self.identities, &self.path)?;
         let mut decoder =
             zstd::stream::read::Decoder::new(plain).map_err(|e| BundleError::io(&self.path, e))?;
         decoder.window_log_max(WINDOW_LOG_MAX).map_err(|e| BundleError::io(&self.path, e))?;
-        let mut archive = tar::Archive::new(decoder);
-        let mut parts = Parts::new(&mut archive, &self.path)?;
-        let (read, mut pending) = read_front(&mut parts)?;
-        let runs = read.header.runs;
-        let mut state = front(read)?;
-        let mut number = 0;
-        while let Some(member) = match pending.take() {
-            Some(member) => Some(member),
-            None => parts.next()?,
-        } {
-            if number == runs || !member.name.starts_with(part::RUNS) {
-                return Err(BundleError::Unexpected { name: member.name.clone() }.into());
-            }
-            let bytes = member.bytes(RUN_BYTES_MAX)?;
-            run(&mut state, number, bytes)?;
-            number += 1;
-        }
-        if number < runs {
-            return Err(BundleError::FewerRuns { expected: runs, found: number }.into());
-        }
-        parts.finish()?;
-        Ok(state)
+        read_archive(decoder, &self.path, front, run)
     }
+}
+
+/// Reads the archive in a bundle as [`Bundle::read`] does; `path` is what errors call it.
+///
+/// # Errors
+/// As [`Bundle::read`].
+pub fn read_archive<S, E: From<BundleError>>(
+    archive: impl Read,
+    path: &Path,
+    front: impl FnOnce(Front) -> Result<S, E>,
+    mut run: impl FnMut(&mut S, u64, Vec<u8>) -> Result<(), E>,
+) -> Result<S, E> {
+    let mut archive = tar::Archive::new(archive);
+    let mut parts = Parts::new(&mut archive, path)?;
+    let (read, mut pending) = read_front(&mut parts)?;
+    let runs = read.header.runs;
+    let mut state = front(read)?;
+    let mut number = 0;
+    while let Some(member) = match pending.take() {
+        Some(member) => Some(member),
+        None => parts.next()?,
+    } {
+        if number == runs || !member.name.starts_with(part::RUNS) {
+            return Err(BundleError::Unexpected { name: member.name.clone() }.into());
+        }
+        let bytes = member.bytes(RUN_BYTES_MAX)?;
+        run(&mut state, number, bytes)?;
+        number += 1;
+    }
+    if number < runs {
+        return Err(BundleError::FewerRuns { expected: runs, found: number }.into());
+    }
+    parts.finish()?;
+    Ok(state)
 }
 
 /// Reads up to the first run, which is handed back.
@@ -241,7 +254,7 @@ impl Order {
         let wrong = |expected: Option<u64>| BundleError::Order { expected, found: first };
         match &mut self.next {
             Next::Range(next, end) => {
-                if first != *next || count > *end - *next {
+                if first != *next || count > end.saturating_sub(*next) {
                     return Err(wrong((*next < *end).then_some(*next)));
                 }
                 *next += count;

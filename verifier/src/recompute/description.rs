@@ -25,7 +25,7 @@ pub const FILE: &str = "recompute.json";
 pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 
 /// Columns, outputs, labels and reasons; each.
-const ITEMS_MAX: usize = 65_536;
+pub const ITEMS_MAX: usize = 65_536;
 
 /// Words that make labels of an answer.
 const WORDS_MAX: usize = 1024;

@@ -40,6 +40,11 @@ impl Evidence {
 
     /// The bundle's file.
     pub(crate) fn bundle(&self) -> Vec<u8> {
+        zstd::bulk::compress(&self.archive(), 1).expect("a frame")
+    }
+
+    /// The archive in it.
+    pub(crate) fn archive(&self) -> Vec<u8> {
         let mut files = vec![("card.json", CARD)];
         if self.is_described {
             files.push(("recompute.json", DESCRIPTION));
@@ -87,8 +92,7 @@ impl Evidence {
             let run = Run { first: LeafIndex::new(first), entries: entries.to_vec(), proof };
             member(&format!("{}{first:012}.cbor", part::RUNS), &run.encode());
         }
-        let archive = archive.into_inner().expect("an archive");
-        zstd::bulk::compress(&archive, 1).expect("a frame")
+        archive.into_inner().expect("an archive")
     }
 
     fn decision(&self, place: u64, model: Hash) -> (Vec<u8>, RecordPart) {
