@@ -26,6 +26,7 @@ use std::sync::OnceLock;
 
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{self, TreeSize};
+use ledgerstone::proto::inference::ModelInferRequest;
 use ledgerstone::proto::ledgerstone_v1::RegisterModelRequest;
 use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
 use ledgerstone::store::fs::FsReader;
@@ -35,6 +36,7 @@ use ledgerstone_verifier::audit::run::{self, Admitted, Options, RunError};
 use ledgerstone_verifier::audit::verdict::Verdict;
 use ledgerstone_verifier::bundle::BundleError;
 use ledgerstone_verifier::progress::Silent;
+use ledgerstone_verifier::report::{assemble, recheck};
 use support::{Sidecar, free_port, request, serve_doubler};
 use tempfile::TempDir;
 
@@ -58,11 +60,16 @@ struct World {
 /// The same log for every test: nothing here changes it.
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| decided(CARD))
+    WORLD.get_or_init(|| decided(CARD, doubled()))
 }
 
-/// A sidecar that was told that `card` decides, while the doubler does.
-fn decided(card: &str) -> World {
+/// The requests of a log with [`DECISIONS`].
+fn doubled() -> impl Iterator<Item = ModelInferRequest> {
+    (0..DECISIONS).map(|number| request(&format!("r{number}"), number as f32 + 0.1))
+}
+
+/// A sidecar that was told that `card` decides, while the doubler does, and refuses every other model's name.
+fn decided(card: &str, requests: impl Iterator<Item = ModelInferRequest>) -> World {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sidecar = runtime.block_on(async {
@@ -72,8 +79,9 @@ fn decided(card: &str) -> World {
         std::fs::write(sidecar.config(), config + "model = { file = \"card.json\" }\n").unwrap();
         let mut running = sidecar.start();
         let mut client = sidecar.client().await;
-        for number in 0..DECISIONS {
-            client.model_infer(request(&format!("r{number}"), number as f32 + 0.1)).await.unwrap();
+        for request in requests {
+            let is_known = request.model_name == "doubler";
+            assert_eq!(client.model_infer(request).await.is_ok(), is_known);
         }
         assert!(running.stop().success());
         sidecar
@@ -209,6 +217,38 @@ fn a_log_without_registrations_passes_unless_they_are_asked_for() {
 }
 
 #[test]
+fn a_call_that_ended_in_an_error_is_no_exception_and_no_answer() {
+    let calls = (0..5_u8).map(|number| {
+        let mut request = request(&format!("r{number}"), f32::from(number));
+        if number % 2 == 1 {
+            request.model_name = "halver".into();
+        }
+        request
+    });
+    let world = decided(CARD, calls);
+    let bundle = world.exported("all.bundle", &["--model", "card.json"]);
+    let options = options(&bundle, "all.jsonl");
+    let (_, tail) = run(&options).unwrap();
+    let verdicts: Vec<Verdict> = lines(&options).iter().map(|line| line.verdict).collect();
+    let (exact, none) = (Verdict::Exact, Verdict::NoAnswer);
+    assert_eq!(verdicts, [exact, none, exact, none, exact], "{:?}", lines(&options)[1].differences);
+    assert_eq!((tail.decisions, tail.exceptions), (5, 0));
+    let report = assemble(std::fs::File::open(&options.output).unwrap(), None).unwrap();
+    recheck(&report).unwrap();
+    assert!(report.claims.headline.contains("2 calls ended in an error"), "{}", report.claims.headline);
+    assert!(
+        report
+            .claims
+            .establishes
+            .iter()
+            .any(|point| point.starts_with("For 3 decisions the recorded outcome"))
+    );
+    assert!(
+        report.claims.does_not_establish.iter().any(|point| point.contains("2 calls that ended in an error"))
+    );
+}
+
+#[test]
 fn an_export_repeated_is_the_same_file_and_never_replaces_one() {
     let world = world();
     let one = world.exported("one.bundle", &["--model", "card.json"]);
@@ -294,7 +334,7 @@ fn decisions_of_a_model_that_does_not_come_along_are_exceptions() {
 #[test]
 fn a_server_that_does_not_serve_the_named_model_is_found_and_no_lost_record_passes() {
     let named = CARD.replace("\"coefficient\": 2", "\"coefficient\": 2.00000012");
-    let world = decided(&named);
+    let world = decided(&named, doubled());
     let bundle = world.exported("served.bundle", &["--model", "card.json"]);
     let options = options(&bundle, "served.jsonl");
     let (_, tail) = run(&options).unwrap();

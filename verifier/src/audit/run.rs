@@ -8,8 +8,6 @@
 
 mod judge;
 mod resume;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use std::collections::BTreeMap;

@@ -18,6 +18,8 @@ pub enum Verdict {
     WithinTolerance,
     /// The numbers follow within the tolerance, the label does not, and the score is that near to the threshold.
     MarginAmbiguous,
+    /// The call ended in an error, as its entry says in public, and no output is recorded.
+    NoAnswer,
     /// A recorded number does not follow; the label does.
     MismatchSameOutcome,
     /// The recorded label does not follow.
@@ -28,10 +30,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, best first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Exact,
         Self::WithinTolerance,
         Self::MarginAmbiguous,
+        Self::NoAnswer,
         Self::MismatchSameOutcome,
         Self::OutcomeFlips,
         Self::Unverifiable,
@@ -44,6 +47,7 @@ impl Verdict {
             Self::Exact => "EXACT",
             Self::WithinTolerance => "WITHIN_TOLERANCE",
             Self::MarginAmbiguous => "MARGIN_AMBIGUOUS",
+            Self::NoAnswer => "NO_ANSWER",
             Self::MismatchSameOutcome => "MISMATCH_SAME_OUTCOME",
             Self::OutcomeFlips => "OUTCOME_FLIPS",
             Self::Unverifiable => "UNVERIFIABLE",
@@ -57,6 +61,7 @@ impl Verdict {
             Self::Exact => "every recorded number follows, bit for bit",
             Self::WithinTolerance => "every recorded number follows within the profile's tolerance",
             Self::MarginAmbiguous => "the label hangs on rounding",
+            Self::NoAnswer => "the call ended in an error; there is no answer to recompute",
             Self::MismatchSameOutcome => "a recorded number does not follow; the label does",
             Self::OutcomeFlips => "the recorded label does not follow",
             Self::Unverifiable => "cannot be recomputed",
@@ -64,7 +69,7 @@ impl Verdict {
     }
 
     /// Whether it counts against the sample: everything that does, unless the recorded decision was shown to follow. That a
-    /// decision hangs on rounding is not evidence of tampering.
+    /// decision hangs on rounding is not evidence of tampering; where nobody was answered, nothing has to follow.
     #[must_use]
     pub const fn is_exception(self) -> bool {
         matches!(self, Self::MismatchSameOutcome | Self::OutcomeFlips | Self::Unverifiable)
@@ -178,6 +183,19 @@ impl Replayed {
             verdict: Verdict::Unverifiable,
             reasons_differ: false,
             differences: vec![Difference::obstacle(why)],
+            scores: Vec::new(),
+            distance: None,
+            reasons_unchecked: None,
+        }
+    }
+
+    /// A call that ended in an error.
+    #[must_use]
+    pub const fn no_answer() -> Self {
+        Self {
+            verdict: Verdict::NoAnswer,
+            reasons_differ: false,
+            differences: Vec::new(),
             scores: Vec::new(),
             distance: None,
             reasons_unchecked: None,

@@ -28,8 +28,7 @@ fn headline(report: &Report, plan: Option<&Plan>) -> String {
         Conclusion::Nothing => "No decision was recomputed, so nothing was shown.".to_owned(),
         Conclusion::AllFollow => {
             let each = if is_census { "Every one" } else { "Each" };
-            let ambiguous = count(report, Verdict::MarginAmbiguous);
-            if ambiguous > 0 {
+            if count(report, Verdict::MarginAmbiguous) > 0 || count(report, Verdict::NoAnswer) > 0 {
                 return format!(
                     "None of the {} is an exception.",
                     plural(decisions, "recorded decision", "recorded decisions")
@@ -105,6 +104,18 @@ fn reservations(report: &Report) -> String {
             plural(ambiguous, "decision", "decisions")
         );
     }
+    let unanswered = count(report, Verdict::NoAnswer);
+    if unanswered > 0 {
+        text += &format!(
+            " {} in an error, and {} no answer to recompute.",
+            if unanswered == 1 {
+                "One call ended".to_owned()
+            } else {
+                format!("{} calls ended", thousands(unanswered))
+            },
+            if unanswered == 1 { "has" } else { "have" }
+        );
+    }
     if !report.audited.checkpoint_verified {
         text += " Whether the log signed these entries was not verified.";
     }
@@ -117,9 +128,10 @@ fn count(report: &Report, verdict: Verdict) -> u64 {
 
 fn establishes(report: &Report, plan: Option<&Plan>) -> Vec<String> {
     let counts = &report.counts;
-    // A label that hangs on rounding is no exception, and does not follow either.
-    let others = counts.exceptions.saturating_add(count(report, Verdict::MarginAmbiguous));
-    let follow = counts.decisions.saturating_sub(others);
+    // A label that hangs on rounding is no exception, and does not follow either; nor does an answer that there is not.
+    let others =
+        [counts.exceptions, count(report, Verdict::MarginAmbiguous), count(report, Verdict::NoAnswer)];
+    let follow = others.into_iter().fold(counts.decisions, u64::saturating_sub);
     let mut points = vec![format!(
         "Every one of the {} looked at stands in the tree of {} entries whose root this report names{}.",
         plural(counts.entries, "entry", "entries"),
@@ -250,6 +262,14 @@ fn does_not_establish(report: &Report, plan: Option<&Plan>) -> Vec<String> {
             "Anything about the outcome of {} that could not be recomputed. They count as exceptions, so that nothing \
              is hidden by losing inputs.",
             plural(unverifiable, "decision", "decisions")
+        ));
+    }
+    let unanswered = count(report, Verdict::NoAnswer);
+    if unanswered > 0 {
+        points.push(format!(
+            "That the callers of {} that ended in an error got no answer: no output is recorded, and a receipt in a \
+             caller's hands says the same. They count as decisions without exception.",
+            plural(unanswered, "call", "calls")
         ));
     }
     if report.audited.models.iter().any(|model| model.description_given.is_some()) {

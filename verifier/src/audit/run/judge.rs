@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ledgerstone::entry::{Entry, Kind};
+use ledgerstone::entry::{DecisionDetails, Entry, Kind, KindDetails};
 use ledgerstone::evidence::RecordPart;
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::schema;
-use ledgerstone::record::{Contents, Record, Value};
+use ledgerstone::record::{Contents, Field, Record, Value};
 use ledgerstone::registry::Registrations;
 
 use super::{Judged, RunError, Stop};
@@ -81,6 +81,9 @@ impl Judge {
             Ok(contents) => contents,
             Err(why) => return Decision::new(index, None, Replayed::unverifiable(why)),
         };
+        if is_unanswered(entry, &contents.record) {
+            return Decision::new(index, None, Replayed::no_answer());
+        }
         let mut replayed = match self.recomputer(entry, &contents.record).and_then(|recomputer| {
             raw_is_recorded(&contents)?;
             Ok(recomputer)
@@ -124,6 +127,18 @@ impl Judge {
     }
 }
 
+/// Whether a call ended in an error, by its entry, and its record agrees: no output but an error, no outcome, no explanation. An entry that
+/// says so over a record with an answer is a decision like any other.
+fn is_unanswered(entry: &Entry, record: &Record) -> bool {
+    let has_failed =
+        matches!(entry.kind_details(), Ok(KindDetails::Decision(DecisionDetails { status })) if status != 0);
+    let is_answer = |field: &Field| {
+        let first = field.path.segments().next().unwrap_or_default();
+        ["output", "outcome", "explanation"].contains(&first) && field.path != schema::OUTPUT_ERROR
+    };
+    has_failed && !record.fields().iter().any(is_answer)
+}
+
 /// That the wire's bytes which came along are those that the record has the digests of.
 fn raw_is_recorded(contents: &Contents<'_>) -> Result<(), String> {
     for (bytes, path) in
@@ -154,3 +169,6 @@ fn adverse(record: &Record) -> Option<bool> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests;
