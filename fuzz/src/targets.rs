@@ -23,7 +23,8 @@ use ledgerstone_verifier::oms::{Bundle, PublicKey, Statement};
 use ledgerstone_verifier::recompute::description::{self, Description, Input, Label};
 use ledgerstone_verifier::recompute::neural::design::Design;
 use ledgerstone_verifier::recompute::neural::{causal, config, gguf, head, safetensors, tokenizer};
-use ledgerstone_verifier::recompute::{Model, RowError, Texts};
+use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
+use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
 /// A parser of bytes from outside.
@@ -302,6 +303,9 @@ fn verifier_key(bytes: &[u8]) -> bool {
 /// Whatever format the bytes claim: what was accepted scores a row, and says so of its contributions.
 fn model(bytes: &[u8]) -> bool {
     let Ok(model) = Model::parse(bytes) else { return false };
+    if matches!(model, Model::Onnx(_)) {
+        assert_weights(bytes, onnx::weights);
+    }
     let about = model.about();
     if about.features < 10_000 {
         let mut texts = Texts::default();
@@ -371,7 +375,20 @@ fn gguf_header(bytes: &[u8]) -> bool {
     assert_design(&header.design, &header.ends);
     assert_design(&header.design, header.begin.as_slice());
     assert!(!header.ends.is_empty());
+    assert_weights(bytes, gguf::weights);
     true
+}
+
+/// A change of the weights changes nothing else: the same weights stand in the same places afterwards.
+fn assert_weights(bytes: &[u8], read: fn(&[u8]) -> Result<Vec<Stretch>, ModelError>) {
+    let weights = read(bytes);
+    assert!(weights.is_ok(), "an accepted file has no unreadable weights");
+    let weights = weights.unwrap_or_default();
+    for tamper in [Tamper::OneWeight(3), Tamper::F16, Tamper::Int8, Tamper::Int4] {
+        if let Some(changed) = tamper.change(bytes, &weights) {
+            assert_eq!(read(&changed).as_ref(), Ok(&weights));
+        }
+    }
 }
 
 /// A network that can be built, and tokens that it has.

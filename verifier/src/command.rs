@@ -20,6 +20,8 @@ mod bundle_inspect;
 mod grpc;
 mod key_generate;
 mod key_show;
+#[cfg(feature = "neural")]
+mod language_file;
 mod log_checkpoint;
 mod log_entries;
 mod log_models;

@@ -17,6 +17,7 @@ pub mod onnx;
 pub mod processor;
 pub(crate) mod rows;
 pub mod scorecard;
+pub mod tamper;
 #[cfg(feature = "neural")]
 pub mod tensor_trees;
 mod texts;

@@ -20,6 +20,9 @@ pub const FORMAT: &str = "ledgerstone-tolerance-profile/v1";
 /// Bytes of a profile with its signature.
 pub const PROFILE_BYTES_MAX: usize = 1 << 16;
 
+/// The distance of a change that no tolerance would pass, such as a number that is none, as a profile writes it.
+pub const BEYOND: f64 = f64::MAX;
+
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +31,7 @@ pub struct Profile {
     pub format: String,
     /// The model's digest, in hex.
     pub model: String,
-    /// What is compared: `vector` or `margins`; the distance is the greatest of its numbers'.
+    /// What is compared: `vector`, `margins` or `logits`; the distance is the greatest of its numbers'.
     pub quantity: String,
     /// The engine and its version.
     pub engine: String,
@@ -195,6 +198,25 @@ impl Detection {
             min: distances.iter().copied().reduce(f64::min).unwrap_or(0.0),
         }
     }
+}
+
+/// The greatest distance of two rows of numbers; infinite where there are not as many, NaN where one is no number.
+#[must_use]
+pub fn distance(one: &[f64], other: &[f64]) -> f64 {
+    if one.len() != other.len() {
+        return f64::INFINITY;
+    }
+    let distances = one.iter().zip(other).map(|(one, other)| {
+        // Two infinities of one sign are no distance apart, and their difference is NaN.
+        if one.to_bits() == other.to_bits() { 0.0 } else { (one - other).abs() }
+    });
+    distances.fold(0.0, farther)
+}
+
+/// The greater of two distances; one that is no number is the greatest.
+#[must_use]
+pub fn farther(one: f64, other: f64) -> f64 {
+    if other.is_nan() || other > one { other } else { one }
 }
 
 /// The tolerance for a greatest honest distance: 20 times it, rounded up to two digits, so that another honest machine has room; none where

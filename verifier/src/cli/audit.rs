@@ -340,10 +340,10 @@ pub struct AuditRegisterArguments {
 /// Arguments of `audit calibrate`.
 #[derive(Debug, Args)]
 pub struct AuditCalibrateArguments {
-    /// The model: the folder of a text model, or a model file
+    /// The model: a model file, or its folder; with a recompute.json the folder's own way to be recomputed is measured
     #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
-    /// The texts to measure with: UTF-8, one a line
+    /// The texts or prompts to measure with: UTF-8, one a line
     #[arg(long, value_name = "FILE", required_unless_present = "rows")]
     pub text: Option<PathBuf>,
     /// The rows to measure with, as for `model predict`
@@ -358,13 +358,32 @@ pub struct AuditCalibrateArguments {
     /// The tolerance [default: 20 times the greatest honest distance, rounded up to two digits]
     #[arg(long, value_name = "NUMBER")]
     pub tau: Option<f64>,
-    /// Texts computed side by side in one of the honest conditions
+    /// Texts or rows computed side by side in one of the honest conditions
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub batch: u16,
     /// Numbers of threads to compute with
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [1, 2])]
     pub threads: Vec<u16>,
-    /// What another honest machine said of the same texts, as `model predict --json` prints it there; may be repeated
-    #[arg(long, value_name = "FILE", requires = "text")]
+    /// What another honest machine said of the same texts, rows or prompts, as `model predict --json` or `model generate --prompts
+    /// --json` prints it there; may be repeated
+    #[arg(long, value_name = "FILE")]
     pub recorded: Vec<PathBuf>,
+    /// An onnxruntime library (libonnxruntime.so) whose answers are honest, too: for ONNX graphs
+    #[arg(long, value_name = "FILE", requires = "rows")]
+    pub engine_library: Option<PathBuf>,
+    /// Where to compute a text encoder
+    #[arg(long, value_enum, default_value_t)]
+    pub device: Processor,
+    /// The most tokens to answer a prompt with [default: what recompute.json says, else 16]
+    #[arg(long, value_name = "N", requires = "text")]
+    pub tokens: Option<u16>,
+    /// What logits are divided by before a token is drawn [default: what recompute.json says, else 0, which takes the likeliest]
+    #[arg(long, value_name = "NUMBER", requires = "text")]
+    pub temperature: Option<f64>,
+    /// The share of the likeliest tokens that is drawn from [default: what recompute.json says, else 1]
+    #[arg(long, value_name = "NUMBER", requires = "text")]
+    pub top_p: Option<f64>,
+    /// What the draws follow from [default: what recompute.json says, else 0]
+    #[arg(long, value_name = "N", requires = "text")]
+    pub seed: Option<u64>,
 }

@@ -98,8 +98,11 @@ pub struct ModelGenerateArguments {
     #[arg(value_name = "FILE|DIR")]
     pub model: PathBuf,
     /// The prompt as the model saw it, chat template and all
-    #[arg(long, value_name = "FILE")]
-    pub prompt: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "prompts")]
+    pub prompt: Option<PathBuf>,
+    /// Several prompts, one a line; with --json each answer is one line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "recorded"])]
+    pub prompts: Option<PathBuf>,
     /// The most tokens to answer with
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub tokens: u16,

@@ -6,8 +6,36 @@
 
 use std::path::Path;
 
+use ledgerstone::hash::Hash;
+use ledgerstone::manifest::LEFT_OUT;
+
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
+use crate::recompute::description::{self, DESCRIPTION_BYTES_MAX, Description};
+use crate::source::{ReadError, read_input};
+
+/// The digest that decisions name the folder by: the root of its manifest.
+pub(super) fn digest(folder: &Path) -> Result<Hash, Refusal> {
+    Ok(crate::folder::read(folder, &LEFT_OUT)?.root())
+}
+
+/// How the folder's model is recomputed, if it says so.
+pub(super) fn description(folder: &Path) -> Result<Option<Description>, Refusal> {
+    let path = folder.join(description::FILE);
+    let bytes = match read_input(&path, DESCRIPTION_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Missing { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let read = Description::parse(&bytes).map_err(|error| {
+        Refusal::new(
+            error.code(),
+            format_args!("{}: {error}", path.display()),
+            "Check the file against docs/spec/recompute-description.md.",
+        )
+    })?;
+    Ok(Some(read))
+}
 
 #[cfg(not(feature = "neural"))]
 pub(super) fn show(folder: &Path, _: &mut Output) -> Result<Exit, Refusal> {
@@ -21,15 +49,14 @@ pub(super) fn show(folder: &Path, _: &mut Output) -> Result<Exit, Refusal> {
 }
 
 #[cfg(feature = "neural")]
-pub(super) use with_engine::{digest, read, read_files, refused, show};
+pub(super) use with_engine::{load, read, read_files, refused, show};
 
 #[cfg(feature = "neural")]
 mod with_engine {
     use ledgerstone::hash::Hash;
-    use ledgerstone::manifest::LEFT_OUT;
     use serde::Serialize;
 
-    use super::{Exit, Output, Path, Refusal};
+    use super::{Exit, Output, Path, Refusal, digest};
     use crate::output::{plural, printable, thousands, wrapped};
     use crate::recompute::ModelError;
     use crate::recompute::neural::pooling::Pooling;
@@ -64,15 +91,19 @@ mod with_engine {
 
     /// The model of a folder.
     pub(in crate::command) fn read(folder: &Path, processor: Processor) -> Result<TextModel, Refusal> {
-        TextModel::load_on(&read_files(folder)?, processor).map_err(|error| match error {
+        load(folder, &read_files(folder)?, processor)
+    }
+
+    /// The model of a folder's files.
+    pub(in crate::command) fn load(
+        folder: &Path,
+        files: &Files,
+        processor: Processor,
+    ) -> Result<TextModel, Refusal> {
+        TextModel::load_on(files, processor).map_err(|error| match error {
             ModelError::Processor(error) => Refusal::new(error.code(), &error, error.advice()),
             error => refused(folder, &error),
         })
-    }
-
-    /// The digest that decisions name the folder by: the root of its manifest.
-    pub(in crate::command) fn digest(folder: &Path) -> Result<Hash, Refusal> {
-        Ok(crate::folder::read(folder, &LEFT_OUT)?.root())
     }
 
     /// The files of a folder.

@@ -1,5 +1,7 @@
 //! `ledgerstone model generate`: what a language model answers to a prompt, or where a recorded answer leaves what it would have said.
 //!
+//! With `--prompts`, the answers to several.
+//!
 //! Guarantees: a record that is the model's own answer on this machine is found equal; the first other token is shown with its distance. Does not do: chat
 //! templates; the prompt is taken as it stands in the file.
 
@@ -16,27 +18,28 @@ pub(super) fn run(_: &ModelGenerateArguments, _: &mut Output) -> Result<Exit, Re
 }
 
 #[cfg(feature = "neural")]
-pub(super) use with_engine::run;
+pub(super) use with_engine::{FORMAT, refused, run, unsound};
 
 #[cfg(feature = "neural")]
 mod with_engine {
     use std::path::Path;
 
-    use ledgerstone::hash::Hash;
     use serde::{Deserialize, Serialize};
 
     use super::{Exit, ModelGenerateArguments, Output, Refusal};
-    use crate::command::model_folder;
+    use crate::command::language_file::Stored;
     use crate::output::{plural, printable};
     use crate::recompute::RowError;
-    use crate::recompute::neural::gguf::GGUF_BYTES_MAX;
     use crate::recompute::neural::sampler::Sampling;
     use crate::recompute::neural::tokenizer::TEXT_BYTES_MAX;
     use crate::recompute::neural::{Difference, Finish, Generation, LanguageModel};
     use crate::source::read_input;
 
     /// The format of an answer.
-    const FORMAT: &str = "ledgerstone-generation/v1";
+    pub(in crate::command) const FORMAT: &str = "ledgerstone-generation/v1";
+
+    /// Bytes of a file of prompts.
+    const PROMPTS_BYTES_MAX: usize = 1 << 30;
 
     /// The format of a comparison.
     const COMPARISON_FORMAT: &str = "ledgerstone-generation-comparison/v1";
@@ -85,11 +88,16 @@ mod with_engine {
         arguments: &ModelGenerateArguments,
         output: &mut Output,
     ) -> Result<Exit, Refusal> {
-        let (mut model, digest) = load(&arguments.model)?;
-        let prompt = read_input(&arguments.prompt, TEXT_BYTES_MAX)?;
+        let stored = Stored::read(&arguments.model)?;
+        let digest = stored.digest.to_string();
+        let mut model = stored.load(&arguments.model)?;
+        let path = arguments.prompts.as_ref().or(arguments.prompt.as_ref());
+        let path = path.ok_or_else(|| Refusal::usage("there is no prompt", "Give --prompt or --prompts."))?;
+        let bytes_max = if arguments.prompts.is_some() { PROMPTS_BYTES_MAX } else { TEXT_BYTES_MAX };
+        let prompt = read_input(path, bytes_max)?;
         let prompt = core::str::from_utf8(&prompt).map_err(|error| {
             Refusal::malformed(
-                format_args!("{}: byte {} is not UTF-8", arguments.prompt.display(), error.valid_up_to()),
+                format_args!("{}: byte {} is not UTF-8", path.display(), error.valid_up_to()),
                 "Write the prompt in UTF-8, exactly as the model saw it.",
             )
         })?;
@@ -99,40 +107,77 @@ mod with_engine {
         let sampling =
             Sampling { temperature: arguments.temperature, top_p: arguments.top_p, seed: arguments.seed };
         if !sampling.is_sound() {
-            return Err(Refusal::usage(
-                "the temperature is not from 0 to 100, or --top-p not above 0 and at most 1",
-                "Leave both out for the likeliest token of each step.",
-            ));
+            return Err(unsound());
         }
-        let generation = model
-            .generate(prompt, usize::from(arguments.tokens), &sampling)
-            .map_err(|error| refused(&error))?;
-        if output.is_json() {
-            output.json(&AnswerJson { format: FORMAT, model: digest, sampling, generation: &generation })?;
-        } else {
-            output.print(&format!("{}\n", printable_lines(&generation.text)))?;
-            output.remark(&remark(&generation));
+        let asked = Asked { model: &digest, sampling, tokens: usize::from(arguments.tokens) };
+        match arguments.prompts {
+            None => asked.answer(&mut model, prompt, output),
+            Some(_) => asked.answer_each(&mut model, prompt, output),
         }
-        Ok(Exit::Verified)
     }
 
-    /// The model of a GGUF file or a folder, with the digest that decisions name it by.
-    fn load(path: &Path) -> Result<(LanguageModel, String), Refusal> {
-        if path.is_dir() {
-            let files = model_folder::read_files(path)?;
-            let model =
-                LanguageModel::load_folder(&files).map_err(|error| model_folder::refused(path, &error))?;
-            return Ok((model, model_folder::digest(path)?.to_string()));
+    pub(in crate::command) fn unsound() -> Refusal {
+        Refusal::usage(
+            "the temperature is not from 0 to 100, or --top-p not above 0 and at most 1",
+            "Leave both out for the likeliest token of each step.",
+        )
+    }
+
+    /// How answers are asked for.
+    struct Asked<'a> {
+        model: &'a str,
+        sampling: Sampling,
+        tokens: usize,
+    }
+
+    impl Asked<'_> {
+        fn json<'a>(&'a self, generation: &'a Generation) -> AnswerJson<'a> {
+            AnswerJson { format: FORMAT, model: self.model.to_owned(), sampling: self.sampling, generation }
         }
-        let bytes = read_input(path, GGUF_BYTES_MAX)?;
-        let model = LanguageModel::load(&bytes).map_err(|error| {
-            Refusal::new(
-                error.code(),
-                format_args!("{} cannot be used: {error}", path.display()),
-                "Check that this is the GGUF file that was registered as the model; nothing was recomputed.",
-            )
-        })?;
-        Ok((model, Hash::of(&bytes).to_string()))
+
+        fn answer(
+            &self,
+            model: &mut LanguageModel,
+            prompt: &str,
+            output: &mut Output,
+        ) -> Result<Exit, Refusal> {
+            let generation =
+                model.generate(prompt, self.tokens, &self.sampling).map_err(|error| refused(&error))?;
+            if output.is_json() {
+                output.json(&self.json(&generation))?;
+            } else {
+                output.print(&format!("{}\n", printable_lines(&generation.text)))?;
+                output.remark(&remark(&generation));
+            }
+            Ok(Exit::Verified)
+        }
+
+        fn answer_each(
+            &self,
+            model: &mut LanguageModel,
+            prompts: &str,
+            output: &mut Output,
+        ) -> Result<Exit, Refusal> {
+            for (place, prompt) in prompts.lines().enumerate() {
+                let generation = model.generate(prompt, self.tokens, &self.sampling).map_err(|error| {
+                    Refusal::new(
+                        error.code(),
+                        format_args!("line {}: {error}", place + 1),
+                        "Check that the prompt is as the model saw it.",
+                    )
+                })?;
+                if output.is_json() {
+                    output.json_line(&self.json(&generation))?;
+                } else {
+                    let answer = printable_lines(&generation.text);
+                    output.print(&format!("prompt {}\n{answer}\n", place + 1))?;
+                }
+                if output.is_closed() {
+                    break;
+                }
+            }
+            Ok(Exit::Verified)
+        }
     }
 
     fn compare(
@@ -205,7 +250,7 @@ mod with_engine {
         text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
     }
 
-    fn refused(error: &RowError) -> Refusal {
+    pub(in crate::command) fn refused(error: &RowError) -> Refusal {
         Refusal::new(error.code(), error, "Check that the prompt is as the model saw it.")
     }
 }

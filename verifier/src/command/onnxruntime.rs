@@ -29,6 +29,10 @@ impl Peer {
         match *self {}
     }
 
+    pub(super) fn numbers_of_rows(&mut self, _: &[f64], _: &Texts) -> Result<Vec<Numbers>, RowError> {
+        match *self {}
+    }
+
     pub(super) fn build(&self) -> &str {
         match *self {}
     }
@@ -79,6 +83,15 @@ mod with_engine {
             texts: &Texts,
         ) -> Result<Numbers, RowError> {
             self.session.numbers(row, texts)
+        }
+
+        /// What onnxruntime says of rows that it is given at once.
+        pub(in crate::command) fn numbers_of_rows(
+            &mut self,
+            rows: &[f64],
+            texts: &Texts,
+        ) -> Result<Vec<Numbers>, RowError> {
+            self.session.numbers_of_rows(rows, texts)
         }
 
         /// What the library says of its build.

@@ -16,9 +16,11 @@ mod rewrite;
 #[cfg(feature = "onnxruntime")]
 pub mod runtime;
 mod tensor;
+mod weights;
 mod wire;
 
 pub use super::error::{ModelError, RowError};
+pub use weights::weights;
 
 use super::Texts;
 use super::error::{shown, unsupported};
@@ -138,6 +140,24 @@ impl Model {
             place: "graph".to_owned(),
             problem: "gives another number of numbers for this row",
         })
+    }
+
+    /// What the model says of rows that are computed side by side.
+    ///
+    /// # Errors
+    /// As [`Model::numbers_with`], for one of the rows that are refused; the graph does not take several rows ([`Model::takes_batches`]).
+    pub fn numbers_of_rows(&self, rows: &[f64], texts: &Texts) -> Result<Vec<Numbers>, RowError> {
+        let count = rows.len() / self.feature_count().max(1);
+        if count != 1 && !self.takes_batches() {
+            return Err(RowError::Graph { place: "graph".to_owned(), problem: "takes one row at a time" });
+        }
+        self.graph.run(rows, texts, count)
+    }
+
+    /// Whether the inputs take several rows; an operation may still make rows know of each other.
+    #[must_use]
+    pub fn takes_batches(&self) -> bool {
+        self.graph.takes_rows()
     }
 
     /// The margins of many rows, one after the other in `rows` and in the answer; the same bits as [`Model::numbers`].

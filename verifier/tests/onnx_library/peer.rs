@@ -1,7 +1,6 @@
 //! The library itself, loaded as the second engine: it must say what the same library said from Python.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ledgerstone_verifier::recompute::onnx::runtime::{Library, RuntimeError, Session};
 use ledgerstone_verifier::recompute::{Model, Texts};
@@ -9,27 +8,8 @@ use ledgerstone_verifier::recompute::{Model, Texts};
 use super::answers::Answers;
 use super::{claims_exactness, library, trained};
 
-const REQUIREMENTS: &str = "verifier/tests/library/onnx-requirements.txt";
-
 /// Rows that are asked of each model.
 const ROWS: usize = 40;
-
-/// `libonnxruntime.so.*` of the pinned wheel.
-fn shared_object() -> Option<PathBuf> {
-    let python = library::python_with(REQUIREMENTS)?;
-    let said = Command::new(python)
-        .args([
-            "-c",
-            "import onnxruntime, pathlib; print(pathlib.Path(onnxruntime.__file__).parent / 'capi')",
-        ])
-        .output()
-        .unwrap();
-    let folder = PathBuf::from(String::from_utf8(said.stdout).unwrap().trim());
-    let found = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let found =
-        found.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("libonnxruntime."));
-    found.max()
-}
 
 fn bits(numbers: &[f64]) -> Vec<u64> {
     // The bits of what is no number are not compared.
@@ -66,7 +46,7 @@ fn compare(library: &Library, file: &Path) -> usize {
 /// may differ from this one's in the last bits, and the others may not.
 #[test]
 fn the_loaded_library_gives_the_kept_answers() {
-    let Some(object) = shared_object() else { return };
+    let Some(object) = library::onnxruntime() else { return };
     let library = Library::load(&object).unwrap();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/onnx");
     let (near, exact): (Vec<PathBuf>, Vec<PathBuf>) =
@@ -90,7 +70,7 @@ fn the_loaded_library_gives_the_kept_answers() {
 
 #[test]
 fn the_loaded_library_says_what_it_says_from_python() {
-    let (Some(directory), Some(object)) = (trained("onnx_models"), shared_object()) else { return };
+    let (Some(directory), Some(object)) = (trained("onnx_models"), library::onnxruntime()) else { return };
     let library = Library::load(&object).unwrap();
     assert!(library.build().contains("git-commit-id"), "{}", library.build());
     let files = library::graphs(&directory);

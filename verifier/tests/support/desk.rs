@@ -13,7 +13,7 @@ use crate::log::{self, ORIGIN};
 /// `catboost.json` are models, and `rows.csv` for them; `small.json` has seven columns without names, as `seven.csv` and `background.csv` have; `forest.onnx` and `logistic.onnx` are such, too; `texts.onnx` takes the texts and numbers of `loans.csv`; `card.json` and `person.csv` are the scorecard page's worked example.
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
-/// `classifier/` is a text model and `letters.txt` has two texts for it.
+/// `small.gguf` is a language model. `classifier/` is a text model and `letters.txt` has two texts for it.
 /// `range.jsonl` holds results of a range with one exception, `drawn.template` those of a draw whose SHA-256 is still to be put in.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
@@ -65,6 +65,8 @@ pub(crate) fn desk() -> TempDir {
         let small = models.with_file_name("text").join("bert").join(name);
         fs::copy(small, at("classifier").join(name)).expect("a model's file");
     }
+    let language = models.with_file_name("language").join("qwen3/q8_0.gguf");
+    fs::copy(language, at("small.gguf")).expect("a language model");
     write("letters.txt", "a loan was refused\nshe has worked here for nine years\n");
     for name in ["forest", "logistic"] {
         let kept = models.with_file_name("onnx").join(format!("onnx_{name}.onnx"));

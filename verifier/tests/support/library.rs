@@ -54,6 +54,24 @@ pub(crate) fn graphs(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// `libonnxruntime.so.*` of the pinned wheel.
+#[allow(dead_code, reason = "not every test asks the library itself")]
+pub(crate) fn onnxruntime() -> Option<PathBuf> {
+    let python = python_with("verifier/tests/library/onnx-requirements.txt")?;
+    let said = Command::new(python)
+        .args([
+            "-c",
+            "import onnxruntime, pathlib; print(pathlib.Path(onnxruntime.__file__).parent / 'capi')",
+        ])
+        .output()
+        .unwrap();
+    let folder = PathBuf::from(String::from_utf8(said.stdout).unwrap().trim());
+    let found = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found =
+        found.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("libonnxruntime."));
+    found.max()
+}
+
 fn python(requirements: &str, options: &[&str]) -> Result<PathBuf, String> {
     let output = Command::new(repository().join("scripts/py-env"))
         .arg(repository().join(requirements))

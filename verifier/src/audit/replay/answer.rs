@@ -14,9 +14,10 @@ use super::near;
 use super::numbers::{compare_label, compare_output};
 use super::recorded::Response;
 use super::{Obstacle, Recomputer};
-use crate::audit::verdict::{Difference, Replayed, Verdict};
+use crate::audit::profile;
+use crate::audit::verdict::{self, Replayed, Verdict};
 use crate::recompute::description::Prompt;
-use crate::recompute::neural::LanguageModel;
+use crate::recompute::neural::{Difference, LanguageModel};
 
 pub(super) fn replay(
     recomputer: &Recomputer,
@@ -38,10 +39,13 @@ pub(super) fn replay(
     let sampling = settings.sampling();
     let steps = model.follow(prompt, &tokens, &sampling).map_err(Obstacle::Row)?;
     let mine: Vec<f64> = steps.iter().map(|step| f64::from(step.logit)).collect();
-    let distance = near::between(&mine, &theirs);
-    let turn =
-        (0..).zip(&steps).zip(&tokens).find_map(|((place, step), token)| step.difference(place, *token));
-    if !comparison.follows() || (distance == 0.0 && turn.is_none()) {
+    let distance = profile::distance(&mine, &theirs);
+    let turns: Vec<_> = (0..)
+        .zip(&steps)
+        .zip(&tokens)
+        .filter_map(|((place, step), token)| step.difference(place, *token))
+        .collect();
+    if !comparison.follows() || (distance == 0.0 && turns.is_empty()) {
         return Ok(comparison.replayed());
     }
     let tau = match recomputer.tau {
@@ -50,7 +54,7 @@ pub(super) fn replay(
         None => return Err(Obstacle::NoProfile { distance }),
     };
     let is_within = distance <= tau;
-    let Some(turn) = turn else {
+    let Some(turn) = turns.first() else {
         let mut replayed = comparison.replayed();
         replayed.distance = Some(distance);
         if is_within {
@@ -64,8 +68,10 @@ pub(super) fn replay(
         "step {} of the answer: the logit of the recomputed token exceeds the recorded one's by {:.2e}",
         turn.step, turn.behind
     );
-    comparison.number(Difference::between(what, Some(turn.recorded), Some(turn.recomputed)));
-    if is_within && settings.temperature == 0.0 && turn.behind > 0.0 && f64::from(turn.behind) <= 2.0 * tau {
+    comparison.number(verdict::Difference::between(what, Some(turn.recorded), Some(turn.recomputed)));
+    // Behind a token that rounding turned every other one must be the model's choice, too.
+    let is_rounding = |turn: &Difference| turn.tolerance(&sampling).is_some_and(|least| least <= tau);
+    if is_within && turns.iter().all(is_rounding) {
         let mut replayed = comparison.replayed();
         replayed.verdict = Verdict::MarginAmbiguous;
         replayed.distance = Some(distance);
@@ -127,5 +133,5 @@ fn ending(model: &LanguageModel, settings: &Prompt, tokens: &[u32], comparison: 
         (None, length) if length < settings.tokens_max => "the recorded answer stops before its end",
         _ => return,
     };
-    comparison.number(Difference::obstacle(problem));
+    comparison.number(verdict::Difference::obstacle(problem));
 }

@@ -10,6 +10,7 @@ use super::comparison::Comparison;
 use super::numbers::Outcome;
 use super::recorded::Response;
 use super::{Obstacle, Recomputer, at};
+use crate::audit::profile::{distance, farther};
 use crate::audit::verdict::{Difference, Replayed, Verdict};
 
 impl Recomputer {
@@ -99,28 +100,11 @@ impl Recomputer {
         let mut greatest = 0.0_f64;
         for (mine, theirs) in mine.iter().zip(theirs) {
             for of in self.engine.compared() {
-                greatest = farther(greatest, between(mine.of(*of), theirs.of(*of)));
+                greatest = farther(greatest, distance(mine.of(*of), theirs.of(*of)));
             }
         }
         greatest
     }
-}
-
-/// The greatest distance of two rows of numbers; infinite where there are not as many, NaN where one is no number.
-pub(super) fn between(one: &[f64], other: &[f64]) -> f64 {
-    if one.len() != other.len() {
-        return f64::INFINITY;
-    }
-    let distances = one.iter().zip(other).map(|(one, other)| {
-        // Two infinities of one sign are no distance apart, and their difference is NaN.
-        if one.to_bits() == other.to_bits() { 0.0 } else { (one - other).abs() }
-    });
-    distances.fold(0.0, farther)
-}
-
-/// The greater of two distances; one that is no number is the greatest.
-fn farther(one: f64, other: f64) -> f64 {
-    if other.is_nan() || other > one { other } else { one }
 }
 
 /// A decision whose numbers lie further off than the tolerance.

@@ -3,84 +3,64 @@
 //! Guarantees: what is changed is one leaf in the middle, or the last tree; the file stays well formed. Does not do: other formats, nor models that were
 //! trained anew, since there is nothing here to train on.
 
-use std::path::Path;
-
-use ledgerstone::hash::Hash;
 use serde_json::Value;
 
-use super::{Measured, Tampered, distance};
+use super::rows::Table;
+use super::{Measured, Pace, honest, tampered};
 use crate::cli::AuditCalibrateArguments;
-use crate::command::model_predict::ROWS_BYTES_MAX;
-use crate::command::model_show::{self, ModelFile};
 use crate::exit::Refusal;
-use crate::recompute::rows::Rows;
-use crate::recompute::{Model, Precision, RowError};
-use crate::source::read_input;
+use crate::recompute::Model;
 
 /// What is added to one leaf.
 const LEAF_CHANGE: f64 = 0.05;
 
-pub(super) fn measure(arguments: &AuditCalibrateArguments, rows: &Path) -> Result<Measured, Refusal> {
-    let ModelFile { model, digest, bytes: file } = model_show::read(&arguments.model)?;
-    let about = model.about();
-    let bytes = read_input(rows, ROWS_BYTES_MAX)?;
-    let refused = |problem: String| {
-        Refusal::malformed(
-            format_args!("{}: {problem}", rows.display()),
-            "Give one column for each feature that `ledgerstone model show` lists, with numbers or empty cells.",
-        )
+type Change = (&'static str, fn(&mut [Value]) -> Option<()>);
+
+const CHANGES: [Change; 2] = [("one leaf +0.05", one_leaf), ("last tree left out", last_tree)];
+
+pub(super) fn measure(
+    arguments: &AuditCalibrateArguments,
+    table: &Table,
+    mut pace: Pace,
+) -> Result<Measured, Refusal> {
+    if !arguments.recorded.is_empty() || arguments.engine_library.is_some() {
+        return Err(Refusal::usage(
+            "the margins of trees are recomputed bit for bit, so nothing near them is honest",
+            "Leave --recorded and --engine-library out; `audit run` needs no profile of this model.",
+        ));
+    }
+    let changed = CHANGES.map(|(name, change)| changed(&table.bytes, change).map(|model| (name, model)));
+    let changed = changed.into_iter().collect::<Result<Vec<_>, _>>()?;
+    pace.expect(table.rows.len(), 1 + arguments.threads.len() + changed.len());
+    let margins = |mut numbers: Vec<Vec<f64>>| {
+        numbers.iter_mut().for_each(|numbers| numbers.truncate(table.about.margins));
+        numbers
     };
-    let rows = Rows::read(&bytes, &about).map_err(refused)?;
-    let rows: Vec<Vec<f64>> = rows.iter().collect::<Result<_, _>>().map_err(refused)?;
-    let margins = |model: &Model| -> Result<Vec<Vec<f64>>, Refusal> {
-        rows.iter()
-            .map(|row| model.score(row).map(|score| score.margins))
-            .collect::<Result<_, _>>()
-            .map_err(unscored)
-    };
-    let canonical = margins(&model)?;
-    let flat: Vec<f64> = rows.concat();
-    let mut honest = Vec::new();
+    let canonical = margins(table.numbers(&table.model, &mut pace)?);
+    let flat: Vec<f64> = table.rows.iter().flat_map(|(row, _)| row).copied().collect();
+    let mut measured = table.measured(false);
     for threads in &arguments.threads {
-        let together = model.margins_of_rows(&flat, usize::from(*threads)).map_err(unscored)?;
-        for (one, other) in canonical.iter().zip(together.chunks(about.margins.max(1))) {
-            honest.push(distance(one, other)?);
-        }
+        let together = table
+            .model
+            .margins_of_rows(&flat, usize::from(*threads))
+            .map_err(|error| table.refused(0, &error))?;
+        let together: Vec<Vec<f64>> =
+            together.chunks(table.about.margins.max(1)).map(<[f64]>::to_vec).collect();
+        measured.honest.extend(honest(&canonical, &together, "another number of threads")?);
+        pace.step(table.rows.len());
     }
-    let mut tampers = Vec::new();
-    for (name, change) in
-        [("one leaf +0.05", one_leaf as fn(&mut [Value]) -> Option<()>), ("last tree left out", last_tree)]
-    {
-        let changed = margins(&tampered(&file, change)?)?;
-        let distances = canonical
-            .iter()
-            .zip(&changed)
-            .map(|(one, other)| distance(one, other))
-            .collect::<Result<_, _>>()?;
-        tampers.push(Tampered { name, distances });
+    for (name, model) in changed {
+        let other = margins(table.numbers(&model, &mut pace)?);
+        measured.tampered(name, tampered(&canonical, &other));
     }
-    Ok(Measured {
-        model: digest,
-        inputs: Hash::of(&bytes),
-        quantity: "margins",
-        engine: format!("ledgerstone {}", env!("CARGO_PKG_VERSION")),
-        dtype: if about.precision == Precision::F32 { "f32" } else { "f64" },
-        batches: vec![1],
-        honest,
-        tampers,
-        attributions: None,
-    })
+    Ok(measured)
 }
 
-fn unscored(error: RowError) -> Refusal {
-    Refusal::new(error.code(), error, "Check that the rows are as the model saw them.")
-}
-
-fn tampered(file: &[u8], change: fn(&mut [Value]) -> Option<()>) -> Result<Model, Refusal> {
+fn changed(file: &[u8], change: fn(&mut [Value]) -> Option<()>) -> Result<Model, Refusal> {
     let unknown = || {
         Refusal::usage(
-            "only the leaves of XGBoost models in JSON can be changed here",
-            "Give such a model; save it with `booster.save_model(\"model.json\")`.",
+            "only XGBoost models in JSON and ONNX graphs can be changed here",
+            "Give such a model; XGBoost saves JSON with `booster.save_model(\"model.json\")`.",
         )
     };
     let mut json: Value = serde_json::from_slice(file).map_err(|_| unknown())?;

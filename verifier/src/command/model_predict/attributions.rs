@@ -8,13 +8,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::ModelPredictArguments;
+use crate::command::model_folder;
 use crate::exit::Refusal;
 use crate::output::printable;
 use crate::recompute::RowError;
-use crate::recompute::description::{self, DESCRIPTION_BYTES_MAX, Description, ReasonSource, WordReasons};
+use crate::recompute::description::{ReasonSource, WordReasons};
 use crate::recompute::neural::integrated::{Baseline, Integrated, Rule, STEPS_MAX, STEPS_USUAL, Target};
 use crate::recompute::neural::{Attributions, GradientType, Gradients, TextModel};
-use crate::source::{ReadError, read_input};
 
 /// What explains the texts of a command.
 pub(super) struct Explainer {
@@ -134,18 +134,7 @@ fn how(arguments: &ModelPredictArguments, labels: &[String]) -> Result<Integrate
 
 /// The reasons that are words, where the folder's description has such.
 pub(in crate::command) fn described(folder: &Path) -> Result<Option<WordReasons>, Refusal> {
-    let bytes = match read_input(&folder.join(description::FILE), DESCRIPTION_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(ReadError::Missing { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let read = Description::parse(&bytes).map_err(|error| {
-        Refusal::new(
-            error.code(),
-            format_args!("{}: {error}", folder.join(description::FILE).display()),
-            "Check the file against docs/spec/recompute-description.md.",
-        )
-    })?;
+    let Some(read) = model_folder::description(folder)? else { return Ok(None) };
     Ok(read.reasons.and_then(|reasons| match reasons.from {
         ReasonSource::IntegratedGradients(words) => Some(words),
         _ => None,

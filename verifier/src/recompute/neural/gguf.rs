@@ -11,10 +11,11 @@ mod reader;
 use std::collections::BTreeMap;
 
 use self::keys::Values;
-use self::reader::{Reader, Value};
+use self::reader::{Reader, Stored, Value};
 pub use super::design::CONTEXT_MAX;
 use super::design::{Design, Family};
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
+use crate::recompute::tamper::{Block, Kind, Stretch};
 
 /// Bytes of a file.
 pub const GGUF_BYTES_MAX: usize = 4_000_000_000;
@@ -23,6 +24,24 @@ pub const GGUF_BYTES_MAX: usize = 4_000_000_000;
 const ENTRIES_MAX: u64 = 1 << 14;
 /// Bytes of a token.
 const TOKEN_BYTES_MAX: usize = 1024;
+
+/// Blocks of quantised numbers by the type's number: how many of how many bytes, the first byte of numbers, and a bit in it that is one number's alone.
+const BLOCKS: [(u32, Block); 10] = [
+    (2, block(32, 18, 2, 0x08)),
+    (3, block(32, 20, 4, 0x08)),
+    (6, block(32, 22, 6, 0x08)),
+    (7, block(32, 24, 8, 0x08)),
+    (8, Block { has_bytes: true, ..block(32, 34, 2, 0x40) }),
+    (10, block(256, 84, 16, 0x02)),
+    (11, block(256, 110, 32, 0x02)),
+    (12, block(256, 144, 16, 0x08)),
+    (13, block(256, 176, 48, 0x08)),
+    (14, block(256, 210, 0, 0x08)),
+];
+
+const fn block(numbers: usize, bytes: usize, first: usize, bit: u8) -> Block {
+    Block { numbers, bytes, first, bit, has_bytes: false }
+}
 
 /// The type of strings in a list.
 const LIST_OF_TEXTS: u32 = 8;
@@ -84,12 +103,16 @@ impl Split {
     }
 }
 
-impl Header {
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// [`ModelError`] says what is wrong, and with which key or tensor.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
+/// What stands before the weights.
+struct Parts {
+    values: Values,
+    tensors: Vec<Stored>,
+    /// Where the weights begin.
+    data: usize,
+}
+
+impl Parts {
+    fn read(bytes: &[u8]) -> Result<Self, ModelError> {
         let mut reader = Reader { bytes, at: 0 };
         if reader.take(4)? != b"GGUF" || !matches!(reader.u32()?, 2 | 3) {
             return Err(ModelError::Syntax {
@@ -111,7 +134,7 @@ impl Header {
                 return Err(malformed(shown(&key), "stands twice"));
             }
         }
-        let ends = (0..tensors).map(|_| reader.tensor()).collect::<Result<Vec<_>, _>>()?;
+        let tensors = (0..tensors).map(|_| reader.tensor()).collect::<Result<Vec<_>, _>>()?;
         let alignment = match values.get("general.alignment") {
             None => 32,
             Some(Value::Number(alignment @ 8..=4096)) if alignment.is_power_of_two() => {
@@ -119,11 +142,50 @@ impl Header {
             }
             Some(_) => return Err(malformed("general.alignment", "is no power of two from 8 to 4096")),
         };
-        let data = bytes.len().saturating_sub(reader.at.next_multiple_of(alignment));
-        if ends.into_iter().any(|end| end > data) {
+        let data = reader.at.next_multiple_of(alignment);
+        let room = bytes.len().saturating_sub(data);
+        if tensors.iter().any(|tensor| tensor.place.end > room) {
             return Err(malformed("a tensor", "does not lie inside the file"));
         }
-        Self::of(&Values(values))
+        Ok(Self { values: Values(values), tensors, data })
+    }
+}
+
+/// The weights of a file, for changes that somebody could make without saying so.
+///
+/// # Errors
+/// [`ModelError`] as for [`Header::parse`].
+pub fn weights(bytes: &[u8]) -> Result<Vec<Stretch>, ModelError> {
+    let Parts { tensors, data, .. } = Parts::read(bytes)?;
+    let stretch = |tensor: Stored| {
+        let kind = match tensor.kind {
+            0 => Kind::F32,
+            1 => Kind::F16,
+            30 => Kind::Bf16,
+            number => {
+                Kind::Block(*BLOCKS.iter().find(|(known, _)| *known == number).map(|(_, block)| block)?)
+            }
+        };
+        let is_matrix = tensor.sides.len() == 2;
+        Some(Stretch {
+            kind,
+            start: data + tensor.place.start,
+            count: tensor.sides.iter().product(),
+            row: tensor.sides.first().copied().unwrap_or(1),
+            is_matrix,
+            is_inner: is_matrix && !tensor.name.contains("embd"),
+        })
+    };
+    Ok(tensors.into_iter().filter_map(stretch).collect())
+}
+
+impl Header {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong, and with which key or tensor.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
+        Self::of(&Parts::read(bytes)?.values)
     }
 
     fn of(values: &Values) -> Result<Self, ModelError> {

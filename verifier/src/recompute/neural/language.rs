@@ -84,6 +84,16 @@ pub struct Difference {
     pub behind: f32,
 }
 
+impl Difference {
+    /// The least tolerance under which an honest machine could have chosen the recorded token; none where it was drawn, since a draw is the seed's, and
+    /// where nothing exceeds it.
+    #[must_use]
+    pub fn tolerance(&self, sampling: &Sampling) -> Option<f64> {
+        // Either logit may lie off by the tolerance, to the other side.
+        (sampling.temperature == 0.0 && self.behind > 0.0).then(|| f64::from(self.behind) / 2.0)
+    }
+}
+
 /// What the model says at one step of a recorded answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Followed {

@@ -86,7 +86,8 @@ impl Weights {
     pub(super) fn linear(&self, name: &str, from: usize, to: usize) -> Result<Linear, ModelError> {
         let weight = self.encoder(&format!("{name}.weight"), &[to, from])?;
         // Laid out as it is multiplied: otherwise every text has the whole matrix turned round again, which takes longer than to multiply.
-        let weight = weight.t().and_then(|turned| turned.contiguous()?.t()).map_err(|error| network(&error))?;
+        let weight =
+            weight.t().and_then(|turned| turned.contiguous()?.t()).map_err(|error| network(&error))?;
         Ok(Linear::new(weight, Some(self.encoder(&format!("{name}.bias"), &[to])?)))
     }
 

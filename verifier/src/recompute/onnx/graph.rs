@@ -201,11 +201,7 @@ impl Graph {
             near
         };
         let (near_margins, near_answers) = (near(&behind_margins), near(&behind_answers));
-        let all_by_row = steps(&behind_margins).iter().all(|step| step.built.is_by_row)
-            && self
-                .columns
-                .iter()
-                .all(|column| column.is_open && column.dims.as_ref().is_some_and(|dims| dims.len() == 1));
+        let all_by_row = steps(&behind_margins).iter().all(|step| step.built.is_by_row) && self.takes_rows();
         (self.near_margins, self.near_answers, self.is_by_row) = (near_margins, near_answers, all_by_row);
         Ok(())
     }
@@ -330,6 +326,13 @@ impl Graph {
 
     pub(super) fn near_answers(&self) -> &[String] {
         &self.near_answers
+    }
+
+    /// Whether the inputs take several rows at once.
+    pub(super) fn takes_rows(&self) -> bool {
+        self.columns
+            .iter()
+            .all(|column| column.is_open && column.dims.as_ref().is_some_and(|dims| dims.len() == 1))
     }
 
     pub(super) fn is_by_row(&self) -> bool {

@@ -211,7 +211,7 @@ impl Session {
     /// Whether the graph takes several rows at once.
     #[must_use]
     pub fn takes_batches(&self) -> bool {
-        self.model.graph.takes_batches()
+        self.model.graph.takes_rows()
     }
 
     fn run(&mut self, rows: &[f64], texts: &Texts, count: usize) -> Result<Vec<Numbers>, RowError> {

@@ -135,6 +135,11 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Where the next field begins in the file.
+    pub(super) const fn place(&self) -> usize {
+        self.offset + self.at
+    }
+
     fn field(&mut self) -> Result<Field<'a>, ModelError> {
         const VARINT: u64 = 0;
         const FIXED64: u64 = 1;

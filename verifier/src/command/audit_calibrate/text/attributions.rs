@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::distance;
+use super::super::bounded;
 use crate::audit::profile::{self, AttributionTolerance, Honest};
 use crate::command::model_folder;
 use crate::command::model_predict::attributions::described;
@@ -34,13 +34,7 @@ impl Measure {
             let gradients = model.gradients(of).map_err(|error| model_folder::refused(folder, &error))?;
             let explain = |line: &&str| model.attributions(&gradients, line, &how.integrated(), together);
             let explained: Result<Vec<_>, RowError> = lines.iter().map(explain).collect();
-            let explained = explained.map_err(|error| {
-                Refusal::new(
-                    error.code(),
-                    error,
-                    "Leave the text out, or check that it is as the model saw it.",
-                )
-            })?;
+            let explained = explained.map_err(|error| super::refused(&error))?;
             let of_text = |words: Vec<crate::recompute::neural::WordShare>| {
                 words.into_iter().map(|word| word.attribution).collect()
             };
@@ -50,16 +44,16 @@ impl Measure {
         let others = [words(GradientType::F32, Some(1))?, words(GradientType::F32, Some(together))?];
         let mut measure = Self { how, canonical, honest: Vec::new() };
         for other in others {
-            measure.add(&other.into_iter().map(Some).collect::<Vec<_>>())?;
+            measure.add(&other.into_iter().map(Some).collect::<Vec<_>>(), "another way to compute")?;
         }
         Ok(Some(measure))
     }
 
     /// Adds the distances of other attributions of the same texts; a text that has none is left out.
-    pub(super) fn add(&mut self, other: &[Option<Vec<f64>>]) -> Result<(), Refusal> {
-        for (canonical, other) in self.canonical.iter().zip(other) {
+    pub(super) fn add(&mut self, other: &[Option<Vec<f64>>], who: &str) -> Result<(), Refusal> {
+        for (place, (canonical, other)) in self.canonical.iter().zip(other).enumerate() {
             if let Some(other) = other {
-                self.honest.push(distance(canonical, other)?);
+                self.honest.push(bounded(profile::distance(canonical, other), place, who)?);
             }
         }
         Ok(())

@@ -28,6 +28,18 @@ const KINDS: [(u32, usize, usize); 13] = [
     (30, 1, 2),
 ];
 
+/// A tensor of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stored {
+    pub(super) name: String,
+    /// The fastest first.
+    pub(super) sides: Vec<usize>,
+    /// The type's number in the format.
+    pub(super) kind: u32,
+    /// Where it begins and ends, from the beginning of the data.
+    pub(super) place: std::ops::Range<usize>,
+}
+
 /// What stands behind a key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
@@ -110,19 +122,19 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Where a tensor ends, from the beginning of the data.
-    pub(super) fn tensor(&mut self) -> Result<usize, ModelError> {
+    /// A tensor and its place.
+    pub(super) fn tensor(&mut self) -> Result<Stored, ModelError> {
         let name = self.text()?;
         let bad = |problem| malformed(format!("tensor {}", shown(&name)), problem);
         let dimensions = self.u32()?;
         if dimensions == 0 || dimensions > 4 {
             return Err(bad("has none or more than 4 dimensions"));
         }
-        let mut count = Some(1_usize);
+        let mut sides = Vec::new();
         for _ in 0..dimensions {
-            let side = usize::try_from(self.u64()?).ok();
-            count = count.and_then(|count| count.checked_mul(side?));
+            sides.push(usize::try_from(self.u64()?).unwrap_or(usize::MAX));
         }
+        let count = sides.iter().try_fold(1_usize, |count, side| count.checked_mul(*side));
         let kind = self.u32()?;
         let offset = usize::try_from(self.u64()?).ok();
         let Some((_, block, width)) = KINDS.iter().find(|(number, ..)| *number == kind) else {
@@ -131,6 +143,8 @@ impl<'a> Reader<'a> {
         let size = count
             .filter(|count| count.is_multiple_of(*block))
             .and_then(|count| (count / block).checked_mul(*width));
-        size.and_then(|size| offset?.checked_add(size)).ok_or_else(|| bad("has sizes that cannot be"))
+        let end = size.and_then(|size| offset?.checked_add(size));
+        let (Some(start), Some(end)) = (offset, end) else { return Err(bad("has sizes that cannot be")) };
+        Ok(Stored { name, sides, kind, place: start..end })
     }
 }

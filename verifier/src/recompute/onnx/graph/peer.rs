@@ -29,13 +29,6 @@ impl Graph {
         Some(Scoring { node, output: step.outputs.len().checked_sub(2)?, kind: self.margin_kind? })
     }
 
-    /// Whether the graph takes several rows at once.
-    pub(crate) fn takes_batches(&self) -> bool {
-        self.columns
-            .iter()
-            .all(|column| column.is_open && column.dims.as_ref().is_some_and(|dims| dims.len() == 1))
-    }
-
     /// The numbers of each row, from the graph's outputs and the scores before their transform.
     pub(crate) fn numbers(
         &self,
