@@ -30,9 +30,8 @@ use crate::peer::Peer;
 /// Tokens that both must say. Behind them the two may part: their sums are rounded in other orders.
 const SAME: usize = 4;
 
-const PROMPT: &str = "A loan is money that a bank gives to a person or a company, who pays it back over time with interest. Before a bank gives \
-                      a loan, it looks at the income of the person, at other debts, and at how earlier loans were paid back. The most important \
-                      thing for the bank is";
+/// What the model goes on to repeat, so that no step hangs on a rounding.
+const DAYS: &str = "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, ";
 
 /// Seconds of one answer.
 #[derive(Clone, Copy)]
@@ -54,7 +53,8 @@ fn main() {
         .arg(folder.path())
         .status();
     assert!(filled.expect("python starts").success());
-    std::fs::write(folder.path().join("prompt"), PROMPT).unwrap();
+    let prompt = DAYS.repeat(5).trim_end().to_owned();
+    std::fs::write(folder.path().join("prompt"), &prompt).unwrap();
     for (kind, name) in [("q4_1", "model.gguf"), ("q8_0", "q8_0.gguf")] {
         let (mut peer, ready) = Peer::start(
             Command::new(peer::python("language_families_requirements.txt", &[]))
@@ -66,7 +66,7 @@ fn main() {
         assert_eq!(ready, "ready");
         let mut model = load(&folder.path().join(name));
         let all: Vec<(Times, Times)> = (0..turns)
-            .map(|turn| one(&mut peer, &mut model, tokens, &format!("{kind}, turn {turn}")))
+            .map(|turn| one(&mut peer, &mut model, (&prompt, tokens), &format!("{kind}, turn {turn}")))
             .collect();
         let parts: [(&str, fn(Times) -> f64); 2] =
             [("a token of the prompt", |times| times.prompt), ("a step", |times| times.decode)];
@@ -88,15 +88,20 @@ fn load(path: &Path) -> LanguageModel {
 }
 
 /// One turn of both. The first turn warms up both, and counts like the others.
-fn one(peer: &mut Peer, model: &mut LanguageModel, tokens: usize, name: &str) -> (Times, Times) {
+fn one(
+    peer: &mut Peer,
+    model: &mut LanguageModel,
+    (prompt, tokens): (&str, usize),
+    name: &str,
+) -> (Times, Times) {
     let said = peer.ask(&tokens.to_string());
     let said: Vec<f64> = said.split(' ').map(|word| word.parse().unwrap()).collect();
-    let [prompt, decode, prompt_tokens, answered @ ..] = said.as_slice() else { panic!("{said:?}") };
+    let [read, decode, prompt_tokens, answered @ ..] = said.as_slice() else { panic!("{said:?}") };
     let start = Instant::now();
-    let first = model.generate(PROMPT, 1, &Sampling::GREEDY).unwrap();
+    let first = model.generate(prompt, 1, &Sampling::GREEDY).unwrap();
     let one = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let answer = model.generate(PROMPT, tokens, &Sampling::GREEDY).unwrap();
+    let answer = model.generate(prompt, tokens, &Sampling::GREEDY).unwrap();
     let whole = start.elapsed().as_secs_f64();
     assert_eq!((first.prompt_tokens as f64, first.steps[0]), (*prompt_tokens, answer.steps[0]));
     let ours: Vec<f64> = answer.steps.iter().map(|step| f64::from(step.token)).collect();
@@ -105,7 +110,7 @@ fn one(peer: &mut Peer, model: &mut LanguageModel, tokens: usize, name: &str) ->
     assert!(same >= SAME.min(tokens), "the answers part at token {same}: {ours:?}, {answered:?}");
     // The first token of an answer is what the prompt's last step says.
     let steps = (tokens - 1) as f64;
-    let theirs = Times { prompt: prompt / prompt_tokens, decode: decode / steps };
+    let theirs = Times { prompt: read / prompt_tokens, decode: decode / steps };
     let ours = Times { prompt: one / prompt_tokens, decode: (whole - one) / steps };
     println!(
         "{name}: prompt of {prompt_tokens} tokens {:.1} tokens/s here, {:.1} there; {steps} steps {:.1} tokens/s here, {:.1} there; {same} tokens are the same",
