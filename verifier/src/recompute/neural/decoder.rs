@@ -6,12 +6,13 @@
 //! *Does not do*: several tokens in one pass; their last bits differ.
 
 use candle_core::quantized::QMatMul;
-use candle_core::{D, DType, Device, Module, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use candle_nn::rotary_emb::{rope, rope_i};
 
 use super::design::{Design, Family, Rotary};
 use super::narrow;
+use super::products::Matrix;
 use super::weights::network;
 use crate::recompute::error::ModelError;
 
@@ -28,15 +29,19 @@ pub(super) trait Source {
     fn has(&self, name: &str) -> bool;
     /// Whether the rows of queries and keys stand in pairs that are turned together.
     fn is_interleaved(&self) -> bool;
+    /// A matrix of this shape, to be multiplied with.
+    fn factor(&mut self, name: &str, rows: usize, columns: usize) -> Loaded<Matrix> {
+        Ok(Matrix::new(self.matrix(name, rows, columns)?))
+    }
 }
 
 /// A network, and what it keeps of the tokens so far.
 pub(super) struct Decoder {
     design: Design,
-    embedding: QMatMul,
+    embedding: Matrix,
     layers: Vec<Layer>,
     norm: Tensor,
-    output: QMatMul,
+    output: Matrix,
     turns: Turns,
     local: Turns,
 }
@@ -67,12 +72,12 @@ struct Kept {
 }
 
 struct Middle {
-    inputs: Vec<QMatMul>,
-    output: QMatMul,
+    inputs: Vec<Matrix>,
+    output: Matrix,
 }
 
 struct Linear {
-    weight: QMatMul,
+    weight: Matrix,
     bias: Option<Tensor>,
 }
 
@@ -89,10 +94,10 @@ impl Decoder {
     /// Builds the network from its tensors.
     pub(super) fn new(design: &Design, source: &mut dyn Source) -> Loaded<Self> {
         let Design { width, vocabulary, .. } = *design;
-        let embedding = source.matrix("token_embd.weight", vocabulary, width)?;
+        let embedding = source.factor("token_embd.weight", vocabulary, width)?;
         let is_own = !design.family.is_tied() && source.has("output.weight");
         let output =
-            if is_own { source.matrix("output.weight", vocabulary, width)? } else { embedding.clone() };
+            if is_own { source.factor("output.weight", vocabulary, width)? } else { embedding.clone() };
         let norm = source.vector("output_norm.weight", width)?;
         let layers = (0..design.layers)
             .map(|place| Layer::new(design, place, source))
@@ -141,7 +146,7 @@ impl Layer {
             source.vector(&name(&format!("{part}.weight")), length)
         };
         let linear = |part: &str, rows: usize, columns: usize, source: &mut dyn Source| {
-            let weight = source.matrix(&name(&format!("{part}.weight")), rows, columns)?;
+            let weight = source.factor(&name(&format!("{part}.weight")), rows, columns)?;
             let bias = name(&format!("{part}.bias"));
             let is_biased = family == Family::Qwen2 && part != "attn_output";
             let bias = if is_biased || source.has(&bias) { Some(source.vector(&bias, rows)?) } else { None };
@@ -172,9 +177,9 @@ impl Layer {
         let middle = Middle {
             inputs: wide
                 .iter()
-                .map(|(part, times)| source.matrix(&name(part), times * inner, width))
+                .map(|(part, times)| source.factor(&name(part), times * inner, width))
                 .collect::<std::result::Result<_, _>>()?,
-            output: source.matrix(&name("ffn_down.weight"), width, inner)?,
+            output: source.factor(&name("ffn_down.weight"), width, inner)?,
         };
         Ok(Self {
             before: norm("attn_norm", width, source)?,
