@@ -26,6 +26,8 @@ mod language;
 mod modern;
 pub mod pooling;
 #[cfg(feature = "neural")]
+mod products;
+#[cfg(feature = "neural")]
 mod readout;
 pub mod safetensors;
 pub mod sampler;

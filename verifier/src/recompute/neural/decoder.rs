@@ -6,13 +6,13 @@
 //! *Does not do*: several tokens in one pass; their last bits differ.
 
 use candle_core::quantized::QMatMul;
-use candle_core::{D, Device, Module, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use candle_nn::rotary_emb::{rope, rope_i};
-use candle_transformers::utils::repeat_kv;
 
 use super::design::{Design, Family, Rotary};
 use super::narrow;
+use super::products::Matrix;
 use super::weights::network;
 use crate::recompute::error::ModelError;
 
@@ -29,15 +29,19 @@ pub(super) trait Source {
     fn has(&self, name: &str) -> bool;
     /// Whether the rows of queries and keys stand in pairs that are turned together.
     fn is_interleaved(&self) -> bool;
+    /// A matrix of this shape, to be multiplied with.
+    fn factor(&mut self, name: &str, rows: usize, columns: usize) -> Loaded<Matrix> {
+        Ok(Matrix::new(self.matrix(name, rows, columns)?))
+    }
 }
 
 /// A network, and what it keeps of the tokens so far.
 pub(super) struct Decoder {
     design: Design,
-    embedding: QMatMul,
+    embedding: Matrix,
     layers: Vec<Layer>,
     norm: Tensor,
-    output: QMatMul,
+    output: Matrix,
     turns: Turns,
     local: Turns,
 }
@@ -57,16 +61,23 @@ struct Attention {
     output: Linear,
     query_norm: Option<Tensor>,
     key_norm: Option<Tensor>,
-    kept: Option<(Tensor, Tensor)>,
+    kept: Option<Kept>,
+}
+
+/// Keys and values of the tokens so far, with room for more: `(shared, room, head)`.
+struct Kept {
+    keys: Tensor,
+    values: Tensor,
+    length: usize,
 }
 
 struct Middle {
-    inputs: Vec<QMatMul>,
-    output: QMatMul,
+    inputs: Vec<Matrix>,
+    output: Matrix,
 }
 
 struct Linear {
-    weight: QMatMul,
+    weight: Matrix,
     bias: Option<Tensor>,
 }
 
@@ -83,10 +94,10 @@ impl Decoder {
     /// Builds the network from its tensors.
     pub(super) fn new(design: &Design, source: &mut dyn Source) -> Loaded<Self> {
         let Design { width, vocabulary, .. } = *design;
-        let embedding = source.matrix("token_embd.weight", vocabulary, width)?;
+        let embedding = source.factor("token_embd.weight", vocabulary, width)?;
         let is_own = !design.family.is_tied() && source.has("output.weight");
         let output =
-            if is_own { source.matrix("output.weight", vocabulary, width)? } else { embedding.clone() };
+            if is_own { source.factor("output.weight", vocabulary, width)? } else { embedding.clone() };
         let norm = source.vector("output_norm.weight", width)?;
         let layers = (0..design.layers)
             .map(|place| Layer::new(design, place, source))
@@ -101,13 +112,13 @@ impl Decoder {
 
     /// Forgets the tokens so far.
     pub(super) fn clear(&mut self) {
-        for layer in &mut self.layers {
-            layer.attention.kept = None;
+        for kept in self.layers.iter_mut().filter_map(|layer| layer.attention.kept.as_mut()) {
+            kept.length = 0;
         }
     }
 
-    /// The logits after a token at a place; the tokens of the places before it were given before.
-    pub(super) fn forward(&mut self, token: u32, place: usize) -> Result<Vec<f32>> {
+    /// What the network makes of a token at a place; the tokens of the places before it were given before.
+    pub(super) fn forward(&mut self, token: u32, place: usize) -> Result<Tensor> {
         let design = &self.design;
         let mut x = self.embedding.embedding(&Tensor::from_vec(vec![token], 1, &Device::Cpu)?)?;
         if design.family.is_gemma() {
@@ -117,8 +128,13 @@ impl Decoder {
             let turns = if layer.is_local { &self.local } else { &self.turns };
             x = layer.forward(&x, design, turns, place)?;
         }
-        let x = self.output.forward(&rms_norm(&x, &self.norm, narrow(design.epsilon))?)?;
-        capped(x, design.output_cap)?.flatten_all()?.to_vec1()
+        Ok(x)
+    }
+
+    /// The logits that follow from what was made of a token.
+    pub(super) fn logits(&self, x: &Tensor) -> Result<Vec<f32>> {
+        let x = self.output.forward(&rms_norm(x, &self.norm, narrow(self.design.epsilon))?)?;
+        capped(x, self.design.output_cap)?.flatten_all()?.to_vec1()
     }
 }
 
@@ -130,7 +146,7 @@ impl Layer {
             source.vector(&name(&format!("{part}.weight")), length)
         };
         let linear = |part: &str, rows: usize, columns: usize, source: &mut dyn Source| {
-            let weight = source.matrix(&name(&format!("{part}.weight")), rows, columns)?;
+            let weight = source.factor(&name(&format!("{part}.weight")), rows, columns)?;
             let bias = name(&format!("{part}.bias"));
             let is_biased = family == Family::Qwen2 && part != "attn_output";
             let bias = if is_biased || source.has(&bias) { Some(source.vector(&bias, rows)?) } else { None };
@@ -161,9 +177,9 @@ impl Layer {
         let middle = Middle {
             inputs: wide
                 .iter()
-                .map(|(part, times)| source.matrix(&name(part), times * inner, width))
+                .map(|(part, times)| source.factor(&name(part), times * inner, width))
                 .collect::<std::result::Result<_, _>>()?,
-            output: source.matrix(&name("ffn_down.weight"), width, inner)?,
+            output: source.factor(&name("ffn_down.weight"), width, inner)?,
         };
         Ok(Self {
             before: norm("attn_norm", width, source)?,
@@ -218,22 +234,54 @@ impl Attention {
         };
         let queries = turns.apply(&normed(queries, self.query_norm.as_ref())?, place)?;
         let keys = turns.apply(&normed(keys, self.key_norm.as_ref())?, place)?;
-        let (mut keys, mut values) = match &self.kept {
-            None => (keys, values.contiguous()?),
-            Some((before, valued)) => {
-                (Tensor::cat(&[before, &keys], 2)?, Tensor::cat(&[valued, &values], 2)?)
-            }
+        let kept = match &mut self.kept {
+            Some(kept) => kept,
+            none => none.insert(Kept::new(shared, head)?),
         };
-        let length = keys.dim(2)?;
-        if let Some(window) = window.filter(|window| *window < length) {
-            keys = keys.narrow(2, length - window, window)?.contiguous()?;
-            values = values.narrow(2, length - window, window)?.contiguous()?;
-        }
-        self.kept = Some((keys.clone(), values.clone()));
-        let (keys, values) = (repeat_kv(keys, heads / shared)?, repeat_kv(values, heads / shared)?);
-        let products = (queries.matmul(&keys.t()?)? * design.scale)?;
+        kept.add(&keys.squeeze(0)?, &values.squeeze(0)?.contiguous()?)?;
+        let (keys, values) = kept.last(window)?;
+        let keys = keys.t()?;
+        // Each head of a group on its own, as a row: several rows in one product would be added up in another order.
+        let queries = queries.reshape((shared, heads / shared, head))?;
+        let groups = |x: &Tensor, y: &Tensor| {
+            let rows = (0..heads / shared).map(|one| x.narrow(1, one, 1)?.matmul(y));
+            Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 1)
+        };
+        let products = (groups(&queries, &keys)? * design.scale)?;
         let shares = softmax_last_dim(&capped(products, design.attention_cap)?)?;
-        self.output.forward(&shares.matmul(&values.contiguous()?)?.reshape((1, heads * head))?)
+        self.output.forward(&groups(&shares, &values)?.reshape((1, heads * head))?)
+    }
+}
+
+impl Kept {
+    /// Room for the first tokens; it is doubled when it is full.
+    const ROOM: usize = 64;
+
+    fn new(shared: usize, head: usize) -> Result<Self> {
+        let room = || Tensor::zeros((shared, Self::ROOM, head), DType::F32, &Device::Cpu);
+        Ok(Self { keys: room()?, values: room()?, length: 0 })
+    }
+
+    /// Adds those of a token, `(shared, 1, head)`.
+    fn add(&mut self, keys: &Tensor, values: &Tensor) -> Result<()> {
+        for (all, one) in [(&mut self.keys, keys), (&mut self.values, values)] {
+            let (shared, room, head) = all.dims3()?;
+            if self.length == room {
+                let larger = Tensor::zeros((shared, 2 * room, head), all.dtype(), all.device())?;
+                larger.slice_set(all, 1, 0)?;
+                *all = larger;
+            }
+            all.slice_set(one, 1, self.length)?;
+        }
+        self.length += 1;
+        Ok(())
+    }
+
+    /// Those of the last tokens, within a window if there is one.
+    fn last(&self, window: Option<usize>) -> Result<(Tensor, Tensor)> {
+        let count = window.unwrap_or(self.length).min(self.length);
+        let part = |all: &Tensor| all.narrow(1, self.length - count, count);
+        Ok((part(&self.keys)?, part(&self.values)?))
     }
 }
 

@@ -7,8 +7,8 @@
 
 use std::io::Cursor;
 
-use candle_core::Device;
 use candle_core::quantized::gguf_file::Content;
+use candle_core::{Device, Tensor};
 use serde::Serialize;
 use tokenizers::Tokenizer;
 
@@ -206,7 +206,8 @@ impl LanguageModel {
                 finish = Finish::Stop;
                 return None;
             }
-            Some(step.token)
+            // What the last token would lead to is not asked.
+            (place + 1 < room).then_some(step.token)
         })?;
         let ids: Vec<u32> = steps.iter().map(|step| step.token).collect();
         let text = self.text_of(&ids)?;
@@ -228,7 +229,7 @@ impl LanguageModel {
         self.walk(&prompt, |place, logits| {
             let token = *recorded.get(place)?;
             difference = Followed::at(place, token, logits, sampling).difference(place, token);
-            difference.is_none().then_some(token)
+            (difference.is_none() && place + 1 < recorded.len()).then_some(token)
         })?;
         Ok(difference)
     }
@@ -306,21 +307,24 @@ impl LanguageModel {
         self.decoder.clear();
         let decoder = &mut self.decoder;
         let mut run = || {
-            let mut forward = |token: u32, place: usize| {
-                let logits = decoder.forward(token, place)?;
+            let checked = |decoder: &Decoder, x: &Tensor| {
+                let logits = decoder.logits(x)?;
                 if logits.iter().all(|logit| logit.is_finite()) {
                     Ok(logits)
                 } else {
                     candle_core::bail!("a logit is not a finite number")
                 }
             };
-            let mut logits = Vec::new();
+            // What a prompt's tokens before the last one would lead to is not asked.
+            let mut x = None;
             for (place, token) in prompt.iter().enumerate() {
-                logits = forward(*token, place)?;
+                x = Some(decoder.forward(*token, place)?);
             }
+            let mut logits = x.map_or(Ok(Vec::new()), |x| checked(decoder, &x))?;
             let mut answered = 0;
             while let Some(token) = next(answered, &logits) {
-                logits = forward(token, prompt.len() + answered)?;
+                let x = decoder.forward(token, prompt.len() + answered)?;
+                logits = checked(decoder, &x)?;
                 answered += 1;
             }
             Ok(())
