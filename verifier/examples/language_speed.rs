@@ -68,10 +68,10 @@ fn main() {
         let all: Vec<(Times, Times)> = (0..turns)
             .map(|turn| one(&mut peer, &mut model, (&prompt, tokens), &format!("{kind}, turn {turn}")))
             .collect();
-        let parts: [(&str, fn(Times) -> f64); 2] =
-            [("a token of the prompt", |times| times.prompt), ("a step", |times| times.decode)];
-        for (part, time) in parts {
-            let mut ratios: Vec<f64> = all.iter().map(|(ours, theirs)| time(*ours) / time(*theirs)).collect();
+        let prompts = all.iter().map(|(ours, theirs)| ours.prompt / theirs.prompt).collect();
+        let steps = all.iter().map(|(ours, theirs)| ours.decode / theirs.decode).collect();
+        for (part, mut ratios) in [("a token of the prompt", prompts), ("a step", steps)] {
+            let ratios: &mut Vec<f64> = &mut ratios;
             ratios.sort_by(f64::total_cmp);
             println!(
                 "{kind}, {threads} threads, {part}: {:.2} times llama.cpp's time (median; {:.2} to {:.2})",

@@ -25,6 +25,7 @@ impl Matrix {
         Self::with(stored, !cfg!(debug_assertions))
     }
 
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "there is one way only"))]
     fn with(stored: QMatMul, is_fast: bool) -> Self {
         Self {
             #[cfg(target_arch = "x86_64")]
