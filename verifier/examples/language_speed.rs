@@ -46,13 +46,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = |usual| arguments.next().map_or(usual, |number| number.parse().expect("a number"));
     let (turns, tokens) = (number(5), number(64));
-    let threads = std::env::var("RAYON_NUM_THREADS").expect("RAYON_NUM_THREADS says on how many threads");
-    let folder = tempfile::tempdir().expect("a folder");
-    let filled = Command::new(peer::python("text_requirements.txt", &["--no-deps"]))
-        .arg(peer::library("language_smollm2.py"))
-        .arg(folder.path())
-        .status();
-    assert!(filled.expect("python starts").success());
+    let (threads, folder) = (peer::threads(), peer::filled("language_smollm2.py"));
     let prompt = DAYS.repeat(5).trim_end().to_owned();
     std::fs::write(folder.path().join("prompt"), &prompt).unwrap();
     for (kind, name) in [("q4_1", "model.gguf"), ("q8_0", "q8_0.gguf")] {
@@ -70,14 +64,10 @@ fn main() {
             .collect();
         let prompts = all.iter().map(|(ours, theirs)| ours.prompt / theirs.prompt).collect();
         let steps = all.iter().map(|(ours, theirs)| ours.decode / theirs.decode).collect();
-        for (part, mut ratios) in [("a token of the prompt", prompts), ("a step", steps)] {
-            let ratios: &mut Vec<f64> = &mut ratios;
-            ratios.sort_by(f64::total_cmp);
+        for (part, ratios) in [("a token of the prompt", prompts), ("a step", steps)] {
+            let [median, least, most] = peer::spread(ratios);
             println!(
-                "{kind}, {threads} threads, {part}: {:.2} times llama.cpp's time (median; {:.2} to {:.2})",
-                ratios[ratios.len() / 2],
-                ratios[0],
-                ratios[ratios.len() - 1]
+                "{kind}, {threads} threads, {part}: {median:.2} times llama.cpp's time (median; {least:.2} to {most:.2})"
             );
         }
     }

@@ -36,13 +36,7 @@ const APART: f64 = 1e-5;
 
 fn main() {
     let turns = std::env::args().nth(1).map_or(5, |turns| turns.parse().expect("a number of turns"));
-    let threads = std::env::var("RAYON_NUM_THREADS").expect("RAYON_NUM_THREADS says on how many threads");
-    let folder = tempfile::tempdir().expect("a folder");
-    let filled = Command::new(peer::python("text_requirements.txt", &["--no-deps"]))
-        .arg(peer::library("text_minilm.py"))
-        .arg(folder.path())
-        .status();
-    assert!(filled.expect("python starts").success());
+    let (threads, folder) = (peer::threads(), peer::filled("text_minilm.py"));
     let texts: Vec<String> = (0..BATCH).map(text).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let read = |name: &str| {
@@ -62,13 +56,9 @@ fn main() {
     );
     assert_eq!(ready, "ready");
     for (count, runs) in RUNS {
-        let mut ratios: Vec<f64> =
-            (0..turns).map(|turn| one(&mut peer, &model, &texts[..count], runs, turn)).collect();
-        ratios.sort_by(f64::total_cmp);
-        println!(
-            "{count} texts, {threads} threads: {:.2} times onnxruntime's time (median)",
-            ratios[ratios.len() / 2]
-        );
+        let ratios = (0..turns).map(|turn| one(&mut peer, &model, &texts[..count], runs, turn)).collect();
+        let [median, ..] = peer::spread(ratios);
+        println!("{count} texts, {threads} threads: {median:.2} times onnxruntime's time (median)");
     }
 }
 

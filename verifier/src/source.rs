@@ -177,6 +177,17 @@ pub fn read_input(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     directory::read_file(path, bytes_max)
 }
 
+/// Reads a file that need not be there.
+///
+/// # Errors
+/// As [`read_input`], of a file that is there.
+pub fn read_optional(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, ReadError> {
+    match directory::read_file(path, bytes_max) {
+        Err(ReadError::Missing { .. }) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 /// Joins a log-relative path such as `tile/x001/234` onto a directory, element by element.
 fn join(root: &Path, path: &str) -> PathBuf {
     path.split('/').fold(root.to_path_buf(), |mut joined, part| {

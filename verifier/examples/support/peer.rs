@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use tempfile::TempDir;
+
 /// A file of `tests/library`.
 pub(crate) fn library(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library").join(name)
@@ -19,6 +21,28 @@ pub(crate) fn python(requirements: &str, options: &[&str]) -> PathBuf {
         .output()
         .expect("scripts/py-env runs");
     PathBuf::from(String::from_utf8(made.stdout).expect("a path").trim())
+}
+
+/// A folder that a script of `tests/library` filled with a text model or a language model.
+pub(crate) fn filled(script: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let filled = Command::new(python("text_requirements.txt", &["--no-deps"]))
+        .arg(library(script))
+        .arg(folder.path())
+        .status();
+    assert!(filled.expect("python starts").success());
+    folder
+}
+
+/// On how many threads both compute.
+pub(crate) fn threads() -> String {
+    std::env::var("RAYON_NUM_THREADS").expect("RAYON_NUM_THREADS says on how many threads")
+}
+
+/// The median of ratios, the least and the greatest.
+pub(crate) fn spread(mut ratios: Vec<f64>) -> [f64; 3] {
+    ratios.sort_by(f64::total_cmp);
+    [ratios[ratios.len() / 2], ratios[0], ratios[ratios.len() - 1]]
 }
 
 /// The running program; it ends with this value.

@@ -136,14 +136,10 @@ impl Machine {
         } else {
             std::env::consts::OS
         };
-        let device = match processor {
-            Processor::Cpu => "cpu",
-            Processor::Cuda => "cuda",
-        };
         Self {
             target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             libm: libm.to_owned(),
-            device: device.to_owned(),
+            device: processor.as_str().to_owned(),
             instructions: instructions().into_iter().map(str::to_owned).collect(),
         }
     }

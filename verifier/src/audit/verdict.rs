@@ -179,23 +179,21 @@ impl Replayed {
     /// A decision that cannot be recomputed, and why.
     #[must_use]
     pub fn unverifiable(why: impl fmt::Display) -> Self {
-        Self {
-            verdict: Verdict::Unverifiable,
-            reasons_differ: false,
-            differences: vec![Difference::obstacle(why)],
-            scores: Vec::new(),
-            distance: None,
-            reasons_unchecked: None,
-        }
+        Self::uncompared(Verdict::Unverifiable, vec![Difference::obstacle(why)])
     }
 
     /// A call that ended in an error.
     #[must_use]
     pub const fn no_answer() -> Self {
+        Self::uncompared(Verdict::NoAnswer, Vec::new())
+    }
+
+    /// Of which nothing was compared.
+    const fn uncompared(verdict: Verdict, differences: Vec<Difference>) -> Self {
         Self {
-            verdict: Verdict::NoAnswer,
+            verdict,
             reasons_differ: false,
-            differences: Vec::new(),
+            differences,
             scores: Vec::new(),
             distance: None,
             reasons_unchecked: None,

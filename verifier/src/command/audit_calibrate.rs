@@ -17,6 +17,7 @@ use std::path::Path;
 
 use ledgerstone::hash::Hash;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::key_generate::{Secrecy, exists, write_new};
 use super::key_show;
@@ -33,6 +34,10 @@ use crate::recompute::Precision;
 #[cfg(feature = "neural")]
 use crate::recompute::description::Input;
 use crate::recompute::neural::Processor;
+use crate::source::read_input;
+
+/// Bytes of a file of inputs, or of what was recorded of them.
+const INPUT_BYTES_MAX: usize = 1 << 30;
 
 /// Distances of one kind of change.
 struct Tampered {
@@ -266,6 +271,30 @@ fn bounded(distance: f64, place: usize, who: &str) -> Result<f64, Refusal> {
         format_args!("input {}: no tolerance passes the numbers of {who}, so they are not honest", place + 1),
         "Check that they are of the same model, inputs and settings; leave the input out where a number of it is none.",
     ))
+}
+
+/// Hands over what was recorded on other machines, each with its name.
+fn hear_files(
+    arguments: &AuditCalibrateArguments,
+    mut hear: impl FnMut(&[u8], &str) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    for file in &arguments.recorded {
+        hear(&read_input(file, INPUT_BYTES_MAX)?, &file.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// The lines of `model predict --json`.
+fn predicted<T: DeserializeOwned>(bytes: &[u8], name: &str) -> impl Iterator<Item = Result<T, Refusal>> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
+    lines.map(move |(place, line)| {
+        serde_json::from_slice(line).map_err(|error| {
+            Refusal::malformed(
+                format_args!("{name}, line {}: {error}", place + 1),
+                "Give what `ledgerstone model predict --json` printed.",
+            )
+        })
+    })
 }
 
 /// A number whose text was printed in its own type: that of an `f32`, read as `f64`, is another number.

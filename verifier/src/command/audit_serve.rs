@@ -22,7 +22,6 @@ use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::recompute::description::DESCRIPTION_BYTES_MAX;
-use crate::recompute::neural::Processor;
 use crate::source::read_input;
 
 /// Bytes of a file of certificates or of a key.
@@ -145,10 +144,7 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> RunError {
 fn settings(policy: Option<&Policy>, common: &Options) -> Hash {
     let policy = policy
         .map_or_else(|| "none".to_owned(), |policy| Hash::of(policy.to_string().as_bytes()).to_string());
-    let device = match common.processor {
-        Processor::Cpu => "cpu",
-        Processor::Cuda => "cuda",
-    };
+    let device = common.processor.as_str();
     let registered = if common.must_be_registered { "registered" } else { "any" };
     let mut text =
         ["ledgerstone/audit-serve/v1", env!("CARGO_PKG_VERSION"), &policy, device, registered, ""].join("\n");

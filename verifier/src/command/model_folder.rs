@@ -12,7 +12,7 @@ use ledgerstone::manifest::LEFT_OUT;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::recompute::description::{self, DESCRIPTION_BYTES_MAX, Description};
-use crate::source::{ReadError, read_input};
+use crate::source::read_optional;
 
 /// The digest that decisions name the folder by: the root of its manifest.
 pub(super) fn digest(folder: &Path) -> Result<Hash, Refusal> {
@@ -22,11 +22,7 @@ pub(super) fn digest(folder: &Path) -> Result<Hash, Refusal> {
 /// How the folder's model is recomputed, if it says so.
 pub(super) fn description(folder: &Path) -> Result<Option<Description>, Refusal> {
     let path = folder.join(description::FILE);
-    let bytes = match read_input(&path, DESCRIPTION_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(ReadError::Missing { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(bytes) = read_optional(&path, DESCRIPTION_BYTES_MAX)? else { return Ok(None) };
     let read = Description::parse(&bytes).map_err(|error| {
         Refusal::new(
             error.code(),
@@ -61,7 +57,7 @@ mod with_engine {
     use crate::recompute::ModelError;
     use crate::recompute::neural::pooling::Pooling;
     use crate::recompute::neural::{Files, Processor, TextAbout, TextModel};
-    use crate::source::{ReadError, read_input};
+    use crate::source::read_optional;
 
     /// The format of `model show` of a folder.
     const FORMAT: &str = "ledgerstone-text-model/v1";
@@ -108,12 +104,7 @@ mod with_engine {
 
     /// The files of a folder.
     pub(in crate::command) fn read_files(folder: &Path) -> Result<Files, Refusal> {
-        let files = Files::read(|name, bytes_max| match read_input(&folder.join(name), bytes_max) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(ReadError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error),
-        });
-        Ok(files?)
+        Ok(Files::read(|name, bytes_max| read_optional(&folder.join(name), bytes_max))?)
     }
 
     pub(in crate::command) fn refused(folder: &Path, error: &ModelError) -> Refusal {

@@ -54,6 +54,15 @@ impl ProcessorError {
 }
 
 impl Processor {
+    /// Its name, on the command line and in profiles.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
     /// Whether this program, on this machine, can compute there.
     ///
     /// # Errors

@@ -80,6 +80,11 @@ impl Tamper {
     /// Those of an encoder or a graph that change every weight.
     pub const WHOLE: [Self; 3] = [Self::F16, Self::Bf16, Self::Int8];
 
+    /// Every how manieth of the changes of a single weight.
+    pub fn one_weights(step: usize) -> impl Iterator<Item = Self> {
+        (0..ONE_WEIGHTS).step_by(step.max(1)).map(Self::OneWeight)
+    }
+
     /// Its name in a profile.
     #[must_use]
     pub const fn name(self) -> &'static str {

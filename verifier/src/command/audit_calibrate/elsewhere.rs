@@ -8,12 +8,10 @@ use std::process::Command;
 
 use ledgerstone::hash::Hash;
 
+use super::{INPUT_BYTES_MAX, hear_files};
 use crate::cli::AuditCalibrateArguments;
 use crate::exit::Refusal;
 use crate::source::read_input;
-
-/// Bytes of a file of inputs, or of what was recorded of them.
-const INPUT_BYTES_MAX: usize = 1 << 30;
 
 /// The lines of a file of texts or prompts.
 pub(super) struct Lines {
@@ -61,10 +59,7 @@ pub(super) fn hear(
         let said = in_another_process(command, *threads)?;
         hear(&said, &format!("another process with {threads} threads"))?;
     }
-    for file in &arguments.recorded {
-        hear(&read_input(file, INPUT_BYTES_MAX)?, &file.display().to_string())?;
-    }
-    Ok(())
+    hear_files(arguments, hear)
 }
 
 fn in_another_process(command: &[&OsStr], threads: u16) -> Result<Vec<u8>, Refusal> {

@@ -6,16 +6,12 @@
 use serde::Deserialize;
 
 use super::rows::{Numbers, Table};
-use super::{Measured, Pace, honest, read_back, tampered};
+use super::{Measured, Pace, hear_files, honest, predicted, read_back, tampered};
 use crate::cli::AuditCalibrateArguments;
 use crate::command::onnxruntime;
 use crate::exit::Refusal;
-use crate::recompute::tamper::{ONE_WEIGHTS, Tamper};
+use crate::recompute::tamper::Tamper;
 use crate::recompute::{Model, Precision, RowError, Texts, onnx};
-use crate::source::read_input;
-
-/// Bytes of what was recorded of rows.
-const RECORDED_BYTES_MAX: usize = 1 << 30;
 
 /// Every how manieth of the single weights is changed.
 const WEIGHTS_STEP: usize = 2;
@@ -37,9 +33,7 @@ pub(super) fn measure(
     let weights = onnx::weights(&table.bytes).map_err(|error| {
         Refusal::new(error.code(), format_args!("{}: {error}", table.path.display()), "Report this.")
     })?;
-    let one = (0..ONE_WEIGHTS).step_by(WEIGHTS_STEP).map(Tamper::OneWeight);
-    let changes_a_byte = |tamper: &Tamper| tamper.change(&table.bytes, &weights).is_some();
-    let changes: Vec<Tamper> = Tamper::WHOLE.into_iter().chain(one).filter(changes_a_byte).collect();
+    let changes: Vec<Tamper> = Tamper::WHOLE.into_iter().chain(Tamper::one_weights(WEIGHTS_STEP)).collect();
     let batch = usize::from(arguments.batch.max(1));
     let libraries = arguments.engine_library.iter().len();
     let times = 2 + arguments.threads.len() * (1 + 2 * libraries) + arguments.recorded.len() + changes.len();
@@ -55,12 +49,12 @@ pub(super) fn measure(
         measured.honest.extend(honest(&canonical, &other, "batches")?);
         sizes.push(batch);
     }
-    for file in &arguments.recorded {
-        let name = file.display().to_string();
-        let other = recorded(&read_input(file, RECORDED_BYTES_MAX)?, &name, table.about.precision)?;
-        measured.honest.extend(honest(&canonical, &other, &name)?);
+    hear_files(arguments, |said, who| {
+        let other = recorded(said, who, table.about.precision)?;
+        measured.honest.extend(honest(&canonical, &other, who)?);
         pace.step(table.rows.len());
-    }
+        Ok(())
+    })?;
     if let Some(library) = &arguments.engine_library {
         for threads in &arguments.threads {
             let mut peer = onnxruntime::open(library, &table.path, &table.bytes, usize::from(*threads))?;
@@ -72,7 +66,10 @@ pub(super) fn measure(
         }
     }
     for tamper in changes {
-        let Some(bytes) = tamper.change(&table.bytes, &weights) else { continue };
+        let Some(bytes) = tamper.change(&table.bytes, &weights) else {
+            pace.step(table.rows.len());
+            continue;
+        };
         let model = Model::parse(&bytes).map_err(|error| {
             let name = tamper.name();
             Refusal::new(
@@ -149,16 +146,8 @@ fn joined(part: &[(Vec<f64>, Texts)], text_columns: &[usize]) -> (Vec<f64>, Text
 }
 
 fn recorded(bytes: &[u8], name: &str, precision: Precision) -> Result<Vec<Numbers>, Refusal> {
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
-    let read = |(place, line): (usize, &[u8])| {
-        let Recorded { margins, answer } = serde_json::from_slice(line).map_err(|error| {
-            Refusal::malformed(
-                format_args!("{name}, line {}: {error}", place + 1),
-                "Give what `ledgerstone model predict --json` printed.",
-            )
-        })?;
-        let number = |number: Option<f64>| read_back(number.unwrap_or(f64::NAN), precision);
-        Ok(margins.into_iter().chain(answer).map(number).collect())
-    };
-    lines.map(read).collect()
+    let number = |number: Option<f64>| read_back(number.unwrap_or(f64::NAN), precision);
+    let numbers =
+        |Recorded { margins, answer }| margins.into_iter().chain(answer).map(number).collect::<Numbers>();
+    predicted(bytes, name).map(|line| line.map(numbers)).collect()
 }

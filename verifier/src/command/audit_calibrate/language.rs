@@ -21,7 +21,8 @@ use crate::recompute::Precision;
 use crate::recompute::description::Prompt;
 use crate::recompute::neural::sampler::Sampling;
 use crate::recompute::neural::{ENGINE, Followed, Generation, LanguageModel, Processor};
-use crate::recompute::tamper::{ONE_WEIGHTS, Tamper};
+use crate::recompute::tamper::Tamper;
+use crate::source::read_optional;
 
 /// Prompts; each is answered some ten times, token by token.
 const PROMPTS_MAX: usize = 256;
@@ -31,6 +32,9 @@ const TOKENS_USUAL: u16 = 16;
 
 /// Tokens of an answer at most.
 const TOKENS_MAX: usize = 4096;
+
+/// Bytes of a folder's settings.
+const CONFIG_BYTES_MAX: usize = 1 << 20;
 
 /// Every how manieth of the single weights is changed: each is a model to load.
 const WEIGHTS_STEP: usize = 4;
@@ -73,9 +77,8 @@ struct Asked {
 
 /// Whether a folder without a description is a language model's.
 pub(super) fn is_folder(folder: &Path) -> Result<bool, Refusal> {
-    let files = model_folder::read_files(folder)?;
-    let config = files.optional("config.json").unwrap_or_default();
-    let config: serde_json::Value = serde_json::from_slice(config).unwrap_or_default();
+    let config = read_optional(&folder.join("config.json"), CONFIG_BYTES_MAX)?.unwrap_or_default();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
     let name = config.pointer("/architectures/0").and_then(serde_json::Value::as_str);
     Ok(name.is_some_and(|name| name.ends_with("ForCausalLM")))
 }
@@ -92,7 +95,7 @@ pub(super) fn measure(
     let lines = inputs.all();
     let mut model = asked.stored.load(&asked.path)?;
     let mut pace = Pace::new(output, "answers");
-    let changes = asked.changes()?;
+    let changes: Vec<Tamper> = WHOLE.into_iter().chain(Tamper::one_weights(WEIGHTS_STEP)).collect();
     let seeds = usize::from(asked.sampling.temperature > 0.0);
     let others = arguments.threads.len() + arguments.recorded.len();
     pace.expect(lines.len(), 1 + others + changes.len() + seeds);
@@ -124,7 +127,10 @@ pub(super) fn measure(
         Ok(())
     })?;
     for tamper in changes {
-        let Some(stored) = asked.stored.changed(tamper, &asked.path)? else { continue };
+        let Some(stored) = asked.stored.changed(tamper, &asked.path)? else {
+            pace.step(lines.len());
+            continue;
+        };
         let other = asked.answers(&mut stored.load(&asked.path)?, &lines, &asked.sampling, &mut pace)?;
         measured.tampered(tamper.name(), asked.distances(&mut model, &lines, &canonical, &other)?);
     }
@@ -168,20 +174,8 @@ impl Asked {
                 "Give --rows CSV for another model file.",
             ));
         }
-        let digest = if given.is_dir() { model_folder::digest(given)? } else { stored.digest };
+        let digest = if path == *given { stored.digest } else { model_folder::digest(given)? };
         Ok(Self { path, stored, digest, sampling, tokens })
-    }
-
-    /// The changes that change anything.
-    fn changes(&self) -> Result<Vec<Tamper>, Refusal> {
-        let one = (0..ONE_WEIGHTS).step_by(WEIGHTS_STEP).map(Tamper::OneWeight);
-        let mut changes = Vec::new();
-        for tamper in WHOLE.into_iter().chain(one) {
-            if self.stored.changed(tamper, &self.path)?.is_some() {
-                changes.push(tamper);
-            }
-        }
-        Ok(changes)
     }
 
     fn answers(

@@ -81,8 +81,7 @@ impl Table {
     pub(super) fn numbers(&self, model: &Model, pace: &mut Pace) -> Result<Vec<Numbers>, Refusal> {
         let mut found = Vec::with_capacity(self.rows.len());
         for (place, (row, texts)) in self.rows.iter().enumerate() {
-            let score =
-                model.score_with(row, texts).map_err(|error| no_score(&self.name, place + 1, &error))?;
+            let score = model.score_with(row, texts).map_err(|error| self.refused(place, &error))?;
             found.push([score.margins, score.answer].concat());
             pace.step(1);
         }

@@ -10,13 +10,13 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::elsewhere::{self, Lines};
-use super::{Measured, Pace, honest, read_back, tampered};
+use super::{Measured, Pace, honest, predicted, read_back, tampered};
 use crate::cli::AuditCalibrateArguments;
 use crate::command::model_folder;
 use crate::exit::Refusal;
 use crate::output::Output;
-use crate::recompute::neural::tamper::{ONE_WEIGHTS, Tamper};
-use crate::recompute::neural::{ENGINE, Files, Processor, TextModel};
+use crate::recompute::neural::{ENGINE, Files, TextModel};
+use crate::recompute::tamper::Tamper;
 use crate::recompute::{Precision, RowError};
 
 /// Texts; each is computed some twenty times.
@@ -55,8 +55,8 @@ pub(super) fn measure(
     let load = |files: &Files| model_folder::load(folder, files, arguments.device);
     let model = load(&files)?;
     let mut pace = Pace::new(output, "texts");
-    let changes = Tamper::WHOLE.len() + one_weights().count();
-    pace.expect(lines.len(), 2 + arguments.threads.len() + arguments.recorded.len() + changes);
+    let changes: Vec<Tamper> = Tamper::WHOLE.into_iter().chain(Tamper::one_weights(WEIGHTS_STEP)).collect();
+    pace.expect(lines.len(), 2 + arguments.threads.len() + arguments.recorded.len() + changes.len());
     let canonical = vectors(&model, &lines, 1, &mut pace)?;
     let together = vectors(&model, &lines, usize::from(batch), &mut pace)?;
     let mut found = honest(&canonical, &together, "batches")?;
@@ -79,7 +79,7 @@ pub(super) fn measure(
         attributions: explained.map(attributions::Measure::tolerance),
         is_near: true,
     };
-    for tamper in Tamper::WHOLE.into_iter().chain(one_weights()) {
+    for tamper in changes {
         let changed = tamper.changed(&files).map_err(|error| model_folder::refused(folder, &error))?;
         let Some(changed) = changed else {
             pace.step(lines.len());
@@ -91,10 +91,6 @@ pub(super) fn measure(
     Ok(measured)
 }
 
-fn one_weights() -> impl Iterator<Item = Tamper> {
-    (0..ONE_WEIGHTS).step_by(WEIGHTS_STEP).map(Tamper::OneWeight)
-}
-
 /// Hands over what other processes and machines said of the texts.
 fn for_each_other(
     arguments: &AuditCalibrateArguments,
@@ -102,11 +98,7 @@ fn for_each_other(
     explained: bool,
     mut hear: impl FnMut(Said, &str) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let device = match arguments.device {
-        Processor::Cpu => "cpu",
-        Processor::Cuda => "cuda",
-    };
-    let words = ["model", "predict", "--json", "--device", device].into_iter();
+    let words = ["model", "predict", "--json", "--device", arguments.device.as_str()].into_iter();
     let words = words.chain(explained.then_some("--contributions")).chain(["--text"]).map(OsStr::new);
     let command: Vec<&OsStr> = words.chain([texts.as_os_str(), arguments.model.as_os_str()]).collect();
     elsewhere::hear(arguments, &command, |bytes, who| hear(recorded(bytes, who)?, who))
@@ -141,14 +133,8 @@ fn vectors(
 
 fn recorded(bytes: &[u8], name: &str) -> Result<Said, Refusal> {
     let mut said = Said { vectors: Vec::new(), words: Vec::new() };
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
-    for (number, line) in lines {
-        let Recorded { vector, attributions } = serde_json::from_slice(line).map_err(|error| {
-            Refusal::malformed(
-                format_args!("{name}, line {}: {error}", number + 1),
-                "Give what `ledgerstone model predict --json` printed.",
-            )
-        })?;
+    for line in predicted(bytes, name) {
+        let Recorded { vector, attributions } = line?;
         said.vectors.push(vector.into_iter().map(|number| read_back(number, Precision::F32)).collect());
         let words = attributions.map(|said| said.words.iter().map(|word| word.attribution).collect());
         said.words.push(words);
