@@ -2,7 +2,7 @@
 //!
 //! Danger: a network is recomputed a little wrong (another activation, a mask, a place too far), and honest records look altered; or a model
 //! whose weights were swapped for smaller ones passes. Expected: every family lies within 1e-5 of its reference and `MiniLM` within 1e-6 of one in
-//! `f64`; rounded weights show in the vector of every text, and one weight of 22.7 million that is off by 0.01 in most; threads change no bit; hostile files are refused.
+//! `f64`; rounded weights show in the vector of every text, and one weight of 22.7 million that is off by 0.01 in most; threads change no bit, of four families no processor and no batch either; hostile files are refused.
 //!
 //! The weights of `MiniLM` come from a package that `scripts/py-env` installs by digest; the small models of each family are kept under
 //! `vectors/text/`.
@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use exactness::{Part, Row, measured};
+use ledgerstone::hash::Hash;
 use ledgerstone_verifier::recompute::neural::tamper::{ONE_WEIGHTS, Tamper};
 use ledgerstone_verifier::recompute::neural::{Files, TextModel, TextScore};
 use serde_json::Value;
@@ -116,6 +117,34 @@ fn every_family_lies_close_to_its_reference_alone_and_filled_up() {
     measured("families", &rows);
 }
 
+/// SHA-256 of the bits of all vectors of a family's texts, as this program gives them on every main processor.
+const BITS: [(&str, &str); 4] = [
+    ("bert", "3d563bb06f60a68699c997552abece09d9a7f1e71dfccfee10e1b1cd0017d92c"),
+    ("distilbert", "e606d1182a76167c3f7a10e4ea9cb79f4603a37a681cf2acf84e75f01c6f3221"),
+    ("roberta", "c1f9f384d140d1f100de5e44812020c34e3bd15564186948eb15432c2eb01c71"),
+    ("xlm-roberta", "47b5413b9281cf5141cf30c36d2549f10460d592ebb365cd96af9d8a7d741eb9"),
+];
+
+#[test]
+fn plain_encoders_give_the_same_bits_on_every_processor_and_in_every_batch() {
+    let found = BITS.map(|(family, _)| {
+        let model = TextModel::load(&files_of(&family_folder(family))).unwrap();
+        let answers = json(&family_folder(family).join("answers.json"));
+        let answers = answers["answers"].as_array().unwrap();
+        let texts: Vec<&str> = answers.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
+        let alone: Vec<TextScore> = texts.iter().map(|text| model.score(text).unwrap()).collect();
+        let filled = model.score_batch(&texts, Some(80)).unwrap();
+        let [alone, filled] = [alone, filled].map(|scores| bits(&scores));
+        assert!(alone == filled, "{family}, filled up");
+        (family, Hash::of(&alone).to_string())
+    });
+    assert_eq!(found, BITS.map(|(family, hash)| (family, hash.to_owned())));
+}
+
+fn bits(scores: &[TextScore]) -> Vec<u8> {
+    scores.iter().flat_map(|score| &score.vector).flat_map(|number| number.to_le_bytes()).collect()
+}
+
 /// `MiniLM` and what the reference in `f64` says; none where Python is missing and nobody insists.
 fn minilm() -> Option<(Files, Vec<Value>)> {
     static ONE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
@@ -142,6 +171,7 @@ fn minilm_lies_within_a_millionth_of_f64_and_no_tamper_does() {
     assert!(vector < 1e-6, "{vector:e}");
     let batches: Vec<TextScore> =
         texts.chunks(16).flat_map(|part| model.score_batch(part, None).unwrap()).collect();
+    assert!(bits(&batches) == bits(&honest), "a batch changes bits");
     let together = compare(("texts", "all-MiniLM-L6-v2, batches of 16"), &batches, &answers);
     let vector = together.parts[0].farthest;
     println!("{} texts in batches of 16: vector {vector:.2e} from f64", texts.len());

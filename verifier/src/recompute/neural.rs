@@ -19,6 +19,8 @@ pub mod files;
 pub mod gguf;
 pub mod head;
 pub mod integrated;
+#[cfg(feature = "neural")]
+mod kernels;
 mod keys;
 #[cfg(feature = "neural")]
 mod language;

@@ -7,10 +7,11 @@
 
 mod gradient;
 
-use candle_core::{D, Result, Tensor};
-use candle_nn::{Embedding, LayerNorm, Linear, Module, ops};
+use candle_core::{Result, Tensor};
+use candle_nn::{Embedding, Module};
 
 use super::config::{Activation, Config, Family};
+use super::kernels::{Dense, Norm, attend, gelu};
 use super::weights::Weights;
 use crate::recompute::error::ModelError;
 
@@ -35,21 +36,21 @@ pub(super) struct Encoder {
     words: Embedding,
     places: Embedding,
     types: Option<Embedding>,
-    norm: LayerNorm,
+    norm: Norm,
     layers: Vec<Layer>,
     /// What is added to a place, and the place of what fills up, in a family that has one.
     first_place: u32,
 }
 
 struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    attention_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
-    norm: LayerNorm,
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    output: Dense,
+    attention_norm: Norm,
+    up: Dense,
+    down: Dense,
+    norm: Norm,
     heads: usize,
     activation: Activation,
 }
@@ -112,14 +113,10 @@ impl Encoder {
         if let Some(types) = &self.types {
             hidden = (hidden + types.forward(&batch.types)?)?;
         }
-        hidden = self.norm.forward(&(hidden + self.places.forward(&places)?)?)?;
-        // What fills up is far below any score, so that its share is 0. Adding 0 would change no bit.
-        let mask = match batch.is_padded {
-            true => Some(((&batch.mask - 1.0)? * f64::from(f32::MAX))?.reshape((texts, 1, 1, length))?),
-            false => None,
-        };
+        hidden = self.norm.forward((hidden + self.places.forward(&places)?)?)?;
+        let mask = batch.is_padded.then_some(&batch.mask);
         for layer in &self.layers {
-            hidden = layer.forward(&hidden, mask.as_ref())?;
+            hidden = layer.forward(&hidden, mask)?;
         }
         Ok(hidden)
     }
@@ -136,13 +133,13 @@ impl Layer {
             names.map(|name| format!("{at}.{name}"));
         let (width, middle) = (config.hidden, config.intermediate);
         Ok(Self {
-            query: weights.linear(&query, width, width)?,
-            key: weights.linear(&key, width, width)?,
-            value: weights.linear(&value, width, width)?,
-            output: weights.linear(&output, width, width)?,
+            query: weights.dense(&query, width, width)?,
+            key: weights.dense(&key, width, width)?,
+            value: weights.dense(&value, width, width)?,
+            output: weights.dense(&output, width, width)?,
             attention_norm: weights.norm(&attention_norm, width, config.epsilon)?,
-            up: weights.linear(&up, width, middle)?,
-            down: weights.linear(&down, middle, width)?,
+            up: weights.dense(&up, width, middle)?,
+            down: weights.dense(&down, middle, width)?,
             norm: weights.norm(&norm, width, config.epsilon)?,
             heads: config.heads,
             activation: config.activation,
@@ -150,33 +147,17 @@ impl Layer {
     }
 
     fn forward(&self, hidden: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let attended = self.output.forward(&self.attend(hidden, mask)?)?;
-        let hidden = self.attention_norm.forward(&(attended + hidden)?)?;
-        let middle = activate(self.activation, &self.up.forward(&hidden)?)?;
-        self.norm.forward(&(self.down.forward(&middle)? + hidden)?)
-    }
-
-    fn attend(&self, hidden: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let (texts, length, width) = hidden.dims3()?;
-        let side = width / self.heads;
-        let split = |layer: &Linear| {
-            layer.forward(hidden)?.reshape((texts, length, self.heads, side))?.transpose(1, 2)?.contiguous()
-        };
-        let (query, key, value) = (split(&self.query)?, split(&self.key)?, split(&self.value)?);
-        #[expect(clippy::cast_precision_loss, reason = "at most 8192")]
-        let scale = (side as f64).sqrt();
-        let mut scores = (query.matmul(&key.t()?)? / scale)?;
-        if let Some(mask) = mask {
-            scores = scores.broadcast_add(mask)?;
-        }
-        let shares = ops::softmax_last_dim(&scores)?;
-        shares.matmul(&value)?.transpose(1, 2)?.contiguous()?.flatten_from(D::Minus2)
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(|layer| layer.forward(hidden));
+        let attended = attend([&query?, &key?, &value?], self.heads, mask)?;
+        let hidden = self.attention_norm.forward((self.output.forward(&attended)? + hidden)?)?;
+        let middle = activate(self.activation, self.up.forward(&hidden)?)?;
+        self.norm.forward((self.down.forward(&middle)? + hidden)?)
     }
 }
 
-fn activate(activation: Activation, values: &Tensor) -> Result<Tensor> {
+fn activate(activation: Activation, values: Tensor) -> Result<Tensor> {
     match activation {
-        Activation::Gelu => values.gelu_erf(),
+        Activation::Gelu => gelu(values),
         Activation::GeluTanh => values.gelu(),
         Activation::Relu => values.relu(),
         Activation::Tanh => values.tanh(),

@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{LayerNorm, Linear, VarBuilder};
+use candle_nn::VarBuilder;
 
+use super::kernels::{Dense, Norm};
 use super::safetensors::{self, Kind};
 use crate::recompute::error::{ModelError, malformed, shown, unsupported};
 
@@ -83,18 +84,17 @@ impl Weights {
     }
 
     /// A linear layer of the encoder.
-    pub(super) fn linear(&self, name: &str, from: usize, to: usize) -> Result<Linear, ModelError> {
+    pub(super) fn dense(&self, name: &str, from: usize, to: usize) -> Result<Dense, ModelError> {
         let weight = self.encoder(&format!("{name}.weight"), &[to, from])?;
-        // Laid out as it is multiplied: otherwise every text has the whole matrix turned round again, which takes longer than to multiply.
-        let weight =
-            weight.t().and_then(|turned| turned.contiguous()?.t()).map_err(|error| network(&error))?;
-        Ok(Linear::new(weight, Some(self.encoder(&format!("{name}.bias"), &[to])?)))
+        let bias = self.encoder(&format!("{name}.bias"), &[to])?;
+        Dense::new(&weight, bias).map_err(|error| network(&error))
     }
 
     /// A layer normalization of the encoder.
-    pub(super) fn norm(&self, name: &str, width: usize, epsilon: f64) -> Result<LayerNorm, ModelError> {
+    pub(super) fn norm(&self, name: &str, width: usize, epsilon: f64) -> Result<Norm, ModelError> {
         let weight = self.encoder(&format!("{name}.weight"), &[width])?;
-        Ok(LayerNorm::new(weight, self.encoder(&format!("{name}.bias"), &[width])?, epsilon))
+        let bias = self.encoder(&format!("{name}.bias"), &[width])?;
+        Norm::new(weight, bias, epsilon).map_err(|error| network(&error))
     }
 
     /// What candle's own models are built from, with names that begin as they expect.

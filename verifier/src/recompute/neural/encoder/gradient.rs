@@ -6,11 +6,10 @@
 //! *Does not do*: the readout's part; another processor than the main one.
 
 use candle_core::{D, DType, Device, Result, Tensor};
-use candle_nn::{LayerNorm, Linear};
 
 use super::{Encoder, Layer};
 use crate::recompute::neural::config::Activation;
-use crate::recompute::neural::float;
+use crate::recompute::neural::{float, kernels};
 
 /// An encoder in one type of numbers.
 pub(in crate::recompute::neural) struct Differentiable {
@@ -200,13 +199,8 @@ impl Step {
 }
 
 impl Line {
-    fn new(line: &Linear, dtype: DType) -> Result<Self> {
-        let weight = own(line.weight(), dtype)?;
-        let bias = match line.bias() {
-            Some(bias) => own(bias, dtype)?,
-            None => Tensor::zeros(weight.dim(0)?, dtype, &Device::Cpu)?,
-        };
-        Ok(Self { weight, bias })
+    fn new(layer: &kernels::Dense, dtype: DType) -> Result<Self> {
+        Ok(Self { weight: own(&layer.weight()?, dtype)?, bias: own(layer.bias(), dtype)? })
     }
 
     fn forward(&self, vectors: &Tensor) -> Result<Tensor> {
@@ -219,7 +213,8 @@ impl Line {
 }
 
 impl Norm {
-    fn new(norm: &LayerNorm, dtype: DType) -> Result<Self> {
+    fn new(norm: &kernels::Norm, dtype: DType) -> Result<Self> {
+        let norm = norm.layer();
         let weight = own(norm.weight(), dtype)?;
         let bias = match norm.bias() {
             Some(bias) => own(bias, dtype)?,
