@@ -59,6 +59,15 @@ impl Tolerance {
         Ok(Self { file, key: vkey, sha256: Hash::of(&bytes), profile })
     }
 
+    /// What is tolerated, to be read.
+    #[must_use]
+    pub fn tau(&self) -> String {
+        match self.profile.tau {
+            0.0 => "0".to_owned(),
+            tau => format!("{tau:e}"),
+        }
+    }
+
     /// Adds a tolerance, if there is one, to the words and files of a command.
     #[must_use]
     pub fn given(this: Option<&Self>, words: &str, files: &mut Vec<(&str, PathBuf)>) -> String {

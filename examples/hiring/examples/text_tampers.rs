@@ -101,8 +101,8 @@ fn main() -> Result<ExitCode> {
     let texts: Vec<_> = others.iter().step_by(step).take(TEXTS).map(|other| other.text.as_str()).collect();
     let tolerance = Tolerance::calibrate(&folder, &registered, &texts)?;
     println!(
-        "| data | the server computes with | decisions | equal bits | within {:e} | found | share | recorded outcome does not follow |",
-        tolerance.profile.tau
+        "| data | the server computes with | decisions | equal bits | within {} | found | share | recorded outcome does not follow |",
+        tolerance.tau()
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let files = model::files(&minilm)?;

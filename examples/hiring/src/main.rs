@@ -171,8 +171,9 @@ fn calibrate(folder: &RunFolder, model: &Path, texts: &[&str]) -> Result<Toleran
     let profile = &tolerance.profile;
     let found = if profile.honest.max > 0.0 {
         format!(
-            "MiniLM's vectors lie {:.1e} apart at most. So {:e} is tolerated.",
-            profile.honest.max, profile.tau
+            "MiniLM's vectors lie {:.1e} apart at most. So {} is tolerated.",
+            profile.honest.max,
+            tolerance.tau()
         )
     } else {
         "MiniLM's vectors are equal to the last bit. So nothing is tolerated.".to_owned()
@@ -229,7 +230,7 @@ fn told_what_was_found(
     let least = caught.iter().map(|line| vector(line)).fold(f64::INFINITY, f64::min);
     table(&[
         ("honest decisions", format!("vectors {:.1e} apart at most", greatest(&vector, &honest))),
-        ("tolerance", format!("{:e}", tolerance.profile.tau)),
+        ("tolerance", tolerance.tau()),
         ("rounded weights", format!("vectors {least:.1e} to {:.1e} apart", greatest(&vector, &caught))),
         (
             "",

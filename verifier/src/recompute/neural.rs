@@ -1,7 +1,8 @@
-//! Text encoders and language models: networks whose numbers depend on the machine, so that a record is compared within a tolerance.
+//! Text encoders and language models: networks whose numbers depend on the engine, so that a record is compared within a tolerance.
 //!
 //! *Guarantees*: a model is given as named bytes, of which no path, no network and no pickle is read; every size that a file claims is
-//! checked before memory is taken for it. The same bytes, text and batch give the same bits on one machine, whatever the number of threads.
+//! checked before memory is taken for it. The same bytes, text and batch give the same bits on one machine, whatever the number of threads; what is
+//! computed by `kernels` does on every machine, in every batch.
 //!
 //! *Does not do*: decide how far two vectors may lie apart; that is a tolerance profile's (`docs/spec/tolerance-profile.md`). The readers
 //! of files are always here; what computes needs the feature `neural`.

@@ -176,7 +176,7 @@ impl TextModel {
     }
 
     /// What the model says of texts computed side by side, filled up to `length` tokens, or to the longest of them: as a recorder did it
-    /// that answered in batches. The last bits depend on the batch.
+    /// that answered in batches. The last bits depend on the batch where candle computes.
     ///
     /// # Errors
     /// [`RowError`] if a text is too long, `length` is less than its tokens, or the batch is too large.
