@@ -50,11 +50,9 @@ const PROMPT: &str = "The capital of France is";
 const TOKENS: usize = 3;
 
 fn weights() -> Option<PathBuf> {
-    static ONE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
     let requirements = "verifier/tests/library/text_requirements.txt";
-    let folder =
-        ONE.get_or_init(|| library::trained("library/language_smollm2.py", requirements, &["--no-deps"]));
-    Some(folder.as_ref()?.join("model.gguf"))
+    let folder = library::trained("library/language_smollm2.py", requirements, &["--no-deps"])?;
+    Some(folder.join("model.gguf"))
 }
 
 #[test]

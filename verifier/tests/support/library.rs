@@ -1,11 +1,13 @@
 //! Models that the libraries themselves train, in an environment that `scripts/py-env` makes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-/// One training at a time: two on two cores wait for each other's threads.
-static TRAINING: Mutex<()> = Mutex::new(());
+/// What each script filled, or why it did not. One trains at a time, because two on two cores wait for each other's threads, and each
+/// trains once: a second run would write over files that another test is reading.
+static TRAINED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -15,15 +17,17 @@ fn repository() -> PathBuf {
 /// `--no-deps`) and gives the directory it filled;
 /// `None` where Python or the packages are missing and nobody insists.
 pub(crate) fn trained(script: &str, requirements: &str, options: &[&str]) -> Option<PathBuf> {
+    let mut trained = TRAINED.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = trained.entry(script.to_owned()).or_insert_with(|| train(script, requirements, options));
+    or_skipped(&format!("the models of {script}"), result.clone())
+}
+
+fn train(script: &str, requirements: &str, options: &[&str]) -> Result<PathBuf, String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(script.replace(['/', '.'], "-"));
     let _ = std::fs::remove_dir_all(&directory);
-    let result = python(requirements, options).and_then(|python| {
-        let _alone = TRAINING.lock();
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
-        let status = Command::new(python).arg(&path).arg(&directory).status();
-        if status.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{script} failed")) }
-    });
-    or_skipped(&format!("the models of {script}"), result).map(|()| directory)
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let status = Command::new(python(requirements, options)?).arg(&path).arg(&directory).status();
+    if status.is_ok_and(|status| status.success()) { Ok(directory) } else { Err(format!("{script} failed")) }
 }
 
 /// The Python that has the packages of a requirements file.
