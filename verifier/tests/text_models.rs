@@ -92,27 +92,38 @@ fn compare((data, model): (&str, &str), scores: &[TextScore], answers: &[Value])
     row
 }
 
+/// What a family's small model and its reference say to its texts, alone and filled up to 80 tokens.
+struct Family {
+    answers: Vec<Value>,
+    alone: Vec<TextScore>,
+    filled: Vec<TextScore>,
+}
+
+fn family(name: &str) -> Family {
+    let model = TextModel::load(&files_of(&family_folder(name))).unwrap();
+    let answers = json(&family_folder(name).join("answers.json"))["answers"].as_array().unwrap().clone();
+    let texts: Vec<&str> = answers.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
+    let alone = texts.iter().map(|text| model.score(text).unwrap()).collect();
+    let filled = model.score_batch(&texts, Some(80)).unwrap();
+    Family { answers, alone, filled }
+}
+
 #[test]
 fn every_family_lies_close_to_its_reference_alone_and_filled_up() {
     let mut rows = Vec::new();
-    for family in ["bert", "distilbert", "roberta", "xlm-roberta", "deberta-v2", "modernbert"] {
-        let model = TextModel::load(&files_of(&family_folder(family))).unwrap();
-        let answers = json(&family_folder(family).join("answers.json"));
-        let answers = answers["answers"].as_array().unwrap();
-        let texts: Vec<&str> = answers.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
-        let alone: Vec<TextScore> = texts.iter().map(|text| model.score(text).unwrap()).collect();
-        let filled = model.score_batch(&texts, Some(80)).unwrap();
+    for name in ["bert", "distilbert", "roberta", "xlm-roberta", "deberta-v2", "modernbert"] {
+        let Family { answers, alone, filled } = family(name);
         for (scores, how) in [(&alone, "alone"), (&filled, "filled up to 80")] {
-            let row = compare(("texts", &format!("{family}, {how}")), scores, answers);
+            let row = compare(("texts", &format!("{name}, {how}")), scores, &answers);
             let [vector, logits, _] = row.parts.map(|part| part.farthest);
             rows.push(row);
-            println!("{family}, {how}: vector {vector:.1e}, logits {logits:.1e} from the reference");
-            assert!(vector < 1e-5 && logits < 1e-5, "{family}, {how}: {vector:e} {logits:e}");
+            println!("{name}, {how}: vector {vector:.1e}, logits {logits:.1e} from the reference");
+            assert!(vector < 1e-5 && logits < 1e-5, "{name}, {how}: {vector:e} {logits:e}");
         }
         let mut sums =
             alone.iter().map(|score| score.probabilities.iter().copied().map(f64::from).sum::<f64>());
         // XLM-RoBERTa's labels are right or wrong each by itself.
-        assert_eq!(sums.all(|sum| (sum - 1.0).abs() < 1e-6), family != "xlm-roberta");
+        assert_eq!(sums.all(|sum| (sum - 1.0).abs() < 1e-6), name != "xlm-roberta");
     }
     measured("families", &rows);
 }
@@ -127,16 +138,11 @@ const BITS: [(&str, &str); 4] = [
 
 #[test]
 fn plain_encoders_give_the_same_bits_on_every_processor_and_in_every_batch() {
-    let found = BITS.map(|(family, _)| {
-        let model = TextModel::load(&files_of(&family_folder(family))).unwrap();
-        let answers = json(&family_folder(family).join("answers.json"));
-        let answers = answers["answers"].as_array().unwrap();
-        let texts: Vec<&str> = answers.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
-        let alone: Vec<TextScore> = texts.iter().map(|text| model.score(text).unwrap()).collect();
-        let filled = model.score_batch(&texts, Some(80)).unwrap();
+    let found = BITS.map(|(name, _)| {
+        let Family { alone, filled, .. } = family(name);
         let [alone, filled] = [alone, filled].map(|scores| bits(&scores));
-        assert!(alone == filled, "{family}, filled up");
-        (family, Hash::of(&alone).to_string())
+        assert!(alone == filled, "{name}, filled up");
+        (name, Hash::of(&alone).to_string())
     });
     assert_eq!(found, BITS.map(|(family, hash)| (family, hash.to_owned())));
 }
@@ -147,10 +153,8 @@ fn bits(scores: &[TextScore]) -> Vec<u8> {
 
 /// `MiniLM` and what the reference in `f64` says; none where Python is missing and nobody insists.
 fn minilm() -> Option<(Files, Vec<Value>)> {
-    static ONE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
     let requirements = "verifier/tests/library/text_requirements.txt";
-    let out = ONE.get_or_init(|| library::trained("library/text_minilm.py", requirements, &["--no-deps"]));
-    let out = out.as_ref()?;
+    let out = library::trained("library/text_minilm.py", requirements, &["--no-deps"])?;
     let mut files = files_of(&out.join("model"));
     for name in ["head.json", "head.safetensors"] {
         files = files.with(name, std::fs::read(out.join(name)).unwrap());

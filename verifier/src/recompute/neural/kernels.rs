@@ -74,6 +74,13 @@ fn sum(numbers: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Tensor;
+
+    /// The greatest distance of a number from candle's.
+    pub(super) fn farthest(own: &Tensor, candle: &Tensor) -> f32 {
+        (own - candle).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+    }
+
     /// Numbers between -1 and 1.
     pub(super) fn made(count: usize, seed: usize) -> Vec<f32> {
         let number = |place: usize| u16::try_from((place * 37 + seed * 11) % 101).unwrap();

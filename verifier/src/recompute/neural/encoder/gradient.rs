@@ -200,7 +200,8 @@ impl Step {
 
 impl Line {
     fn new(layer: &kernels::Dense, dtype: DType) -> Result<Self> {
-        Ok(Self { weight: own(&layer.weight()?, dtype)?, bias: own(layer.bias(), dtype)? })
+        let (weight, bias) = layer.parts()?;
+        Ok(Self { weight: own(&weight, dtype)?, bias: own(&bias, dtype)? })
     }
 
     fn forward(&self, vectors: &Tensor) -> Result<Tensor> {

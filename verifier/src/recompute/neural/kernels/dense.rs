@@ -12,17 +12,15 @@ use super::panels::{PANEL, Panels};
 use super::{pieces, read, share};
 
 /// A linear layer.
-pub(in crate::recompute::neural) struct Dense {
-    matrix: Matrix,
-    bias: Tensor,
-}
-
-enum Matrix {
+pub(in crate::recompute::neural) enum Dense {
+    /// On a main processor.
     Own(Product),
-    Candle(Linear),
+    /// On another one.
+    Candle { layer: Linear, bias: Tensor },
 }
 
-struct Product {
+/// A layer's weights and bias, as the own kernel reads them.
+pub(in crate::recompute::neural) struct Product {
     panels: Panels,
     bias: Vec<f32>,
 }
@@ -30,45 +28,42 @@ struct Product {
 impl Dense {
     /// Of weights (numbers to, numbers from) and a bias (numbers to).
     pub(in crate::recompute::neural) fn new(weight: &Tensor, bias: Tensor) -> Result<Self> {
-        let matrix = if weight.device().is_cpu() {
-            Matrix::Own(Product::new(weight, &bias)?)
-        } else {
-            // Laid out as it is multiplied: otherwise every text has the whole matrix turned round again, which takes longer than to multiply.
-            Matrix::Candle(Linear::new(weight.t()?.contiguous()?.t()?, Some(bias.clone())))
-        };
-        Ok(Self { matrix, bias })
+        if weight.device().is_cpu() {
+            return Ok(Self::Own(Product::new(weight, &bias)?));
+        }
+        // Laid out as it is multiplied: otherwise every text has the whole matrix turned round again, which takes longer than to multiply.
+        let layer = Linear::new(weight.t()?.contiguous()?.t()?, Some(bias.clone()));
+        Ok(Self::Candle { layer, bias })
     }
 
     /// The layer's numbers of rows, in any shape before their last dimension.
     pub(in crate::recompute::neural) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.matrix {
-            Matrix::Own(product) => x.apply_op1_no_bwd(product),
-            Matrix::Candle(linear) => linear.forward(x),
+        match self {
+            Self::Own(product) => x.apply_op1_no_bwd(product),
+            Self::Candle { layer, .. } => layer.forward(x),
         }
     }
 
-    /// The weights: numbers to, numbers from.
-    pub(in crate::recompute::neural) fn weight(&self) -> Result<Tensor> {
-        match &self.matrix {
-            Matrix::Own(Product { panels, .. }) => {
-                Tensor::from_vec(panels.columns(), (panels.to, panels.from), &Device::Cpu)
+    /// The weights (numbers to, numbers from) and the bias (numbers to).
+    pub(in crate::recompute::neural) fn parts(&self) -> Result<(Tensor, Tensor)> {
+        match self {
+            Self::Own(Product { panels, bias }) => {
+                let weight = Tensor::from_vec(panels.columns(), (panels.to, panels.from), &Device::Cpu)?;
+                Ok((weight, Tensor::new(bias.as_slice(), &Device::Cpu)?))
             }
-            Matrix::Candle(linear) => Ok(linear.weight().clone()),
+            Self::Candle { layer, bias } => Ok((layer.weight().clone(), bias.clone())),
         }
-    }
-
-    pub(in crate::recompute::neural) const fn bias(&self) -> &Tensor {
-        &self.bias
     }
 }
 
 impl Product {
     fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
-        let (to, from) = weight.dims2()?;
+        let from = weight.dim(1)?;
         let weights: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-        let mut bias: Vec<f32> = bias.to_vec1()?;
-        bias.resize(to.next_multiple_of(PANEL), 0.0);
-        Ok(Self { panels: Panels::of_columns(weights.chunks_exact(from.max(1)), from), bias })
+        Ok(Self {
+            panels: Panels::of_columns(weights.chunks_exact(from.max(1)), from),
+            bias: bias.to_vec1()?,
+        })
     }
 }
 
@@ -96,7 +91,7 @@ impl CustomOp1 for Product {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::made;
+    use super::super::tests::{farthest, made};
     use super::*;
 
     fn parts(from: usize, to: usize) -> (Tensor, Tensor) {
@@ -112,7 +107,7 @@ mod tests {
             let own = x.apply_op1_no_bwd(&Product::new(&weight, &bias).unwrap()).unwrap();
             assert_eq!(own.dims(), [1, rows, to]);
             let candle = Linear::new(weight, Some(bias)).forward(&x).unwrap();
-            let off = (own - candle).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            let off = farthest(&own, &candle);
             assert!(off <= 1e-5, "{rows} rows from {from} to {to}: {off:e}");
         }
     }
