@@ -13,6 +13,9 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 /// Splits on a way to a leaf. The work grows with the square of it, and the libraries' own trees have far fewer.
 pub(super) const DEPTH_MAX: usize = 512;
 
+/// Path elements whose weights are computed side by side.
+const LANES: usize = 4;
+
 /// `f32` or `f64`.
 pub(super) trait Number:
     Copy
@@ -93,6 +96,8 @@ struct Element<F> {
 #[derive(Debug, Default)]
 pub(super) struct Explainer<F> {
     path: Vec<Element<F>>,
+    /// For each depth: `(depth - i) / (depth + 1)` of every place `i` before it.
+    shares: Vec<Vec<F>>,
 }
 
 impl<F: Number> Explainer<F> {
@@ -108,7 +113,9 @@ impl<F: Number> Explainer<F> {
         let nothing = Element { feature: None, zero: F::ONE, one: F::ONE, weight: F::ZERO };
         self.path.clear();
         self.path.resize(longest * (longest + 1) / 2 + longest, nothing);
-        Walk { tree, row, contributions }.node(0, 0, &mut self.path, nothing)
+        let shares = |depth| (0..depth).map(|i| F::count(depth - i) / F::count(depth + 1)).collect();
+        self.shares.extend((self.shares.len()..longest).map(shares));
+        Walk { tree, row, contributions, shares: &self.shares }.node(0, 0, &mut self.path, nothing)
     }
 }
 
@@ -116,6 +123,7 @@ struct Walk<'a, T: Explained> {
     tree: &'a T,
     row: &'a [T::Float],
     contributions: &'a mut [T::Float],
+    shares: &'a [Vec<T::Float>],
 }
 
 #[expect(
@@ -157,12 +165,28 @@ impl<T: Explained> Walk<'_, T> {
         self.node(cold, length, path, entry(cold_share, T::Float::ZERO))
     }
 
+    /// Adds a leaf's share to every column of the path; no two elements have the same.
     fn leaf(&mut self, path: &[Element<T::Float>], depth: usize, value: T::Float) -> Result<(), Undefined> {
-        for place in 1..=depth {
-            let weight = unwound_sum::<T>(path, depth, place)?;
-            let element = path[place];
-            if let Some(feature) = element.feature {
-                self.contributions[feature] += weight * (element.one - element.zero) * value;
+        let (path, shares) = (&path[..=depth], &self.shares[depth]);
+        for goes in [true, false] {
+            let mut elements = path[1..].iter().filter(|element| (element.one != T::Float::ZERO) == goes);
+            while let Some(first) = elements.next() {
+                let mut group = [first; LANES];
+                let mut count = 1;
+                for (place, element) in group.iter_mut().skip(1).zip(&mut elements) {
+                    *place = element;
+                    count += 1;
+                }
+                let zeros = group.map(|element| element.zero);
+                let weights = match goes {
+                    true => without_taken(path, shares, zeros),
+                    false => without_left::<T>(path, shares, zeros)?,
+                };
+                for (element, weight) in group.into_iter().zip(weights).take(count) {
+                    if let Some(feature) = element.feature {
+                        self.contributions[feature] += weight * (element.one - element.zero) * value;
+                    }
+                }
             }
         }
         Ok(())
@@ -199,28 +223,43 @@ fn unwind<F: Number>(path: &mut [Element<F>], depth: usize, place: usize) {
     }
 }
 
-/// The weight that the path would have without the element at `place`.
-#[expect(clippy::indexing_slicing, reason = "place <= depth, and the path has depth + 1 elements")]
-fn unwound_sum<T: Explained>(
+/// The weights that a path would have without each of some elements whose way the row takes: their `one` is 1.
+fn without_taken<F: Number>(path: &[Element<F>], shares: &[F], zeros: [F; LANES]) -> [F; LANES] {
+    let mut totals = [F::ZERO; LANES];
+    let Some((last, path)) = path.split_last() else { return totals };
+    let all = F::count(path.len() + 1);
+    let mut nexts = [last.weight; LANES];
+    for ((i, element), share) in path.iter().enumerate().zip(shares).rev() {
+        let before = F::count(i + 1);
+        let parts = nexts.map(|next| next * all / before);
+        totals = both(totals, parts, |total, part| total + part);
+        nexts = both(parts, zeros, |part, zero| element.weight - part * zero * *share);
+    }
+    totals
+}
+
+/// The same of elements whose way the row does not take: their `one` is 0.
+fn without_left<T: Explained>(
     path: &[Element<T::Float>],
-    depth: usize,
-    place: usize,
-) -> Result<T::Float, Undefined> {
-    let count = T::Float::count;
-    let Element { zero, one, .. } = path[place];
-    let mut next = path[depth].weight;
-    let mut total = T::Float::ZERO;
-    for i in (0..depth).rev() {
-        let weight = path[i].weight;
-        if one != T::Float::ZERO {
-            let part = next * count(depth + 1) / (count(i + 1) * one);
-            total += part;
-            next = weight - part * zero * (count(depth - i) / count(depth + 1));
-        } else if zero != T::Float::ZERO || !T::REFUSES_NO_WEIGHT {
-            total += weight / zero / (count(depth - i) / count(depth + 1));
-        } else if weight != T::Float::ZERO {
+    shares: &[T::Float],
+    zeros: [T::Float; LANES],
+) -> Result<[T::Float; LANES], Undefined> {
+    let mut totals = [T::Float::ZERO; LANES];
+    let Some((_, path)) = path.split_last() else { return Ok(totals) };
+    for (element, share) in path.iter().zip(shares).rev() {
+        let parts = zeros.map(|zero| element.weight / zero / *share);
+        totals = both(totals, parts, |total, part| total + part);
+    }
+    if T::REFUSES_NO_WEIGHT && zeros.contains(&T::Float::ZERO) {
+        if path.iter().any(|element| element.weight != T::Float::ZERO) {
             return Err(Undefined);
         }
+        totals = both(totals, zeros, |total, zero| if zero == T::Float::ZERO { zero } else { total });
     }
-    Ok(total)
+    Ok(totals)
+}
+
+#[expect(clippy::indexing_slicing, reason = "both have LANES numbers")]
+fn both<F: Copy>(a: [F; LANES], b: [F; LANES], of: impl Fn(F, F) -> F) -> [F; LANES] {
+    std::array::from_fn(|lane| of(a[lane], b[lane]))
 }

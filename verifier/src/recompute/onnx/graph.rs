@@ -261,11 +261,14 @@ impl Graph {
         let mut start = 0;
         let mut tensors = Vec::with_capacity(self.columns.len());
         for (number, column) in self.columns.iter().enumerate() {
-            let part: Vec<f64> = rows
-                .chunks_exact(self.width)
-                .flat_map(|row| row.get(start..start + column.width).unwrap_or_default())
-                .copied()
-                .collect();
+            let part: Cow<'_, [f64]> = if column.width == self.width {
+                rows.into()
+            } else {
+                rows.chunks_exact(self.width)
+                    .flat_map(|row| row.get(start..start + column.width).unwrap_or_default())
+                    .copied()
+                    .collect()
+            };
             let problem = |fault: Fault| RowError::Graph {
                 place: format!("input {}", number + 1),
                 problem: fault.problem,

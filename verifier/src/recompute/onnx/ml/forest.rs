@@ -101,12 +101,14 @@ pub(crate) enum Sketch<T> {
 pub(crate) struct Forest<T> {
     nodes: Vec<Node<T>>,
     roots: Vec<Root>,
+    /// Where the weights of each node begin, and how many there are; of a split none.
+    ends: Vec<(u32, u32)>,
     weights: Vec<(u32, T)>,
     sets: Vec<Vec<T>>,
     columns: usize,
 }
 
-/// A tree's first node, and whether its rows may walk in step.
+/// A tree's first node, and whether its rows walk in step.
 #[derive(Clone, Copy, Debug)]
 struct Root {
     node: u32,
@@ -122,9 +124,9 @@ struct Node<T> {
     feature: u32,
     /// The threshold; of a leaf its first weight. A set's place, as bits.
     value: T,
-    /// Where the row goes if the comparison holds; of a leaf its first weight's place.
+    /// Where the row goes if the comparison holds; a leaf leads to itself.
     first: u32,
-    /// Where it goes otherwise; of a leaf its number of weights.
+    /// Where it goes otherwise.
     second: u32,
 }
 
@@ -140,16 +142,6 @@ const FEATURE: u32 = MEMBER - 1;
 /// Rows that are walked side by side.
 const LANES: usize = 8;
 
-/// Walking in step goes to the deepest leaf for every row, so it pays for even trees only.
-const DEPTH_IN_STEP_MAX: u32 = 12;
-
-/// A leaf that a row fell into.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaf {
-    first: u32,
-    count: u32,
-}
-
 impl<T: Float> Forest<T> {
     /// Checks nodes and the places of the roots among them.
     pub(crate) fn check(sketches: Vec<Sketch<T>>, roots: &[usize]) -> Result<Self, (usize, &'static str)> {
@@ -160,6 +152,7 @@ impl<T: Float> Forest<T> {
         let mut forest = Self {
             nodes: Vec::with_capacity(count),
             roots: Vec::new(),
+            ends: Vec::with_capacity(count),
             weights: Vec::new(),
             sets: Vec::new(),
             columns: 0,
@@ -183,14 +176,16 @@ impl<T: Float> Forest<T> {
         let (column, condition, missing_is_true, if_true, if_false) = match sketch {
             Sketch::Leaf(weights) => {
                 let &(_, value) = weights.first().ok_or("is a leaf without a weight")?;
-                let (first, second) = (number(self.weights.len())?, number(weights.len())?);
+                let own = number(self.nodes.len())?;
+                self.ends.push((number(self.weights.len())?, number(weights.len())?));
                 self.weights.extend(weights);
-                return Ok(Node { feature: LEAF, value, first, second });
+                return Ok(Node { feature: LEAF, value, first: own, second: own });
             }
             Sketch::Split { column, condition, missing_is_true, if_true, if_false } => {
                 (column, condition, missing_is_true, if_true, if_false)
             }
         };
+        self.ends.push((0, 0));
         if if_true >= count || if_false >= count {
             return Err("leads to a node that the model does not have");
         }
@@ -294,60 +289,68 @@ impl<T: Float> Forest<T> {
         self.roots.len()
     }
 
-    /// What a leaf gives each output that it has a weight for.
-    pub(crate) fn weights(&self, leaf: Leaf) -> &[(u32, T)] {
-        let (first, count) = (leaf.first as usize, leaf.count as usize);
-        self.weights.get(first..first + count).unwrap_or_default()
+    /// The output to which every leaf gives one weight, where that is so and there are trees.
+    pub(crate) fn only_output(&self) -> Option<usize> {
+        let &(output, _) = self.weights.first()?;
+        let is_only = self.weights.iter().all(|(other, _)| *other == output)
+            && self.ends.iter().all(|(_, count)| *count <= 1);
+        (is_only && !self.roots.is_empty()).then_some(output as usize)
     }
 
-    /// Calls `each` with the leaf of every row, tree by tree; a row has at least [`Forest::columns`] items.
-    pub(crate) fn leaves(&self, rows: &[&[T]], mut each: impl FnMut(usize, Leaf)) {
+    /// What the leaf at this place gives each output that it has a weight for.
+    pub(crate) fn weights(&self, at: usize) -> &[(u32, T)] {
+        let (first, count) = self.ends.get(at).copied().unwrap_or_default();
+        self.weights.get(first as usize..(first + count) as usize).unwrap_or_default()
+    }
+
+    /// The first weight of the leaf at this place.
+    #[expect(clippy::indexing_slicing, reason = "a walk ends at a node that check found")]
+    pub(crate) fn weight(&self, at: usize) -> T {
+        self.nodes[at].value
+    }
+
+    /// Calls `each` with the place of every row's leaf, tree by tree. `items` are the rows one after another, each of `columns` items, at
+    /// least [`Forest::columns`].
+    pub(crate) fn leaves(&self, items: &[T], columns: usize, mut each: impl FnMut(usize, usize)) {
         for root in &self.roots {
-            let (groups, rest) = rows.as_chunks::<LANES>();
             let mut number = 0;
-            for group in groups {
-                if root.is_plain && root.depth <= DEPTH_IN_STEP_MAX {
-                    for at in self.walk_in_step(*root, group) {
-                        each(number, self.leaf(at));
-                        number += 1;
-                    }
-                } else {
-                    for row in group {
-                        each(number, self.leaf(self.walk(*root, row)));
-                        number += 1;
-                    }
-                }
-            }
-            for row in rest {
-                each(number, self.leaf(self.walk(*root, row)));
+            let mut one = |at| {
+                each(number, at);
                 number += 1;
+            };
+            let mut rest = items;
+            if root.is_plain {
+                let groups = items.chunks_exact(LANES * columns);
+                rest = groups.remainder();
+                groups.for_each(|group| {
+                    self.walk_in_step(*root, group, columns).into_iter().for_each(&mut one)
+                });
             }
+            rest.chunks_exact(columns).for_each(|row| one(self.walk(*root, row)));
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a walk ends at a node that check found")]
-    fn leaf(&self, at: usize) -> Leaf {
-        let node = &self.nodes[at];
-        Leaf { first: node.first, count: node.second }
-    }
-
-    /// Walks some rows side by side, so that the processor waits for several nodes at once. A row that is at its leaf stays
-    /// there. The tree has thresholds only.
+    /// Walks some rows side by side, so that the processor waits for several nodes at once, until all are at their leaves. The tree
+    /// has thresholds only.
     #[expect(
         clippy::indexing_slicing,
-        reason = "check proved that ways lead to nodes; a leaf reads column 0, which a model with splits has"
+        reason = "check proved that ways lead to nodes and splits name columns; a leaf reads column 0, which a model with splits has"
     )]
-    fn walk_in_step(&self, root: Root, rows: &[&[T]; LANES]) -> [usize; LANES] {
+    fn walk_in_step(&self, root: Root, rows: &[T], columns: usize) -> [usize; LANES] {
         let nodes = self.nodes.as_slice();
         let mut places = [root.node as usize; LANES];
         for _ in 0..root.depth {
-            for (at, row) in places.iter_mut().zip(rows) {
+            let mut are_leaves = LEAF;
+            for (lane, at) in places.iter_mut().enumerate() {
                 let node = &nodes[*at];
-                let value = row[(node.feature & FEATURE) as usize];
+                let value = rows[lane * columns + (node.feature & FEATURE) as usize];
                 let first =
                     (value <= node.value) | (value.is_missing() & (node.feature & MISSING_FIRST != 0));
-                let child = if first { node.first } else { node.second } as usize;
-                *at = if node.feature & LEAF == 0 { child } else { *at };
+                are_leaves &= node.feature;
+                *at = if first { node.first } else { node.second } as usize;
+            }
+            if are_leaves != 0 {
+                break;
             }
         }
         places

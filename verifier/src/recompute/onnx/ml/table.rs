@@ -29,6 +29,15 @@ impl<'a, T: Clone + Items> Table<'a, T> {
         Ok(Self { items: T::of(tensor)?, columns })
     }
 
+    /// The rows, one after another.
+    pub(crate) fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = &[T]> {
         self.items.chunks_exact(self.columns)
     }

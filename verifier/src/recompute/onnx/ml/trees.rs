@@ -151,7 +151,7 @@ impl<T: Float + Items> Ensemble<T> {
             }
         }
         let mut sums = vec![Score::none(); rows.len().saturating_mul(self.outputs)];
-        self.add(&rows, &mut sums);
+        self.add(&table, &mut sums);
         let (mut labels, mut scores, mut raw) = (Vec::new(), Vec::new(), Vec::new());
         for sums in sums.chunks_exact_mut(self.outputs) {
             match &self.purpose {
@@ -186,13 +186,16 @@ impl<T: Float + Items> Ensemble<T> {
     }
 
     /// Adds every leaf to its outputs' sums, in the order of the trees.
-    fn add(&self, rows: &[&[T]], sums: &mut [Score<T>]) {
+    fn add(&self, table: &Table<'_, T>, sums: &mut [Score<T>]) {
         let aggregate = match &self.purpose {
             Purpose::Targets(Aggregate::Min) => Aggregate::Min,
             Purpose::Targets(Aggregate::Max) => Aggregate::Max,
             _ => Aggregate::Sum,
         };
-        self.forest.leaves(rows, |row, leaf| {
+        if let (Aggregate::Sum, Some(output)) = (aggregate, self.forest.only_output()) {
+            return self.add_single(table, sums, output);
+        }
+        self.forest.leaves(table.items(), table.columns(), |row, leaf| {
             for (output, weight) in self.forest.weights(leaf) {
                 let Some(sum) = sums.get_mut(row * self.outputs + *output as usize) else { continue };
                 let sum_next = match aggregate {
@@ -204,6 +207,18 @@ impl<T: Float + Items> Ensemble<T> {
                 *sum = Score::given(sum_next);
             }
         });
+    }
+
+    /// As [`Self::add`], where every leaf has one weight and all of them are of one output.
+    fn add_single(&self, table: &Table<'_, T>, sums: &mut [Score<T>], output: usize) {
+        let mut totals = vec![T::from(0.0); sums.len() / self.outputs];
+        self.forest.leaves(table.items(), table.columns(), |row, leaf| {
+            if let Some(total) = totals.get_mut(row) {
+                *total = *total + self.forest.weight(leaf);
+            }
+        });
+        let sums = sums.iter_mut().skip(output).step_by(self.outputs);
+        sums.zip(totals).for_each(|(sum, total)| *sum = Score::given(total));
     }
 
     fn finish_targets(&self, aggregate: Aggregate, sums: &mut [Score<T>]) {
