@@ -16,7 +16,7 @@ use crate::cli::OutputArguments;
 use crate::exit::{Exit, Refusal};
 use crate::progress::Shown;
 
-pub use text::{Style, plural, printable, thousands, wrapped};
+pub use text::{Style, plural, printable, scientific, thousands, wrapped};
 
 /// The format of a refusal in JSON.
 const REFUSAL_FORMAT: &str = "ledgerstone-refusal/v1";

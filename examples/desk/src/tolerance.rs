@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use ledgerstone::hash::Hash;
 use ledgerstone_verifier::audit::profile::Profile;
 use ledgerstone_verifier::exit::Exit;
+use ledgerstone_verifier::output::scientific;
 
 use crate::commands::{ask, text};
 use crate::folder::RunFolder;
@@ -62,10 +63,7 @@ impl Tolerance {
     /// What is tolerated, to be read.
     #[must_use]
     pub fn tau(&self) -> String {
-        match self.profile.tau {
-            0.0 => "0".to_owned(),
-            tau => format!("{tau:e}"),
-        }
+        scientific(self.profile.tau)
     }
 
     /// Adds a tolerance, if there is one, to the words and files of a command.

@@ -28,7 +28,7 @@ use crate::audit::profile::{
 };
 use crate::cli::AuditCalibrateArguments;
 use crate::exit::{Exit, Refusal};
-use crate::output::{Output, printable, thousands, wrapped};
+use crate::output::{Output, printable, scientific, thousands, wrapped};
 use crate::progress::{Progress as _, Shown};
 use crate::recompute::Precision;
 #[cfg(feature = "neural")]
@@ -220,8 +220,9 @@ fn profile_of(measured: Measured, arguments: &AuditCalibrateArguments) -> Result
     if !(honest.max..BEYOND).contains(&tau) {
         return Err(Refusal::usage(
             format_args!(
-                "a tolerance of {tau:e} would call honest records altered: they lie {:e} apart",
-                honest.max
+                "a tolerance of {} would call honest records altered: they lie {} apart",
+                scientific(tau),
+                scientific(honest.max)
             ),
             "Leave --tau out, or give a greater one.",
         ));
@@ -344,15 +345,16 @@ fn text(profile: &Profile) -> String {
                 honest.p999
             ),
         ),
-        line("Tolerance", &format!("{:e}", profile.tau)),
+        line("Tolerance", &scientific(profile.tau)),
         profile.attributions.as_ref().map_or(
             String::new(),
             |AttributionTolerance { honest, tau, .. }| {
                 let said = format!(
-                    "{} distances of the attributions: {:.2e} at most, {:.2e} for 99.9 %; tolerance {tau:e}",
+                    "{} distances of the attributions: {:.2e} at most, {:.2e} for 99.9 %; tolerance {}",
                     thousands(honest.count as u64),
                     honest.max,
-                    honest.p999
+                    honest.p999,
+                    scientific(*tau)
                 );
                 line("Reasons", &said)
             },

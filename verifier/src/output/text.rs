@@ -164,6 +164,12 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(count), if count == 1 { one } else { many })
 }
 
+/// A distance or tolerance: `3.1e-6`, and `0` for none.
+#[must_use]
+pub fn scientific(number: f64) -> String {
+    if number == 0.0 { "0".to_owned() } else { format!("{number:e}") }
+}
+
 /// A count with its thousands set apart: `1,989`.
 #[must_use]
 pub fn thousands(count: u64) -> String {

@@ -89,7 +89,7 @@ pub fn document(report: &Report, sha256: &str, auditor: &str) -> Document {
     blocks.push(Block::Heading("What was audited"));
     blocks.extend(audited(report, plan));
     blocks.push(Block::Heading("How to check this report"));
-    blocks.push(Block::Paragraph(CHECK.to_owned()));
+    blocks.push(Block::Paragraph(how_to_check(plan.is_some())));
     blocks.push(Block::Facts {
         caption: "The signed report",
         rows: vec![
@@ -106,9 +106,16 @@ pub fn document(report: &Report, sha256: &str, auditor: &str) -> Document {
     }
 }
 
-const CHECK: &str = "These pages are made from report.json, which the auditor signed; only that file counts. With the results, the \
-    evidence bundle, the plan and the draw anybody can count and recompute everything again: ledgerstone audit verify report.json \
-    --auditor KEY --results RESULTS --bundle BUNDLE --policy POLICY --again NEW --plan PLAN --draw DRAW.";
+fn how_to_check(is_planned: bool) -> String {
+    let (with, options) = match is_planned {
+        true => ("the results, the evidence bundle, the plan and the draw", " --plan PLAN --draw DRAW"),
+        false => ("the results and the evidence bundle", ""),
+    };
+    format!(
+        "These pages are made from report.json, which the auditor signed; only that file counts. With {with} anybody can count and recompute everything again: \
+         ledgerstone audit verify report.json --auditor KEY --results RESULTS --bundle BUNDLE --policy POLICY --again NEW{options}."
+    )
+}
 
 fn tone(report: &Report) -> Tone {
     let worst = report

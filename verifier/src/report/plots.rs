@@ -135,7 +135,8 @@ pub(super) fn course(report: &Report, plan: Option<&Plan>) -> Option<Drawing> {
         Some(plan) if plan.method == Method::Sequential => evidence(&mut drawing, report, x),
         Some(plan) => bound(&mut drawing, report, plan, x),
         None => {
-            let high = number_of(last.exceptions.max(1));
+            // At least five, so that the ticks are whole numbers.
+            let high = number_of(last.exceptions.max(5));
             let field = Field::new(drawing.size, x, (0.0, high));
             field.frame(&mut drawing, (X_TITLE, &ticks(x.0, x.1)), ("exceptions so far", &ticks(0.0, high)));
             let line = report

@@ -12,6 +12,7 @@ use super::recorded::Response;
 use super::{Obstacle, Recomputer, at};
 use crate::audit::profile::{distance, farther};
 use crate::audit::verdict::{Difference, Replayed, Verdict};
+use crate::output::scientific;
 
 impl Recomputer {
     /// Judges numbers of which `exact` found that they differ.
@@ -109,7 +110,8 @@ impl Recomputer {
 
 /// A decision whose numbers lie further off than the tolerance.
 pub(super) fn beyond(mut replayed: Replayed, distance: f64, tau: f64) -> Replayed {
-    let what = format!("the numbers lie {distance:.2e} from the recomputed ones; the tolerance is {tau:e}");
+    let tau = scientific(tau);
+    let what = format!("the numbers lie {distance:.2e} from the recomputed ones; the tolerance is {tau}");
     replayed.differences.insert(0, Difference::obstacle(what));
     replayed.distance = Some(distance);
     replayed

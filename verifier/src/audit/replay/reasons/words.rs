@@ -17,6 +17,7 @@ use crate::audit::replay::comparison::{Comparison, shown};
 use crate::audit::replay::engine::Engine;
 use crate::audit::replay::{Obstacle, RecomputerError, at};
 use crate::audit::verdict::{Difference, Replayed};
+use crate::output::scientific;
 use crate::recompute::description::{Push, ReasonSource, ReasonWords, Reasons, WordReasons};
 use crate::recompute::neural::{GradientType, Gradients, WordShare};
 
@@ -160,14 +161,14 @@ impl Words {
         let difference = match step {
             Step::Contribution { index, own } => {
                 let path = at(schema::reason(index, ReasonPart::Contribution), place)?;
-                let what = format!("{path}, with a tolerance of {tau:e}");
+                let what = format!("{path}, with a tolerance of {}", scientific(tau));
                 let theirs = usize::try_from(index).ok().and_then(|index| given.get(index)?.contribution);
                 let said = theirs.map(|number| self.turned(number));
                 Difference::between(what, said, Some(self.turned(own)))
             }
             Step::Choice => {
                 let path = at(schema::reason(0, ReasonPart::Feature), place)?;
-                let what = format!("{path} and those after it, with a tolerance of {tau:e}");
+                let what = format!("{path} and those after it, with a tolerance of {}", scientific(tau));
                 Difference::between(what, Some(theirs), Some(mine))
             }
         };
