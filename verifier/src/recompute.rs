@@ -14,6 +14,7 @@ pub mod lightgbm;
 mod model;
 pub mod neural;
 pub mod onnx;
+mod permutations;
 pub mod processor;
 pub(crate) mod rows;
 pub mod scorecard;
@@ -26,5 +27,6 @@ pub mod xgboost;
 
 pub use error::{ModelError, RowError};
 pub use interventional::{BACKGROUND_ROWS_MAX, Background};
-pub use model::{About, MODEL_BYTES_MAX, Model, Precision, Score, Tolerance};
+pub use model::{About, Against, MODEL_BYTES_MAX, Model, Precision, Score, Tolerance};
+pub use permutations::{EVALUATIONS_MAX, Permutations};
 pub use texts::{TEXT_BYTES_MAX, Texts};

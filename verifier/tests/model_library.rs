@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 
 use answers::Answers;
 use exactness::{Part, Row, data_of, measured};
-use ledgerstone_verifier::recompute::{Model, ModelError, Precision, RowError};
+use ledgerstone_verifier::recompute::{Model, ModelError, Permutations, Precision, RowError};
 #[cfg(feature = "neural")]
 use ledgerstone_verifier::recompute::{
     processor::Processor,
@@ -208,7 +208,7 @@ fn compare_against(file: &Path) -> usize {
     assert_eq!(about.interventional, None, "{name}");
     let answers = Answers::read(&file.with_extension("bits"));
     let of_background = answers.answers[0] as usize * answers.columns;
-    let background = model.background(&answers.rows[answers.rows.len() - of_background..]).unwrap();
+    let background = model.against(&answers.rows[answers.rows.len() - of_background..], None).unwrap();
     let explained = answers.others.chunks_exact(answers.widths[2]);
     let explained_count = explained.len();
     for (number, (row, theirs)) in answers.rows.chunks_exact(answers.columns).zip(explained).enumerate() {
@@ -257,11 +257,46 @@ fn models_are_explained_against_a_background_with_the_bits_of_shap() {
     let parted = directory.join("parted/lightgbm_near.txt");
     let model = Model::parse(&std::fs::read(&parted).unwrap()).unwrap();
     let rows = Answers::read(&parted.with_extension("bits")).rows;
-    let background = model.background(&rows[..20]).unwrap();
+    let background = model.against(&rows[..20], None).unwrap();
     for row in &rows {
         let explained = model.contributions_against(&[*row], &background);
         assert!(matches!(explained, Err(RowError::Contributions { .. })), "{row}: {explained:?}");
     }
+}
+
+/// Compares what shap says with drawn orders of features, every row with a seed of its own; gives the numbers that were compared.
+fn compare_permutations(file: &Path) -> usize {
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let model = Model::parse(&std::fs::read(file).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let answers = Answers::read(&file.with_extension("bits"));
+    let [rows_against, evaluations, seed] = [0, 1, 2].map(|place| answers.answers[place] as u32);
+    let rows_against = &answers.rows[answers.rows.len() - rows_against as usize * answers.columns..];
+    let explained = answers.others.chunks_exact(answers.widths[2]);
+    for (number, (row, theirs)) in answers.rows.chunks_exact(answers.columns).zip(explained).enumerate() {
+        let drawn = Permutations { evaluations, seed: seed.wrapping_add(number as u32) };
+        let against = model.against(rows_against, Some(drawn)).unwrap();
+        let ours = model.contributions_against(row, &against).unwrap().concat();
+        assert_bits(&format!("{name}, drawn contribution"), number, (&ours, theirs), &mut Part::default());
+    }
+    answers.others.len()
+}
+
+#[test]
+fn committed_models_are_explained_by_drawn_orders_with_the_bits_of_shap() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/permutations");
+    let files = model_files(&directory);
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert_eq!(files.iter().map(|file| compare_permutations(file)).sum::<usize>(), 2 * 20 * 8);
+}
+
+#[test]
+fn models_are_explained_by_drawn_orders_with_the_bits_of_shap() {
+    let requirements = "verifier/tests/library/interventional-requirements.txt";
+    let Some(directory) = library::trained("library/permutations.py", requirements, &[]) else { return };
+    let files = model_files(&directory);
+    assert_eq!(files.len(), 4, "{files:?}");
+    let numbers: usize = files.iter().map(|file| compare_permutations(file)).sum();
+    println!("{numbers} drawn contributions of 4 models bit-equal to shap");
 }
 
 #[test]
@@ -278,7 +313,7 @@ fn models_that_shap_misreads_are_not_explained_against_a_background() {
         let model = Model::parse(&std::fs::read(models.join(name)).unwrap()).unwrap();
         let row = vec![1.0; model.about().features];
         assert!(model.about().interventional.is_some(), "{name}");
-        let explained = model.background(&row).and_then(|rows| model.contributions_against(&row, &rows));
+        let explained = model.against(&row, None).and_then(|rows| model.contributions_against(&row, &rows));
         assert!(matches!(explained, Err(RowError::Contributions { .. })), "{name}: {explained:?}");
     }
 }

@@ -173,6 +173,13 @@ pub struct ModelPredictArguments {
     /// Compute the contributions against these rows (CSV like --rows), as shap's interventional TreeSHAP does
     #[arg(long, value_name = "CSV", requires = "contributions")]
     pub background: Option<PathBuf>,
+    /// Draw orders of the features instead, with at most N evaluations a row, as shap's PermutationExplainer does (its max_evals);
+    /// for any model
+    #[arg(long, value_name = "N", requires = "background", requires = "seed", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub evaluations: Option<u32>,
+    /// What those draws follow from, as numpy's seed takes it
+    #[arg(long, value_name = "N", requires = "evaluations")]
+    pub seed: Option<u32>,
     /// Say for each row the N features that cost the person most, with the scorecard's reason codes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reasons: usize,

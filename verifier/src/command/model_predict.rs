@@ -20,7 +20,7 @@ use crate::output::{Output, printable};
 use crate::recompute::processor::Processor;
 use crate::recompute::rows::Rows;
 use crate::recompute::scorecard::Reason;
-use crate::recompute::{About, Background, Model, Precision, RowError, Score, Texts};
+use crate::recompute::{About, Against, Model, Permutations, Precision, RowError, Score, Texts};
 use crate::source::read_input;
 
 /// The format of a line of this command's JSON.
@@ -60,14 +60,16 @@ fn predict_rows(
     }
     let ModelFile { model, digest, bytes: file } = model_show::read(&arguments.model)?;
     let about = model.about();
-    let background =
-        arguments.background.as_deref().map(|path| background(&model, &about, path)).transpose()?;
+    let drawn = arguments.evaluations.zip(arguments.seed);
+    let drawn = drawn.map(|(evaluations, seed)| Permutations { evaluations, seed });
+    let against =
+        arguments.background.as_deref().map(|path| against(&model, &about, path, drawn)).transpose()?;
     let name = rows.display().to_string();
     let bytes = read_input(rows, ROWS_BYTES_MAX)?;
     let rows = read_rows(&name, &bytes, &about)?;
     let how = match arguments.engine {
         Engine::Scalar => {
-            one_by_one(&model, &about, &rows, &name, (arguments, background.as_ref()), output)?;
+            one_by_one(&model, &about, &rows, &name, (arguments, against.as_ref()), output)?;
             String::new()
         }
         Engine::Tensors => tensors::run(&model, &about, &rows, &name, arguments, output)?.to_owned(),
@@ -92,12 +94,12 @@ fn one_by_one(
     about: &About,
     rows: &Rows<'_>,
     name: &str,
-    (arguments, background): (&ModelPredictArguments, Option<&Background>),
+    (arguments, against): (&ModelPredictArguments, Option<&Against>),
     output: &mut Output,
 ) -> Result<(), Refusal> {
     for (number, row) in rows.with_texts().enumerate() {
         let row = row.map_err(|problem| no_row(name, &problem))?;
-        predict(model, about, number + 1, &row, arguments, background)
+        predict(model, about, number + 1, &row, arguments, against)
             .map_err(|error| no_score(name, number + 1, &error))?
             .print(output)?;
         if output.is_closed() {
@@ -129,12 +131,17 @@ pub(super) fn read_rows<'a>(name: &str, bytes: &'a [u8], about: &About) -> Resul
 }
 
 /// The rows that contributions compare with.
-fn background(model: &Model, about: &About, path: &Path) -> Result<Background, Refusal> {
+fn against(
+    model: &Model,
+    about: &About,
+    path: &Path,
+    drawn: Option<Permutations>,
+) -> Result<Against, Refusal> {
     let name = path.display().to_string();
     let bytes = read_input(path, ROWS_BYTES_MAX)?;
     let rows: Result<Vec<Vec<f64>>, String> = read_rows(&name, &bytes, about)?.iter().collect();
     let rows = rows.map_err(|problem| no_row(&name, &problem))?;
-    model.background(&rows.concat()).map_err(|error| {
+    model.against(&rows.concat(), drawn).map_err(|error| {
         Refusal::new(
             error.code(),
             format_args!("{name} is no background: {error}"),
@@ -205,11 +212,11 @@ fn predict<'a>(
     number: usize,
     (row, texts): &(Vec<f64>, Texts),
     arguments: &ModelPredictArguments,
-    background: Option<&Background>,
+    against: Option<&Against>,
 ) -> Result<Prediction<'a>, RowError> {
     let mut prediction = Prediction::of(model.score_with(row, texts)?, about, number);
     // shap adds up in f64, whatever the model computes in.
-    let precision = if background.is_some() { Precision::F64 } else { about.precision };
+    let precision = if against.is_some() { Precision::F64 } else { about.precision };
     let named = |output: &Vec<f64>| {
         let (base, values) = output.split_last().map_or((0.0, &[][..]), |(base, values)| (*base, values));
         let feature = |place: usize| -> std::borrow::Cow<'a, str> {
@@ -223,11 +230,9 @@ fn predict<'a>(
             .map(|(place, value)| Contribution { feature: feature(place), value: Number(*value, precision) });
         Contributions { base: Number(base, precision), features: features.collect() }
     };
-    prediction.contributions = match (arguments.contributions, background) {
+    prediction.contributions = match (arguments.contributions, against) {
         (true, None) => Some(model.contributions(row)?.iter().map(named).collect()),
-        (true, Some(background)) => {
-            Some(model.contributions_against(row, background)?.iter().map(named).collect())
-        }
+        (true, Some(against)) => Some(model.contributions_against(row, against)?.iter().map(named).collect()),
         (false, _) => None,
     };
     prediction.reasons = match arguments.reasons {

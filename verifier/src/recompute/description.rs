@@ -17,6 +17,7 @@ pub use self::columns::{Column, ColumnError, Feature, Step};
 pub use self::words::{Push, WordReasons};
 use super::error::{ModelError, malformed, shown};
 use super::neural::sampler::Sampling;
+use super::permutations::{EVALUATIONS_MAX, Permutations};
 
 /// The name of the file in the model's folder.
 pub const FILE: &str = "recompute.json";
@@ -251,7 +252,7 @@ pub enum ReasonSource {
     HighestContributions(Contributed),
     /// The words of a text that push a number of a text model most, by integrated gradients; ties in the order of the text.
     IntegratedGradients(WordReasons),
-    /// A method that draws at random, such as LIME or KernelSHAP. Nothing follows from the model, and a run says so.
+    /// A method that draws at random without a recorded seed, such as LIME or KernelSHAP. Nothing follows from the model, and a run says so.
     Sampled {
         /// Its name.
         method: String,
@@ -268,16 +269,19 @@ pub struct Contributed {
     /// The file in the model's folder whose rows they compare with; none for path-dependent TreeSHAP.
     #[serde(default)]
     pub background: Option<String>,
+    /// How orders of features are drawn; none where all of them count.
+    #[serde(default)]
+    pub permutations: Option<Permutations>,
 }
 
 impl ReasonSource {
-    /// The file of the rows that contributions compare with.
+    /// Which contributions they are, if they are some.
     #[must_use]
-    pub fn background(&self) -> Option<&str> {
+    pub fn contributed(&self) -> Option<&Contributed> {
         match self {
             Self::Points | Self::IntegratedGradients(_) | Self::Sampled { .. } => None,
             Self::Contributions(of) | Self::LowestContributions(of) | Self::HighestContributions(of) => {
-                of.background.as_deref()
+                Some(of)
             }
         }
     }
@@ -390,6 +394,15 @@ impl Description {
 
     /// That the reasons are of a kind that the input has.
     fn check_reasons(&self) -> Result<(), ModelError> {
+        if let Some(Contributed { background, permutations: Some(drawn), .. }) =
+            self.reasons.as_ref().and_then(|reasons| reasons.from.contributed())
+            && (background.is_none() || !(1..=EVALUATIONS_MAX).contains(&drawn.evaluations))
+        {
+            return Err(malformed(
+                "reasons.from",
+                "has permutations, which need a background and 1 to 1,048,576 evaluations",
+            ));
+        }
         match (&self.input, self.reasons.as_ref().map(|reasons| &reasons.from)) {
             (_, None) => Ok(()),
             (Input::Text { .. }, Some(ReasonSource::IntegratedGradients(words))) => words.check(),

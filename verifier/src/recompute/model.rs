@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::error::{ModelError, RowError};
 use super::interventional::Background;
+use super::permutations::{self, Permutations};
 use super::scorecard::{Reason, Scorecard};
 use super::{Texts, catboost, lightgbm, onnx, xgboost};
 
@@ -22,6 +23,8 @@ const _: () = assert!(MODEL_BYTES_MAX == onnx::MODEL_BYTES_MAX);
 const CATBOOST_UNEXPLAINED: &str = "CatBoost's method of computing them is not reproduced";
 const ONNX_UNEXPLAINED: &str = "ONNX defines none";
 const NOT_AGAINST: &str = "they are recomputed for XGBoost and LightGBM";
+const NEAR: &str = "the margins only come near, and so would the contributions";
+const TAKES_TEXTS: &str = "the model takes texts";
 
 /// A model file that was read and checked.
 #[derive(Clone, Debug)]
@@ -37,6 +40,20 @@ pub enum Model {
     Scorecard(Scorecard),
     /// An ONNX graph.
     Onnx(onnx::Model),
+}
+
+/// What contributions compare a row with, and how.
+#[derive(Clone, Debug)]
+pub enum Against {
+    /// Every order in which features can come, by the trees' own structure: interventional TreeSHAP.
+    Orders(Background),
+    /// Some orders, drawn at random from a seed, of any model.
+    Permutations {
+        /// Rows one after the other.
+        rows: Vec<f64>,
+        /// How the orders are drawn.
+        drawn: Permutations,
+    },
 }
 
 /// What a model says of a row.
@@ -263,32 +280,50 @@ impl Model {
         }
     }
 
-    /// Rows of this model that contributions compare with, one after the other.
+    /// Rows of this model that contributions compare with, one after the other; `drawn` says how orders of features are drawn, or
+    /// that all of them count.
     ///
     /// # Errors
     /// [`RowError`] if a row is none of this model's, there are none or too many, or the model's contributions are not recomputed so.
-    pub fn background(&self, rows: &[f64]) -> Result<Background, RowError> {
-        match self {
-            Self::XgBoost(model) => model.background(&narrow(rows)),
-            Self::LightGbm(model) => model.background(rows),
+    pub fn against(&self, rows: &[f64], drawn: Option<Permutations>) -> Result<Against, RowError> {
+        match (self, drawn) {
+            (_, Some(drawn)) => {
+                let About { features, margins_within, text_columns, .. } = self.about();
+                if margins_within.is_some() {
+                    return Err(RowError::Contributions { problem: NEAR });
+                }
+                if !text_columns.is_empty() {
+                    return Err(RowError::Contributions { problem: TAKES_TEXTS });
+                }
+                if rows.len().checked_rem(features) != Some(0) {
+                    return Err(RowError::Length { expected: features, found: rows.len() });
+                }
+                Ok(Against::Permutations { rows: rows.to_vec(), drawn })
+            }
+            (Self::XgBoost(model), None) => model.background(&narrow(rows)).map(Against::Orders),
+            (Self::LightGbm(model), None) => model.background(rows).map(Against::Orders),
             _ => Err(RowError::Contributions { problem: NOT_AGAINST }),
         }
     }
 
-    /// For each margin one contribution a feature, against a background of this model, and then the background's mean margin
-    /// (interventional TreeSHAP as shap computes it).
+    /// For each margin one contribution a feature, against rows of this model, and then their mean margin: as shap's interventional
+    /// TreeSHAP computes it, or its permutation sampling.
     ///
     /// # Errors
-    /// [`RowError`] if the row is none of this model's, or shap would not explain this model.
-    pub fn contributions_against(
-        &self,
-        row: &[f64],
-        background: &Background,
-    ) -> Result<Vec<Vec<f64>>, RowError> {
-        match self {
-            Self::XgBoost(model) => model.contributions_against(&narrow(row), background),
-            Self::LightGbm(model) => model.contributions_against(row, background),
-            _ => Err(RowError::Contributions { problem: NOT_AGAINST }),
+    /// [`RowError`] if the row is none of this model's, or shap would not explain this model so.
+    pub fn contributions_against(&self, row: &[f64], against: &Against) -> Result<Vec<Vec<f64>>, RowError> {
+        match (self, against) {
+            (Self::XgBoost(model), Against::Orders(rows)) => model.contributions_against(&narrow(row), rows),
+            (Self::LightGbm(model), Against::Orders(rows)) => model.contributions_against(row, rows),
+            (_, Against::Orders(_)) => Err(RowError::Contributions { problem: NOT_AGAINST }),
+            (_, Against::Permutations { rows, drawn }) => {
+                let About { features, margins, .. } = self.about();
+                if row.len() != features {
+                    return Err(RowError::Length { expected: features, found: row.len() });
+                }
+                let of = |row: &[f64]| self.score(row).map(|score| score.margins);
+                permutations::contributions(row, rows, margins, *drawn, of)
+            }
         }
     }
 

@@ -14,9 +14,9 @@ use ledgerstone::record::{FieldPath, Record, Value};
 use super::comparison::{Comparison, shown};
 use super::{Obstacle, RecomputerError, at};
 use crate::audit::verdict::Difference;
-use crate::recompute::description::{ReasonSource, Reasons};
+use crate::recompute::description::{Contributed, ReasonSource, Reasons};
 use crate::recompute::rows::Rows;
-use crate::recompute::{Background, Model, RowError};
+use crate::recompute::{self, Model, RowError};
 
 #[cfg(feature = "neural")]
 pub(super) use self::words::Words;
@@ -27,7 +27,7 @@ const REASON_PATHS: &str = "explanation/reason/";
 /// The rows that contributions compare with.
 #[derive(Clone, Debug)]
 pub(super) struct Against {
-    rows: Background,
+    rows: recompute::Against,
     /// SHA-256 of their file.
     digest: Hash,
 }
@@ -39,17 +39,21 @@ impl Against {
         model: &Model,
         reasons: Option<&Reasons>,
     ) -> Result<Option<Self>, RecomputerError> {
-        let Some(name) = reasons.and_then(|reasons| reasons.from.background()) else { return Ok(None) };
+        let Some(Contributed { background: Some(name), permutations, .. }) =
+            reasons.and_then(|reasons| reasons.from.contributed())
+        else {
+            return Ok(None);
+        };
         let fit = |problem: String| RecomputerError::Fit { problem };
         let about = model.about();
-        if let Some(problem) = about.interventional {
+        if let (Some(problem), None) = (about.interventional, permutations) {
             return Err(fit(format!("contributions against a background are not recomputed: {problem}")));
         }
         let bytes = files.get(name);
         let bytes = bytes.ok_or_else(|| fit(format!("the background {name:?} does not come along")))?;
         let wrong = |problem: String| fit(format!("the background {name:?}: {problem}"));
         let rows: Result<Vec<Vec<f64>>, String> = Rows::read(bytes, &about).map_err(wrong)?.iter().collect();
-        let rows = model.background(&rows.map_err(wrong)?.concat());
+        let rows = model.against(&rows.map_err(wrong)?.concat(), *permutations);
         Ok(Some(Self { rows: rows.map_err(|error| wrong(error.to_string()))?, digest: Hash::of(bytes) }))
     }
 }

@@ -116,3 +116,25 @@ fn a_description_is_of_a_row_a_text_or_a_prompt() {
         assert!(prompt(change).is_err(), "{change:?}");
     }
 }
+
+#[test]
+fn orders_are_drawn_against_a_background_with_a_seed() {
+    let drawn = |rest: &str| {
+        Description::parse(
+            format!(
+                r#"{{"format": "ledgerstone-recompute/v1", "model": "m", "dtype": "FP32",
+                    "reasons": {{"from": {{"contributions": {{{rest}}}}}, "count": 4}}}}"#
+            )
+            .as_bytes(),
+        )
+    };
+    assert!(drawn(r#""background": "b", "permutations": {"evaluations": 500, "seed": 4294967295}"#).is_ok());
+    for wrong in [
+        r#""permutations": {"evaluations": 500, "seed": 1}"#,
+        r#""background": "b", "permutations": {"evaluations": 0, "seed": 1}"#,
+        r#""background": "b", "permutations": {"evaluations": 500, "seed": 4294967296}"#,
+        r#""background": "b", "permutations": {"evaluations": 500}"#,
+    ] {
+        assert!(drawn(wrong).is_err(), "{wrong}");
+    }
+}

@@ -7,7 +7,7 @@ use ledgerstone::record::RecordBuilder;
 use super::*;
 use crate::audit::replay::Recomputer;
 use crate::audit::verdict::{Replayed, Verdict};
-use crate::recompute::description;
+use crate::recompute::{Permutations, description};
 
 const BACKGROUND: &str = "a,b,c,d,e,f,g\n12,18,76,449,,0.0625,0.25\n13,15,85,520,0.125,0.125,0.5\n";
 
@@ -37,6 +37,9 @@ fn load(reasons: &str, background: &str) -> Result<Recomputer, RecomputerError> 
 const WHOLE: &str =
     r#", "reasons": {"from": {"contributions": {"background": "background.csv"}}, "count": 7}"#;
 
+const DRAWN: &str = r#", "reasons": {"from": {"contributions": {"background": "background.csv",
+    "permutations": {"evaluations": 100, "seed": 7}}}, "count": 7}"#;
+
 /// A record of [`ROW`] with these contributions, and more.
 fn replay(recomputer: &Recomputer, contributions: &[f64], more: &[(FieldPath, Value)]) -> Replayed {
     let mut builder = RecordBuilder::new();
@@ -57,12 +60,12 @@ fn replay(recomputer: &Recomputer, contributions: &[f64], more: &[(FieldPath, Va
     recomputer.replay(&builder.build().unwrap(), None)
 }
 
-fn contributions() -> Vec<f64> {
+fn contributions(drawn: Option<Permutations>) -> Vec<f64> {
     let model = Model::parse(&model()).unwrap();
     let rows = Rows::read(BACKGROUND.as_bytes(), &model.about()).unwrap();
     let rows: Vec<Vec<f64>> = rows.iter().map(Result::unwrap).collect();
-    let background = model.background(&rows.concat()).unwrap();
-    let explained = model.contributions_against(&ROW, &background).unwrap();
+    let against = model.against(&rows.concat(), drawn).unwrap();
+    let explained = model.contributions_against(&ROW, &against).unwrap();
     assert_ne!(explained, model.contributions(&ROW).unwrap());
     explained[0][..7].to_vec()
 }
@@ -70,7 +73,7 @@ fn contributions() -> Vec<f64> {
 #[test]
 fn reasons_against_a_background_follow_bit_for_bit() {
     let recomputer = load(WHOLE, BACKGROUND).unwrap();
-    let right = contributions();
+    let right = contributions(None);
     let digest = |text: &str| [(schema::EXPLANATION_BASELINE_DIGEST, Value::from(Hash::of(text.as_bytes())))];
     let replayed = replay(&recomputer, &right, &digest(BACKGROUND));
     assert_eq!((replayed.verdict, replayed.reasons_differ), (Verdict::Exact, false), "{replayed:?}");
@@ -82,6 +85,17 @@ fn reasons_against_a_background_follow_bit_for_bit() {
     assert!(replay(&recomputer, &changed, &[]).reasons_differ);
     let other = BACKGROUND.replace("12,18,76", "12,18,176");
     assert!(replay(&load(WHOLE, &other).unwrap(), &right, &[]).reasons_differ);
+}
+
+#[test]
+fn reasons_by_drawn_orders_follow_from_their_seed_bit_for_bit() {
+    let right = contributions(Some(Permutations { evaluations: 100, seed: 7 }));
+    let recomputer = load(DRAWN, BACKGROUND).unwrap();
+    let replayed = replay(&recomputer, &right, &[]);
+    assert_eq!((replayed.verdict, replayed.reasons_differ), (Verdict::Exact, false), "{replayed:?}");
+    assert_eq!(replayed.reasons_unchecked, None);
+    assert!(replay(&recomputer, &contributions(None), &[]).reasons_differ);
+    assert!(replay(&load(WHOLE, BACKGROUND).unwrap(), &right, &[]).reasons_differ);
 }
 
 #[test]
