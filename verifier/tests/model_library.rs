@@ -200,6 +200,14 @@ fn scorecards_give_the_bits_of_a_second_implementation() {
     compare_all(&model_files(&directory), 2, "scorecards", None);
 }
 
+/// The two small models of a folder of vectors.
+fn small_models(folder: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(folder);
+    let files = model_files(&directory);
+    assert_eq!(files.len(), 2, "{files:?}");
+    files
+}
+
 /// Compares what shap says against a background; gives the numbers that were compared.
 fn compare_against(file: &Path) -> usize {
     let name = file.file_stem().unwrap().to_str().unwrap();
@@ -239,9 +247,7 @@ fn compare_against(file: &Path) -> usize {
 
 #[test]
 fn committed_models_are_explained_against_a_background_with_the_bits_of_shap() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/interventional");
-    let files = model_files(&directory);
-    assert_eq!(files.len(), 2, "{files:?}");
+    let files = small_models("interventional");
     files.iter().for_each(|file| assert_eq!(compare_against(file) % 20, 0));
 }
 
@@ -283,9 +289,7 @@ fn compare_permutations(file: &Path) -> usize {
 
 #[test]
 fn committed_models_are_explained_by_drawn_orders_with_the_bits_of_shap() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/permutations");
-    let files = model_files(&directory);
-    assert_eq!(files.len(), 2, "{files:?}");
+    let files = small_models("permutations");
     assert_eq!(files.iter().map(|file| compare_permutations(file)).sum::<usize>(), 2 * 20 * 8);
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{EXIT_CODES, NetworkArguments, TrustArguments};
+use crate::recompute::EVALUATIONS_MAX;
 use crate::recompute::neural::integrated::Rule;
 use crate::recompute::processor::Processor;
 
@@ -175,7 +176,7 @@ pub struct ModelPredictArguments {
     pub background: Option<PathBuf>,
     /// Draw orders of the features instead, with at most N evaluations a row, as shap's PermutationExplainer does (its max_evals);
     /// for any model
-    #[arg(long, value_name = "N", requires = "background", requires = "seed", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(long, value_name = "N", requires = "background", requires = "seed", value_parser = clap::value_parser!(u32).range(1..=i64::from(EVALUATIONS_MAX)))]
     pub evaluations: Option<u32>,
     /// What those draws follow from, as numpy's seed takes it
     #[arg(long, value_name = "N", requires = "evaluations")]

@@ -321,7 +321,7 @@ impl Model {
                 if row.len() != features {
                     return Err(RowError::Length { expected: features, found: row.len() });
                 }
-                let of = |row: &[f64]| self.score(row).map(|score| score.margins);
+                let of = |row: &[f64]| self.margins_of_part(row, features);
                 permutations::contributions(row, rows, margins, *drawn, of)
             }
         }

@@ -106,6 +106,8 @@ pub(crate) struct Forest<T> {
     weights: Vec<(u32, T)>,
     sets: Vec<Vec<T>>,
     columns: usize,
+    /// The output to which every leaf gives one weight, where that is so and there are trees.
+    only_output: Option<usize>,
 }
 
 /// A tree's first node, and whether its rows walk in step.
@@ -156,6 +158,7 @@ impl<T: Float> Forest<T> {
             weights: Vec::new(),
             sets: Vec::new(),
             columns: 0,
+            only_output: None,
         };
         for (at, sketch) in sketches.into_iter().enumerate() {
             let node = forest.node(sketch, count).map_err(|problem| (at, problem))?;
@@ -168,6 +171,7 @@ impl<T: Float> Forest<T> {
             };
             forest.roots.push(Root { node, depth, is_plain });
         }
+        forest.only_output = forest.find_only_output();
         Ok(forest)
     }
 
@@ -291,6 +295,10 @@ impl<T: Float> Forest<T> {
 
     /// The output to which every leaf gives one weight, where that is so and there are trees.
     pub(crate) fn only_output(&self) -> Option<usize> {
+        self.only_output
+    }
+
+    fn find_only_output(&self) -> Option<usize> {
         let &(output, _) = self.weights.first()?;
         let is_only = self.weights.iter().all(|(other, _)| *other == output)
             && self.ends.iter().all(|(_, count)| *count <= 1);

@@ -38,7 +38,7 @@ impl<'a, T: Clone + Items> Table<'a, T> {
         self.columns
     }
 
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &[T]> {
+    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = &[T]> {
         self.items.chunks_exact(self.columns)
     }
 }

@@ -140,17 +140,17 @@ impl<T: Float + Items> Ensemble<T> {
     fn run(&self, inputs: &Inputs<'_>, is_narrowed: bool) -> Result<Vec<Tensor>, Fault> {
         let tensor = inputs.get(0)?;
         let table = Table::<T>::of(tensor, self.forest.columns())?;
-        let rows: Vec<&[T]> = table.rows().collect();
-        inputs.charge(rows.len().saturating_mul(self.forest.tree_count().max(1)))?;
+        let count = table.rows().len();
+        inputs.charge(count.saturating_mul(self.forest.tree_count().max(1)))?;
         for column in self.forest.category_columns() {
             let is_odd = |value: &T| !value.is_missing() && !is_category(*value);
-            if !inputs.is_trial && rows.iter().any(|row| row.get(column).is_some_and(is_odd)) {
+            if !inputs.is_trial && table.rows().any(|row| row.get(column).is_some_and(is_odd)) {
                 return Err(Fault::new(
                     "splits on a set of categories, and is given what is no whole number",
                 ));
             }
         }
-        let mut sums = vec![Score::none(); rows.len().saturating_mul(self.outputs)];
+        let mut sums = vec![Score::none(); count.saturating_mul(self.outputs)];
         self.add(&table, &mut sums);
         let (mut labels, mut scores, mut raw) = (Vec::new(), Vec::new(), Vec::new());
         for sums in sums.chunks_exact_mut(self.outputs) {
@@ -169,7 +169,7 @@ impl<T: Float + Items> Ensemble<T> {
                 }
             }
         }
-        let dims = vec![rows.len(), self.outputs];
+        let dims = vec![count, self.outputs];
         let tensor = |items: Vec<T>| {
             let data = match is_narrowed {
                 true => Data::F32(items.into_iter().map(Float::narrow).collect()),
