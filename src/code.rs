@@ -64,203 +64,163 @@ impl serde::Serialize for Code {
     }
 }
 
-/// A check that a report names; what each proves is in [`CheckName::proves`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum CheckName {
-    /// The receipt file is well formed.
-    ReceiptFormat,
-    /// The receipt's entry is a decision's, and the one it names.
-    ReceiptEntry,
-    /// The disclosed fields belong to the entry.
-    ReceiptFields,
-    /// The entry is in the log's tree.
-    ReceiptInclusion,
-    /// The checkpoint is well formed.
-    CheckpointFormat,
-    /// The log signed the checkpoint with all of its keys.
-    CheckpointSignatures,
-    /// Enough witnesses cosigned the checkpoint.
-    CheckpointQuorum,
-    /// Every entry bundle is there and well formed.
-    LogBundles,
-    /// Every entry decodes.
-    LogEntries,
-    /// Every hash tile is the one its entries give.
-    LogTiles,
-    /// The entries give the checkpoint's root.
-    LogRoot,
-    /// Recording times never go back.
-    LogTime,
-    /// Links point to earlier entries.
-    LogLinks,
-    /// No decision is recorded twice.
-    LogDecisions,
-    /// No sequence number of a session is missing or used twice.
-    LogSessions,
-    /// Every session that another followed has a stop entry, or a start entry says that it ended without one.
-    LogStops,
-    /// Signed statements from elsewhere tell the same history.
-    CheckpointConsistency,
-    /// The store names the log's keys.
-    LogIdentity,
-    /// Sealed records have the lengths and digests that their entries state.
-    LogSealed,
-    /// The journal's checksums hold and it ends in the signed tree.
-    LogJournal,
-    /// Every other file of the directory is the log's too, or is named.
-    LogFiles,
-    /// The report is whole, and the auditor signed it.
-    AuditReport,
-    /// The report's sums, bound and conclusion follow from its own counts.
-    AuditArithmetic,
-    /// The plan is the one that the report names.
-    AuditPlan,
-    /// The draw follows from the plan and its randomness.
-    AuditDraw,
-    /// Every count of the report is that of the results.
-    AuditResults,
-    /// The evidence gives the same results when it is run again.
-    AuditBundle,
+/// The table of checks: what each is, its name in reports, and what a pass proves in one sentence for a reader who is
+/// no engineer.
+macro_rules! checks {
+    ($($(#[$doc:meta])+ $check:ident = $name:literal: $proves:literal;)+) => {
+        /// A check that a report names; what each proves is in [`CheckName::proves`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum CheckName {
+            $($(#[$doc])+ $check,)+
+        }
+
+        impl CheckName {
+            /// Every check, in the order in which reports list them.
+            pub const ALL: &[Self] = &[$(Self::$check),+];
+
+            /// The name as it stands in reports.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$check => $name,)+
+                }
+            }
+
+            /// What a pass proves, in one sentence for a reader who is no engineer.
+            #[must_use]
+            pub const fn proves(self) -> &'static str {
+                match self {
+                    $(Self::$check => $proves,)+
+                }
+            }
+        }
+    };
 }
 
-impl CheckName {
-    /// Every check, in the order in which reports list them.
-    pub const ALL: [Self; 27] = [
-        Self::ReceiptFormat,
-        Self::ReceiptEntry,
-        Self::ReceiptFields,
-        Self::ReceiptInclusion,
-        Self::CheckpointFormat,
-        Self::CheckpointSignatures,
-        Self::CheckpointQuorum,
-        Self::LogBundles,
-        Self::LogEntries,
-        Self::LogTiles,
-        Self::LogRoot,
-        Self::LogTime,
-        Self::LogLinks,
-        Self::LogDecisions,
-        Self::LogSessions,
-        Self::LogStops,
-        Self::CheckpointConsistency,
-        Self::LogIdentity,
-        Self::LogSealed,
-        Self::LogJournal,
-        Self::LogFiles,
-        Self::AuditReport,
-        Self::AuditArithmetic,
-        Self::AuditPlan,
-        Self::AuditDraw,
-        Self::AuditResults,
-        Self::AuditBundle,
-    ];
-
-    /// The name as it stands in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ReceiptFormat => "receipt.format",
-            Self::ReceiptEntry => "receipt.entry",
-            Self::ReceiptFields => "receipt.fields",
-            Self::ReceiptInclusion => "receipt.inclusion",
-            Self::CheckpointFormat => "checkpoint.format",
-            Self::CheckpointSignatures => "checkpoint.signatures",
-            Self::CheckpointQuorum => "checkpoint.quorum",
-            Self::LogBundles => "log.bundles",
-            Self::LogEntries => "log.entries",
-            Self::LogTiles => "log.tiles",
-            Self::LogRoot => "log.root",
-            Self::LogTime => "log.time",
-            Self::LogLinks => "log.links",
-            Self::LogDecisions => "log.decisions",
-            Self::LogSessions => "log.sessions",
-            Self::LogStops => "log.stops",
-            Self::CheckpointConsistency => "checkpoint.consistency",
-            Self::LogIdentity => "log.identity",
-            Self::LogSealed => "log.sealed",
-            Self::LogJournal => "log.journal",
-            Self::LogFiles => "log.files",
-            Self::AuditReport => "audit.report",
-            Self::AuditArithmetic => "audit.arithmetic",
-            Self::AuditPlan => "audit.plan",
-            Self::AuditDraw => "audit.draw",
-            Self::AuditResults => "audit.results",
-            Self::AuditBundle => "audit.bundle",
-        }
-    }
-
-    /// What a pass proves, in one sentence for a reader who is no engineer.
-    #[must_use]
-    pub const fn proves(self) -> &'static str {
-        match self {
-            Self::ReceiptFormat => {
-                "The file is a complete receipt and nothing was added to it or cut from it."
-            }
-            Self::ReceiptEntry => "The log entry in the receipt records the decision that the receipt names.",
-            Self::ReceiptFields => {
-                "The fields shown are the ones that were recorded with the decision; none was changed afterwards."
-            }
-            Self::ReceiptInclusion => "The entry stands in the log at the place the receipt states.",
-            Self::CheckpointFormat => "The log's signed statement about its contents could be read.",
-            Self::CheckpointSignatures => {
-                "The log itself vouches for its contents, with every key that the trust policy lists for it."
-            }
-            Self::CheckpointQuorum => {
-                "Independent witnesses saw the same log, so the log cannot show others a different history."
-            }
-            Self::LogBundles => "Every stored file of entries was there and could be read.",
-            Self::LogEntries => "Every entry of the log could be read and has the prescribed form.",
-            Self::LogTiles => "The stored hash files are exactly those that the entries give.",
-            Self::LogRoot => {
-                "Not one byte of any entry was changed, added, removed or moved since the log signed it."
-            }
-            Self::LogTime => {
-                "The recording times run forward, so no entry was dated back behind an earlier one."
-            }
-            Self::LogLinks => "Every entry that refers to another refers to one that was recorded before it.",
-            Self::LogDecisions => "No decision was recorded a second time with another content.",
-            Self::LogSessions => {
-                "Between the first and the last known entry of every run of a recorder, nothing it saw is missing \
-                 without a signed gap entry that says so."
-            }
-            Self::LogStops => {
-                "For every run of a recorder that another run followed, the log itself says how it ended: in order, or \
-                 without a stop. What a run without a stop still had in its hands is not known."
-            }
-            Self::CheckpointConsistency => {
-                "What the log signed at other times, or showed to others, is the beginning of this same log."
-            }
-            Self::LogIdentity => "The directory belongs to the log that it claims to be.",
-            Self::LogSealed => {
-                "The encrypted records kept beside the log are the ones that its entries were made with."
-            }
-            Self::LogJournal => {
-                "The operator's own journal, from which the log is rebuilt after a failure, tells the same story."
-            }
-            Self::LogFiles => {
-                "Every other file of the log was compared too; what is no part of it is named here."
-            }
-            Self::AuditReport => {
-                "The auditor signed this report as it is; not one character of it was changed since."
-            }
-            Self::AuditArithmetic => {
-                "The bound, the evidence and the words of the report follow from the counts that it states."
-            }
-            Self::AuditPlan => {
-                "The audit was made by this plan: its rates, its range and what counts as an exception were fixed in it."
-            }
-            Self::AuditDraw => {
-                "The sample follows from the plan and its public randomness alone; nobody picked it."
-            }
-            Self::AuditResults => {
-                "Every count, exception and score of the report was counted again in these results."
-            }
-            Self::AuditBundle => {
-                "Every decision of the evidence was proved to stand in the log's tree and recomputed again, with the same outcome."
-            }
-        }
-    }
+checks! {
+    /// The receipt file is well formed.
+    ReceiptFormat = "receipt.format":
+        "The file is a complete receipt and nothing was added to it or cut from it.";
+    /// The receipt's entry is a decision's, and the one it names.
+    ReceiptEntry = "receipt.entry":
+        "The log entry in the receipt records the decision that the receipt names.";
+    /// The disclosed fields belong to the entry.
+    ReceiptFields = "receipt.fields":
+        "The fields shown are the ones that were recorded with the decision; none was changed afterwards.";
+    /// The entry is in the log's tree.
+    ReceiptInclusion = "receipt.inclusion":
+        "The entry stands in the log at the place the receipt states.";
+    /// The checkpoint is well formed.
+    CheckpointFormat = "checkpoint.format":
+        "The log's signed statement about its contents could be read.";
+    /// The log signed the checkpoint with all of its keys.
+    CheckpointSignatures = "checkpoint.signatures":
+        "The log itself vouches for its contents, with every key that the trust policy lists for it.";
+    /// Enough witnesses cosigned the checkpoint.
+    CheckpointQuorum = "checkpoint.quorum":
+        "Independent witnesses saw the same log, so the log cannot show others a different history.";
+    /// Every entry bundle is there and well formed.
+    LogBundles = "log.bundles":
+        "Every stored file of entries was there and could be read.";
+    /// Every entry decodes.
+    LogEntries = "log.entries":
+        "Every entry of the log could be read and has the prescribed form.";
+    /// Every hash tile is the one its entries give.
+    LogTiles = "log.tiles":
+        "The stored hash files are exactly those that the entries give.";
+    /// The entries give the checkpoint's root.
+    LogRoot = "log.root":
+        "Not one byte of any entry was changed, added, removed or moved since the log signed it.";
+    /// Recording times never go back.
+    LogTime = "log.time":
+        "The recording times run forward, so no entry was dated back behind an earlier one.";
+    /// Links point to earlier entries.
+    LogLinks = "log.links":
+        "Every entry that refers to another refers to one that was recorded before it.";
+    /// No decision is recorded twice.
+    LogDecisions = "log.decisions":
+        "No decision was recorded a second time with another content.";
+    /// No sequence number of a session is missing or used twice.
+    LogSessions = "log.sessions":
+        "Between the first and the last known entry of every run of a recorder, nothing it saw is missing \
+         without a signed gap entry that says so.";
+    /// Every session that another followed has a stop entry, or a start entry says that it ended without one.
+    LogStops = "log.stops":
+        "For every run of a recorder that another run followed, the log itself says how it ended: in order, \
+         or without a stop. What a run without a stop still had in its hands is not known.";
+    /// Signed statements from elsewhere tell the same history.
+    CheckpointConsistency = "checkpoint.consistency":
+        "What the log signed at other times, or showed to others, is the beginning of this same log.";
+    /// The store names the log's keys.
+    LogIdentity = "log.identity":
+        "The directory belongs to the log that it claims to be.";
+    /// Sealed records have the lengths and digests that their entries state.
+    LogSealed = "log.sealed":
+        "The encrypted records kept beside the log are the ones that its entries were made with.";
+    /// The journal's checksums hold and it ends in the signed tree.
+    LogJournal = "log.journal":
+        "The operator's own journal, from which the log is rebuilt after a failure, tells the same story.";
+    /// Every other file of the directory is the log's too, or is named.
+    LogFiles = "log.files":
+        "Every other file of the log was compared too; what is no part of it is named here.";
+    /// The report is whole, and the auditor signed it.
+    AuditReport = "audit.report":
+        "The auditor signed this report as it is; not one character of it was changed since.";
+    /// The report's sums, bound and conclusion follow from its own counts.
+    AuditArithmetic = "audit.arithmetic":
+        "The bound, the evidence and the words of the report follow from the counts that it states.";
+    /// The plan is the one that the report names.
+    AuditPlan = "audit.plan":
+        "The audit was made by this plan: its rates, its range and what counts as an exception were fixed in \
+         it.";
+    /// The draw follows from the plan and its randomness.
+    AuditDraw = "audit.draw":
+        "The sample follows from the plan and its public randomness alone; nobody picked it.";
+    /// Every count of the report is that of the results.
+    AuditResults = "audit.results":
+        "Every count, exception and score of the report was counted again in these results.";
+    /// The evidence gives the same results when it is run again.
+    AuditBundle = "audit.bundle":
+        "Every decision of the evidence was proved to stand in the log's tree and recomputed again, with the \
+         same outcome.";
+    /// The statements about the log's growth follow each other without a gap.
+    AnchorStatements = "anchor.statements":
+        "Every statement that was fixed outside continues the one before it, was signed by the log, and only \
+         adds to what the one before it fixed.";
+    /// What was fixed outside is the beginning of the log at hand.
+    AnchorLog = "anchor.log":
+        "What was fixed outside is the beginning of this same log, so nothing before it was rewritten since.";
+    /// The contract's storage names the statement as the log's latest.
+    AnchorEvmStorage = "anchor.evm.storage":
+        "In that block the anchor contract named this statement as the log's latest, so no anchor before it \
+         was left out.";
+    /// The block is one of the chain.
+    AnchorEvmHeader = "anchor.evm.header":
+        "The block that holds the statement is the one with the hash that is relied on.";
+    /// The chain's sync committee signed that the block is final.
+    AnchorEvmFinality = "anchor.evm.finality":
+        "Two thirds of a committee of the chain's validators signed that the block is final.";
+    /// The statement was hashed into a Bitcoin block.
+    AnchorBitcoinPath = "anchor.bitcoin.path":
+        "The statement was hashed into the Bitcoin block that the proof names.";
+    /// The Bitcoin block stands in a chain of work from a pinned block.
+    AnchorBitcoinWork = "anchor.bitcoin.work":
+        "The Bitcoin block stands in an unbroken chain of headers, each with its proof of work, from a block \
+         that the auditor chose.";
+    /// A timestamp authority signed the statement's hash and a time.
+    AnchorTimestampToken = "anchor.rfc3161.token":
+        "A timestamp authority signed that it was shown the statement at the time that it names.";
+    /// The authority's certificate holds at that time and leads to a trusted root.
+    AnchorTimestampCertificate = "anchor.rfc3161.certificate":
+        "The authority's certificate was made for timestamps, was valid at that time, and leads to a root \
+         that the auditor trusts.";
+    /// Enough independent kinds of anchors hold.
+    AnchorQuorum = "anchor.quorum":
+        "As many independent kinds of anchors hold as the trust policy asks for.";
+    /// The receipt's entry stands in a tree that was fixed outside.
+    ReceiptAnchor = "receipt.anchor":
+        "The entry of the receipt stood in the log when the log was fixed outside.";
 }
 
 impl fmt::Display for CheckName {

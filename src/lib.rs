@@ -1,5 +1,7 @@
 //! Audit log for AI decisions: an append-only Merkle log, salted records, and receipts that verify offline.
 
+pub mod anchor;
+pub mod check;
 pub mod checkpoint;
 pub mod code;
 pub mod cosignature;

@@ -12,8 +12,9 @@ use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::code::CheckName;
 use crate::policy::{Policy, PolicyViolation};
 
+pub use crate::check::{Check, PLACES_MAX, Place, Status};
 pub use receipt::receipt;
-pub use report::{Check, PLACES_MAX, Place, REPORT_FORMAT, Report, Status, Verdict};
+pub use report::{REPORT_FORMAT, Report, Verdict};
 
 /// Checks a checkpoint note: its form, the log's signatures, the witnesses' quorum.
 ///

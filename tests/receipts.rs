@@ -360,7 +360,8 @@ fn the_table_of_codes_is_the_one_in_the_code() {
     let names: Vec<String> =
         rows(codes).iter().map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
     assert_eq!(names, Code::ALL.map(|code| code.as_str().to_owned()));
-    let expected = CheckName::ALL.map(|check| format!("| `{check}` | {} |", check.proves()));
+    let expected: Vec<String> =
+        CheckName::ALL.iter().map(|check| format!("| `{check}` | {} |", check.proves())).collect();
     assert_eq!(rows(checks), expected, "copy the rows:\n{}", expected.join("\n"));
 }
 

@@ -1,0 +1,5 @@
+//! Anchors: the log's head fixed where its operator cannot move it.
+//!
+//! Guarantees: what is verified here is verified from bytes alone, without a network, a clock or a server's word that is
+//! not named as such. Does not do: talk to a chain, a calendar or an authority; the sidecar does.
+//! Design: `docs/anchoring.md`; formats: `docs/spec/anchor-statement.md`.
