@@ -20,11 +20,11 @@ mod ids;
 mod kind;
 
 pub use details::{
-    DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails, ModelDetails,
-    PolicyDetails, StartDetails,
+    AnchorDetails, DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails,
+    ModelDetails, PolicyDetails, StartDetails,
 };
-pub use ids::{DecisionId, IdError, RegisteredName, RegisteredVersion, SessionId, WriterName};
-pub use kind::{Kind, Mode};
+pub use ids::{DecisionId, IdError, LaneName, RegisteredName, RegisteredVersion, SessionId, WriterName};
+pub use kind::{AnchorKind, Kind, Mode};
 
 #[cfg(test)]
 mod tests;
@@ -172,6 +172,12 @@ impl Entry {
     ) -> Self {
         let entry = Self::new(Kind::Policy, writer, session, sequence);
         Self { policy: Some(digest), details: details.into(), ..entry }
+    }
+
+    /// Says that the log's head was fixed outside.
+    #[must_use]
+    pub fn anchor(writer: WriterName, session: SessionId, sequence: u64, details: AnchorDetails) -> Self {
+        Self { details: details.into(), ..Self::new(Kind::Anchor, writer, session, sequence) }
     }
 
     /// What only this kind of entry says, typed.

@@ -86,6 +86,30 @@ pub const PUBLISH_INTERVAL_MS: u64 = 250;
 /// How long after the storage refused to take a file it is asked again, in milliseconds.
 pub const APPLY_RETRY_MS: u64 = 250;
 
+/// Anchors of one receipt: one of each lane of a log that uses every kind several times over.
+pub const RECEIPT_ANCHORS_MAX: usize = 16;
+
+/// Lanes of one log: every kind, each with several targets.
+pub const ANCHOR_LANES_MAX: usize = 64;
+
+/// Bytes of the file that describes a lane: its kind, and a few addresses.
+pub const LANE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of one proof beside a statement: the largest, of an EVM chain, has 4 MiB; a timestamp with its certificates takes 10 kB.
+pub const ANCHOR_PROOF_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a segment of Bitcoin headers: 262,144 of 80 bytes are five years.
+pub const ANCHOR_HEADERS_BYTES_MAX: usize = 256 * 1024 * 80;
+
+/// Bytes of a file that says whom a reader of anchors trusts: certificates of 2 kB and 4,096 pinned blocks of 100 bytes.
+pub const ANCHOR_TRUST_BYTES_MAX: usize = 1024 * 1024;
+
+/// Things of one sort in that file: pinned blocks, chains, certificates.
+pub const ANCHOR_TRUST_ITEMS_MAX: usize = 4096;
+
+/// Bytes of a consistency proof as text: a line of 44 characters and its end for each hash.
+pub const CONSISTENCY_TEXT_BYTES_MAX: usize = PROOF_HASHES_MAX * 45;
+
 /// Bytes of a receipt file.
 pub const RECEIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -112,6 +136,111 @@ pub const WALK_MODELS_MAX: usize = 64 * 1024;
 
 /// How far the clock may step back before the log refuses to go on, in milliseconds; up to it the last time is repeated.
 pub const CLOCK_STEP_BACK_MS_MAX: u64 = 2_000;
+
+/// Statements of one anchor lane: what eight decimal digits name as folders. One a minute fills them in 190 years.
+pub const ANCHOR_SEQ_MAX: u64 = 99_999_999;
+
+/// Bytes of an anchor statement: an origin of 257, a lane of 34, three numbers of 9, four hashes of 34, 12 of the rest make 466.
+pub const STATEMENT_BYTES_MAX: usize = 512;
+
+/// Bytes of one record of a lane's journal: a raw transaction, and at most 256 bytes beside it.
+pub const ANCHOR_RECORD_BYTES_MAX: usize = ANCHOR_TRANSACTION_BYTES_MAX + 256;
+
+/// Bytes of a raw transaction that anchors: 196 of calldata, a signature and fees make about 320.
+pub const ANCHOR_TRANSACTION_BYTES_MAX: usize = 4 * 1024;
+
+/// Transactions signed for one statement, half of them at most replacements: 32 times an eighth more is 43 times the fee.
+pub const ANCHOR_ATTEMPTS_MAX: usize = 64;
+
+/// How far a key's nonce may lie before its nonce at the finalized block; one statement in flight takes one or two.
+pub const ANCHOR_NONCE_AHEAD_MAX: u64 = 16;
+
+/// Statements that a lane fixed and whose entries the log has not taken yet; past it no further one is planned.
+pub const ANCHOR_UNAPPENDED_MAX: usize = 64;
+
+/// Statements of one lane that wait for their upgrade. At one an hour they are six weeks; a calendar needs hours.
+pub const ANCHOR_PENDING_MAX: usize = 1024;
+
+/// Bytes of an OpenTimestamps proof. Sixteen calendars' answers and as many upgrades of 10,000 bytes each make 320 kB.
+pub const OTS_FILE_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes of a calendar's answer, as the reference client reads them.
+pub const OTS_ANSWER_BYTES_MAX: usize = 10_000;
+
+/// Bytes of an operation's argument and of its result, as in the reference.
+pub const OTS_MESSAGE_BYTES_MAX: usize = 4096;
+
+/// Messages on one path of a proof, its digest included, as in the reference. A walk holds one each: 1 MiB.
+pub const OTS_DEPTH_MAX: usize = 256;
+
+/// Operations of a proof. Sixteen calendars with an answer and an upgrade each as deep as may be make 8,160; every one hashes or
+/// copies 4 KiB at most, 32 MiB together.
+pub const OTS_OPERATIONS_MAX: usize = 8 * 1024;
+
+/// Attestations of a proof. Each keeps its message when they are listed: 4 MiB.
+pub const OTS_ATTESTATIONS_MAX: usize = 1024;
+
+/// Bytes of an attestation's payload, as in the reference.
+pub const OTS_PAYLOAD_BYTES_MAX: usize = 8192;
+
+/// Bytes of a calendar's URI, as in the reference.
+pub const OTS_URI_BYTES_MAX: usize = 1000;
+
+/// Headers of one segment of Bitcoin's chain: about five years at one in ten minutes, 20 MiB, and 8 MiB for their hashes.
+pub const BITCOIN_HEADERS_MAX: usize = 256 * 1024;
+
+/// Bytes of a timestamp request: a SHA-512 imprint, a nonce and a policy make 140.
+pub const TIMESTAMP_REQUEST_BYTES_MAX: usize = 1024;
+
+/// Bytes of a timestamp reply. Four certificates of 2 kB each and a signature of RSA 8192 make 12 kB.
+pub const TIMESTAMP_REPLY_BYTES_MAX: usize = 64 * 1024;
+
+/// Certificates that a timestamp reply may carry; the longest path has [`TIMESTAMP_PATH_MAX`].
+pub const TIMESTAMP_CERTIFICATES_MAX: usize = 16;
+
+/// Certificates from a timestamp authority's to the trusted root, both counted. Public authorities have three or four.
+pub const TIMESTAMP_PATH_MAX: usize = 8;
+
+/// Signatures checked while a path is looked for: every step of the longest path may have eight issuers of one name.
+pub const TIMESTAMP_PATH_SIGNATURES_MAX: usize = 64;
+
+/// Certificates, roots and revocation lists that an auditor may trust, each. The European lists name some 200 authorities.
+pub const TIMESTAMP_TRUST_ITEMS_MAX: usize = 1024;
+
+/// Bytes of one revocation list: 40 bytes an entry make 400,000 revoked certificates.
+pub const REVOCATION_LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of an EVM anchor bundle: 1,024 headers of 700 bytes, 48 light client updates of
+/// 27 kB, proofs and a receipt make 2.6 MB.
+pub const EVM_BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Block headers of a bundle: an hour or more of blocks every three seconds; finality on mainnet takes 64 to 96.
+pub const EVM_SEGMENT_HEADERS_MAX: usize = 1024;
+
+/// Bytes of a block header's RLP: 700 on mainnet; consortium chains put the seals of a hundred validators into it.
+pub const EVM_HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// Items of a block header: 22 on mainnet.
+pub const EVM_HEADER_ITEMS_MAX: usize = 64;
+
+/// Nodes of a trie proof: a path of 64 nibbles has at most one node for each, and the value's.
+pub const EVM_PROOF_NODES_MAX: usize = 65;
+
+/// Bytes of one item of a bundle: a leaf of the receipts trie holds a receipt, whose gas pays for some hundred kilobytes
+/// of logs; a sync committee has 24,624.
+pub const EVM_NODE_BYTES_MAX: usize = 512 * 1024;
+
+/// Nesting of lists in RLP: a receipt's logs' topics are at depth 4, a node within a node at 2.
+pub const RLP_DEPTH_MAX: usize = 8;
+
+/// Light client updates of a bundle, one for each 27 hours that the sync committee changed between two anchors.
+pub const EVM_BEACON_UPDATES_MAX: usize = 48;
+
+/// Bytes of JSON from a beacon API: an update takes 60 kB, a page of sixteen of them 1 MB.
+pub const BEACON_JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of one file of certificates: as many as may be trusted, of 8 KiB each as PEM.
+pub const TIMESTAMP_TRUST_BYTES_MAX: usize = TIMESTAMP_TRUST_ITEMS_MAX * 8 * 1024;
 
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");

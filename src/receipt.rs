@@ -5,19 +5,22 @@
 //! those in the signed parts. Does not do: believe anything; that is `verify::receipt`.
 //! Specification: `docs/spec/receipt.md`.
 
+mod anchor;
 mod json;
 mod proof;
 
+use crate::anchor::statement::AnchorKind;
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::code::Code;
 use crate::disclosure::Disclosure;
 use crate::encoding::base64_decode;
 use crate::entry::{DecisionId, Entry, EntryError, Kind};
 use crate::hash::Hash;
-use crate::limits::RECEIPT_BYTES_MAX;
+use crate::limits::{RECEIPT_ANCHORS_MAX, RECEIPT_BYTES_MAX};
 use crate::merkle::LeafIndex;
 use crate::note::KeyName;
 
+pub use anchor::{AnchorPartError, ReceiptAnchor};
 pub use proof::{TlogProof, TlogProofError};
 
 /// What the first key of a receipt says.
@@ -36,6 +39,7 @@ pub struct Receipt {
     proof: Vec<Hash>,
     checkpoint_note: String,
     checkpoint: SignedCheckpoint,
+    anchors: Vec<ReceiptAnchor>,
 }
 
 impl Receipt {
@@ -58,7 +62,34 @@ impl Receipt {
         };
         let checkpoint =
             SignedCheckpoint::parse(checkpoint_note.as_bytes()).map_err(ReceiptError::Checkpoint)?;
-        Ok(Self { entry_bytes, entry, decision, disclosure, index, proof, checkpoint_note, checkpoint })
+        let anchors = Vec::new();
+        Ok(Self {
+            entry_bytes,
+            entry,
+            decision,
+            disclosure,
+            index,
+            proof,
+            checkpoint_note,
+            checkpoint,
+            anchors,
+        })
+    }
+
+    /// The same receipt with these anchors in place of its own; they are put in the order of their lanes.
+    ///
+    /// # Errors
+    /// There are more than [`RECEIPT_ANCHORS_MAX`], or two of one lane.
+    pub fn with_anchors(mut self, mut anchors: Vec<ReceiptAnchor>) -> Result<Self, ReceiptError> {
+        anchors.sort_by(|one, other| one.statement().lane.cmp(&other.statement().lane));
+        let twice = anchors
+            .windows(2)
+            .any(|pair| matches!(pair, [one, other] if one.statement().lane == other.statement().lane));
+        if twice || anchors.len() > RECEIPT_ANCHORS_MAX {
+            return Err(ReceiptError::Anchors);
+        }
+        self.anchors = anchors;
+        Ok(self)
     }
 
     /// Reads a receipt file.
@@ -80,6 +111,7 @@ impl Receipt {
             return Err(ReceiptError::Extra);
         }
         let receipt = Self::new(entry, file.disclosure()?, proof.index, proof.hashes, proof.checkpoint)?;
+        let receipt = receipt.with_anchors(file.anchors()?)?;
         if file.origin != receipt.origin().as_str() {
             return Err(ReceiptError::OtherOrigin);
         }
@@ -97,7 +129,8 @@ impl Receipt {
     pub fn to_json(&self) -> String {
         let names = (self.origin().to_string(), self.decision.to_string());
         let proof = self.tlog_proof().to_string();
-        let file = json::File::new(RECEIPT_FORMAT, names, &self.entry_bytes, &self.disclosure, proof);
+        let mut file = json::File::new(RECEIPT_FORMAT, names, &self.entry_bytes, &self.disclosure, proof);
+        file.anchors = self.anchors.iter().map(ReceiptAnchor::to_json).collect();
         file.to_text()
     }
 
@@ -159,6 +192,48 @@ impl Receipt {
     pub const fn checkpoint(&self) -> &SignedCheckpoint {
         &self.checkpoint
     }
+
+    /// Where trees that have the entry were fixed outside, by lane; empty where it is not yet anchored.
+    #[must_use]
+    pub fn anchors(&self) -> &[ReceiptAnchor] {
+        &self.anchors
+    }
+
+    /// The highest rung that the file claims. What holds of it is for `verify::receipt_with_anchors` to find out; whether
+    /// witnesses saw the log too, only a policy can tell.
+    #[must_use]
+    pub fn rung(&self) -> Rung {
+        let claimed = self.anchors.iter().map(|anchor| match anchor.kind() {
+            Some(AnchorKind::Ethereum | AnchorKind::Bitcoin) => Rung::Anchored,
+            Some(AnchorKind::Rfc3161) => Rung::Timestamped,
+            _ => Rung::Included,
+        });
+        claimed.max().unwrap_or(Rung::Included)
+    }
+}
+
+/// How far the log's head that covers a receipt's entry was fixed outside, as the receipt claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Rung {
+    /// The entry stands in a tree that the log signed.
+    Included,
+    /// A timestamp authority was shown a head that covers it.
+    Timestamped,
+    /// A public chain has one.
+    Anchored,
+}
+
+impl Rung {
+    /// The rung as a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Included => "included",
+            Self::Timestamped => "timestamped",
+            Self::Anchored => "anchored",
+        }
+    }
 }
 
 /// Why bytes are not a receipt.
@@ -217,6 +292,17 @@ pub enum ReceiptError {
         "the proof carries an extra line, which receipts do not have: the file was changed, fetch it again"
     )]
     Extra,
+    /// An anchor is malformed.
+    #[error("anchor {number}: {fault}; the file was changed, fetch it again")]
+    Anchor {
+        /// Which one, counted from 1.
+        number: usize,
+        /// What of it is wrong.
+        fault: AnchorPartError,
+    },
+    /// Too many anchors, or two of one lane.
+    #[error("a receipt has at most {RECEIPT_ANCHORS_MAX} anchors, each of another lane: fetch it again")]
+    Anchors,
     /// The checkpoint is malformed.
     #[error("the checkpoint: {0}")]
     Checkpoint(CheckpointError),
@@ -240,6 +326,7 @@ impl ReceiptError {
             Self::Entry(source) => source.code(),
             Self::Proof(source) => source.code(),
             Self::Checkpoint(source) => source.code(),
+            Self::Anchor { fault, .. } => fault.code(),
             Self::OtherOrigin | Self::OtherDecision => Code::Inconsistent,
             _ => Code::Malformed,
         }

@@ -4,6 +4,7 @@
 //! proves; a check that could not be made is never passed. Does not do: fetch anything, ask a clock, or choose whom to
 //! trust: without a policy no signature can be judged, and the report stays undecided.
 
+pub mod anchors;
 pub mod log;
 mod receipt;
 mod report;
@@ -13,7 +14,7 @@ use crate::code::CheckName;
 use crate::policy::{Policy, PolicyViolation};
 
 pub use crate::check::{Check, PLACES_MAX, Place, Status};
-pub use receipt::receipt;
+pub use receipt::{AnchorState, receipt, receipt_anchor, receipt_with_anchors};
 pub use report::{REPORT_FORMAT, Report, Verdict};
 
 /// Checks a checkpoint note: its form, the log's signatures, the witnesses' quorum.

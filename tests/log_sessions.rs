@@ -16,7 +16,9 @@
 mod world;
 
 use ledgerstone::code::{CheckName, Code};
-use ledgerstone::entry::{Entry, SessionId};
+use ledgerstone::entry::{AnchorDetails, AnchorKind, Entry, LaneName, SessionId};
+use ledgerstone::hash::Hash;
+use ledgerstone::merkle::TreeSize;
 use ledgerstone::verify::{Status, Verdict};
 use proptest::prelude::*;
 use world::{Log, Session, check, failed, only_failure, whole_session};
@@ -26,6 +28,32 @@ fn a_session_s_entries_may_stand_in_any_order() {
     let mut entries = whole_session(1, 40);
     entries[1..].reverse();
     assert_eq!(Verdict::of(&Log::of(&entries).walk()), Verdict::Verified);
+}
+
+/// An entry of the session's next sequence number that says what was anchored.
+fn anchored(session: &mut Session, seq: u64) -> Entry {
+    let details = AnchorDetails {
+        lane: LaneName::parse("ethereum").unwrap(),
+        kind: AnchorKind::Ethereum,
+        seq,
+        to_size: TreeSize::new(seq),
+        statement: Hash::of(&seq.to_be_bytes()),
+    };
+    let like = session.decision();
+    Entry::anchor(like.writer, like.session, like.sequence, details)
+}
+
+#[test]
+fn anchor_entries_count_in_the_session_that_appends_them_and_may_stand_there_twice() {
+    let mut session = Session::new("lending-1", 1);
+    let mut entries = vec![session.start(None), session.decision(), anchored(&mut session, 1)];
+    entries.extend([session.decision(), anchored(&mut session, 2), session.stop()]);
+    let mut next = Session::new("lending-1", 2);
+    entries.extend([next.start(Some(1)), anchored(&mut next, 2), next.decision(), next.stop()]);
+    assert_eq!(Verdict::of(&Log::of(&entries).walk()), Verdict::Verified);
+    entries.remove(2);
+    let checks = Log::of(&entries).walk();
+    assert!(only_failure(&checks).detail.contains("number 2 is"), "{checks:#?}");
 }
 
 #[test]

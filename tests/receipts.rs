@@ -71,7 +71,7 @@ fn the_golden_receipt_verifies_and_says_what_it_does_not_prove() {
     );
     assert!(report.checks().iter().all(|check| check.status == Status::Passed && check.code.is_none()));
     assert_eq!(report.subject(), "receipt for decision 01a1ee56-5e1c-7c41-9c55-0f1e2d3c4b5a");
-    assert_eq!(report.not_proved().len(), 4, "no witness: {:?}", report.not_proved());
+    assert_eq!(report.not_proved().len(), 5, "no witness, no anchor: {:?}", report.not_proved());
 }
 
 #[test]

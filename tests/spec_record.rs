@@ -14,7 +14,7 @@
 use ledgerstone::disclosure::{self, Disclosure};
 use ledgerstone::encoding::cbor::Reader;
 use ledgerstone::encoding::hex_decode;
-use ledgerstone::entry::{Entry, GapReason, Kind, Mode};
+use ledgerstone::entry::{AnchorKind, Entry, GapReason, Kind, Mode};
 use ledgerstone::hash::{Hash, leaf_hash};
 use ledgerstone::record::{FieldPath, Record, RecordBuilder, RecordSecret, Value, leaf_preimage, schema};
 
@@ -90,7 +90,8 @@ fn the_tables_name_every_kind_and_reason_by_its_number() {
 fn the_cddl_names_every_kind_and_mode_by_its_number() {
     for kind in Kind::ALL {
         let (name, number) = (kind.as_str(), kind.number());
-        let listed = if kind.is_session() || kind.is_registration() || kind == Kind::Decision {
+        let is_typed = matches!(kind, Kind::Decision | Kind::Anchor);
+        let listed = if kind.is_session() || kind.is_registration() || is_typed {
             ENTRY_CDDL.contains(&format!("{name}-entry = {{"))
                 && ENTRY_CDDL.contains(&format!("common, 2: {number}, 5: "))
         } else {
@@ -100,6 +101,10 @@ fn the_cddl_names_every_kind_and_mode_by_its_number() {
     }
     for mode in [Mode::Strict, Mode::Bounded, Mode::Observe] {
         assert!(ENTRY_CDDL.contains(&format!(" {mode}: {}", mode.number())), "{mode}");
+    }
+    for kind in AnchorKind::ALL {
+        let listed = ENTRY_CDDL.contains(&format!(" {kind}: {}", kind.number()));
+        assert_eq!(listed, kind.has_statements(), "{kind}");
     }
 }
 

@@ -86,7 +86,13 @@ fn ml_dsa_python() -> Option<PathBuf> {
 fn folder(receipt: &str) -> TempDir {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("receipt.json"), receipt).unwrap();
-    fs::copy(root().join("tests/golden/log.policy"), dir.path().join("log.policy")).unwrap();
+    for (golden, name) in [
+        ("log.policy", "log.policy"),
+        ("receipt-anchored.json", "anchored.json"),
+        ("authority-root.pem", "authority-root.pem"),
+    ] {
+        fs::copy(root().join("tests/golden").join(golden), dir.path().join(name)).unwrap();
+    }
     for block in blocks() {
         if let Some(name) = block.label.strip_prefix("python ") {
             fs::write(dir.path().join(name), block.text).unwrap();

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{EntryError, Kind, RegisteredName, RegisteredVersion, SessionId};
+use super::{AnchorKind, EntryError, Kind, LaneName, RegisteredName, RegisteredVersion, SessionId};
 use crate::hash::Hash;
+use crate::limits::{ANCHOR_SEQ_MAX, TREE_SIZE_MAX};
+use crate::merkle::TreeSize;
 
 /// A value in the details.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +146,21 @@ pub struct PolicyDetails {
     pub kind: RegisteredName,
 }
 
+/// What an anchor entry says: which head was fixed where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorDetails {
+    /// Which anchor target.
+    pub lane: LaneName,
+    /// Of which kind it is; never witnesses, which have no statements.
+    pub kind: AnchorKind,
+    /// Which statement of the lane's chain, counted from 1.
+    pub seq: u64,
+    /// Leaves in the tree that was fixed, 1 or more.
+    pub to_size: TreeSize,
+    /// SHA-256 of the statement.
+    pub statement: Hash,
+}
+
 /// The details of an entry by its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,6 +179,8 @@ pub enum KindDetails {
     Policy(PolicyDetails),
     /// Of a decision entry.
     Decision(DecisionDetails),
+    /// Of an anchor entry.
+    Anchor(AnchorDetails),
     /// Of any other kind: whatever [`Details`] holds.
     Other,
 }
@@ -194,6 +213,7 @@ impl KindDetails {
                 let status = u32::try_from(left.uint(1)?);
                 Self::Decision(DecisionDetails { status: status.map_err(|_| left.wrong(1))? })
             }
+            Kind::Anchor => Self::Anchor(left.anchor()?),
             _ => return Ok(Self::Other),
         };
         left.finish()?;
@@ -258,6 +278,22 @@ impl<'a> Left<'a> {
         Ok(ModelDetails { name, version, signature })
     }
 
+    fn anchor(&mut self) -> Result<AnchorDetails, EntryError> {
+        let lane = LaneName::parse(self.text(1)?).map_err(|_| self.wrong(1))?;
+        let kind = AnchorKind::from_number(self.uint(2)?).filter(|kind| kind.has_statements());
+        let kind = kind.ok_or(self.wrong(2))?;
+        let seq = self.uint(3)?;
+        if !(1..=ANCHOR_SEQ_MAX).contains(&seq) {
+            return Err(self.wrong(3));
+        }
+        let to_size = self.uint(4)?;
+        if !(1..=TREE_SIZE_MAX).contains(&to_size) {
+            return Err(self.wrong(4));
+        }
+        let statement = Hash::from_bytes(self.byte_array(5)?);
+        Ok(AnchorDetails { lane, kind, seq, to_size: TreeSize::new(to_size), statement })
+    }
+
     /// Refuses a number that was not read. Numbers are read from 1 up without a hole but an absent last one.
     fn finish(self) -> Result<(), EntryError> {
         match self.details.iter().find(|(key, _)| *key == 0 || *key > self.last) {
@@ -317,5 +353,16 @@ impl From<PolicyDetails> for Details {
 impl From<DecisionDetails> for Details {
     fn from(decision: DecisionDetails) -> Self {
         Self::new().with(1, Detail::Uint(decision.status.into()))
+    }
+}
+
+impl From<AnchorDetails> for Details {
+    fn from(anchor: AnchorDetails) -> Self {
+        Self::new()
+            .with(1, Detail::Text(anchor.lane.to_string()))
+            .with(2, Detail::Uint(anchor.kind.number()))
+            .with(3, Detail::Uint(anchor.seq))
+            .with(4, Detail::Uint(anchor.to_size.get()))
+            .with(5, Detail::Bytes(anchor.statement.as_bytes().to_vec()))
     }
 }

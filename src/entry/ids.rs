@@ -18,6 +18,9 @@ pub enum IdError {
     /// Not a [`RegisteredVersion`].
     #[error("a registered version is 1 to 64 characters of A-Z a-z 0-9 . _ + -")]
     Version,
+    /// Not a [`LaneName`].
+    #[error("a lane's name is 1 to 32 characters of a-z 0-9 -, the first one no hyphen")]
+    Lane,
     /// Not a UUID as RFC 9562 writes it, in lower case.
     #[error("not a UUID: write 32 lowercase hexadecimal digits in groups of 8-4-4-4-12")]
     Uuid,
@@ -44,25 +47,33 @@ pub struct RegisteredName(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegisteredVersion(String);
 
+/// Which anchor target as configured: 1 to 32 characters of `a-z 0-9 -`, the first one no hyphen. It names a folder too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneName(String);
+
 /// Longest name or version, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Longest name of a lane, in bytes.
+const LANE_BYTES_MAX: usize = 32;
+
 /// What the names have in common: they differ in the characters beside lowercase letters and digits.
 macro_rules! name {
-    ($name:ident, $error:ident, $known:expr) => {
+    ($name:ident, $error:ident, $len_max:expr, $known:expr) => {
         impl $name {
             /// Longest text, in bytes.
-            pub const LEN_MAX: usize = NAME_BYTES_MAX;
+            pub const LEN_MAX: usize = $len_max;
 
             /// Reads one.
             ///
             /// # Errors
             /// [`IdError`] for an empty or too long text, or any other character.
             pub fn parse(text: &str) -> Result<Self, IdError> {
-                let known: fn(u8) -> bool = $known;
+                let known: fn(usize, u8) -> bool = $known;
                 let all = text
                     .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || known(byte));
+                    .enumerate()
+                    .all(|(at, byte)| byte.is_ascii_lowercase() || byte.is_ascii_digit() || known(at, byte));
                 if (1..=Self::LEN_MAX).contains(&text.len()) && all {
                     Ok(Self(text.to_owned()))
                 } else {
@@ -93,9 +104,12 @@ macro_rules! name {
     };
 }
 
-name!(WriterName, Writer, |byte| b"._-".contains(&byte));
-name!(RegisteredName, Name, |byte| b"._-".contains(&byte));
-name!(RegisteredVersion, Version, |byte| byte.is_ascii_uppercase() || b"._+-".contains(&byte));
+name!(WriterName, Writer, NAME_BYTES_MAX, |_, byte| b"._-".contains(&byte));
+name!(RegisteredName, Name, NAME_BYTES_MAX, |_, byte| b"._-".contains(&byte));
+name!(RegisteredVersion, Version, NAME_BYTES_MAX, |_, byte| {
+    byte.is_ascii_uppercase() || b"._+-".contains(&byte)
+});
+name!(LaneName, Lane, LANE_BYTES_MAX, |at, byte| byte == b'-' && at > 0);
 
 /// Which start-to-stop of a writer: 16 random bytes drawn at its start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -151,10 +151,10 @@ impl Kind {
     pub(super) const fn forbids(self, part: Part) -> bool {
         match part {
             Part::Decision | Part::Links | Part::Commitment | Part::Sealed | Part::Mode => {
-                self.is_session() || self.is_registration()
+                self.is_session() || self.is_registration() || matches!(self, Self::Anchor)
             }
-            Part::Model => self.is_session() || matches!(self, Self::Policy),
-            Part::Policy => matches!(self, Self::Model),
+            Part::Model => self.is_session() || matches!(self, Self::Policy | Self::Anchor),
+            Part::Policy => matches!(self, Self::Model | Self::Anchor),
         }
     }
 }
@@ -206,6 +206,66 @@ impl Mode {
 }
 
 impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a log's head is fixed: kinds whose failures have nothing to do with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum AnchorKind {
+    /// The contract of an EVM chain.
+    Ethereum = 1,
+    /// Bitcoin, through OpenTimestamps.
+    Bitcoin = 2,
+    /// A timestamp authority (RFC 3161).
+    Rfc3161 = 3,
+    /// Cosignatures of a quorum of witnesses; there are no statements and no entries of this kind.
+    Witnesses = 4,
+}
+
+impl AnchorKind {
+    /// Every kind, by rising number.
+    pub const ALL: [Self; 4] = [Self::Ethereum, Self::Bitcoin, Self::Rfc3161, Self::Witnesses];
+
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// The kind that this word names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The number that stands in an entry.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self as u64
+    }
+
+    /// The kind as a word, as configurations and policies write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ethereum => "ethereum",
+            Self::Bitcoin => "bitcoin",
+            Self::Rfc3161 => "rfc3161",
+            Self::Witnesses => "witnesses",
+        }
+    }
+
+    /// Whether the log makes statements for it, one after the other; cosignatures need none.
+    #[must_use]
+    pub const fn has_statements(self) -> bool {
+        !matches!(self, Self::Witnesses)
+    }
+}
+
+impl fmt::Display for AnchorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::encoding::cbor::Writer;
+use crate::merkle::TreeSize;
 
 fn writer_name() -> WriterName {
     WriterName::parse("gateway-1").unwrap()
@@ -53,6 +54,16 @@ fn registered_policy() -> Entry {
     Entry::policy(writer_name(), SESSION, 7, Hash::from_bytes([7; 32]), PolicyDetails { kind })
 }
 
+fn anchored() -> AnchorDetails {
+    AnchorDetails {
+        lane: LaneName::parse("ethereum").unwrap(),
+        kind: AnchorKind::Ethereum,
+        seq: 12,
+        to_size: TreeSize::new(9_000),
+        statement: Hash::from_bytes([10; 32]),
+    }
+}
+
 /// One valid entry of every kind.
 fn one_of_each() -> Vec<Entry> {
     let heartbeat = HeartbeatDetails { in_flight: 0, lowest_in_flight: 9 };
@@ -65,8 +76,11 @@ fn one_of_each() -> Vec<Entry> {
         registered_model(),
         registered_policy(),
         decision(),
+        Entry::anchor(writer_name(), SESSION, 11, anchored()),
     ];
-    let typed = |kind: Kind| kind.is_session() || kind.is_registration() || kind == Kind::Decision;
+    let typed = |kind: Kind| {
+        kind.is_session() || kind.is_registration() || matches!(kind, Kind::Decision | Kind::Anchor)
+    };
     let others = Kind::ALL.into_iter().filter(|kind| !typed(*kind));
     let other = |kind: Kind| Entry {
         links: if kind.is_follow_up() { vec![LeafIndex::new(1)] } else { vec![] },
@@ -97,6 +111,50 @@ fn reads_details_back_by_their_types() {
     let gap = GapDetails { first: 5, last: 5, reason: GapReason::NotRecorded };
     assert_eq!(typed(Entry::gap(writer_name(), SESSION, 6, gap)), Ok(KindDetails::Gap(gap)));
     assert_eq!(typed(decision()), Ok(KindDetails::Decision(DecisionDetails { status: 0 })));
+}
+
+#[test]
+fn reads_anchors_back_and_refuses_what_no_statement_can_be() {
+    let entry = Entry::anchor(writer_name(), SESSION, 11, anchored());
+    let read = Entry::decode(&entry.encode().unwrap()).unwrap();
+    assert_eq!(read.kind_details(), Ok(KindDetails::Anchor(anchored())));
+    let with = |key, detail| {
+        let details = Details::from(anchored()).with(key, detail);
+        Entry { details, ..entry.clone() }.encode().map(drop)
+    };
+    let wrong = |key| Err(EntryError::Detail { kind: Kind::Anchor, key });
+    for name in ["", "-a", "A", "a.b", "a_b", &"a".repeat(33)] {
+        assert_eq!(with(1, Detail::Text(name.to_owned())), wrong(1), "{name:?}");
+    }
+    assert_eq!(with(1, Detail::Text("0-".repeat(16))), Ok(()));
+    for kind in [0, AnchorKind::Witnesses.number(), 5] {
+        assert_eq!(with(2, Detail::Uint(kind)), wrong(2), "kind {kind}");
+    }
+    assert_eq!(with(3, Detail::Uint(0)), wrong(3));
+    assert_eq!(with(3, Detail::Uint(100_000_000)), wrong(3));
+    assert_eq!(with(4, Detail::Uint(0)), wrong(4));
+    assert_eq!(with(4, Detail::Uint(1 << 63)), wrong(4));
+    assert_eq!(with(5, Detail::Bytes(vec![0; 31])), wrong(5));
+    assert_eq!(with(6, Detail::Uint(0)), wrong(6));
+}
+
+#[test]
+fn refuses_an_anchor_that_speaks_of_anything_else() {
+    type Change = fn(&mut Entry);
+    let change: [(Part, Change); 7] = [
+        (Part::Decision, |e| e.decision = Some(DecisionId::from_bytes([3; 16]))),
+        (Part::Links, |e| e.links = vec![LeafIndex::new(0)]),
+        (Part::Commitment, |e| e.commitment = Some(COMMITMENT)),
+        (Part::Sealed, |e| e.sealed = decision().sealed),
+        (Part::Model, |e| e.model = decision().model),
+        (Part::Policy, |e| e.policy = decision().policy),
+        (Part::Mode, |e| e.mode = Some(Mode::Observe)),
+    ];
+    for (part, change) in change {
+        let mut entry = Entry::anchor(writer_name(), SESSION, 11, anchored());
+        change(&mut entry);
+        assert_eq!(entry.encode(), Err(EntryError::Surplus { part, kind: Kind::Anchor }));
+    }
 }
 
 #[test]
@@ -311,7 +369,7 @@ fn any_hash() -> impl Strategy<Value = Hash> {
 /// Any entry of a kind whose details are free.
 fn any_entry() -> impl Strategy<Value = Entry> {
     let parts = (
-        proptest::sample::select(vec![Kind::Key, Kind::Outcome, Kind::Anchor]),
+        proptest::sample::select(vec![Kind::Key, Kind::Outcome, Kind::Hold]),
         "[a-z0-9._-]{1,64}",
         any::<(u64, u64)>(),
         proptest::option::of(any::<[u8; 16]>()),

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ReceiptError;
+use super::{ReceiptAnchor, ReceiptError};
 use crate::disclosure::{Disclosure, Opening};
 use crate::encoding::{base64_decode, base64_encode};
 use crate::hash::Hash;
@@ -22,6 +22,21 @@ pub(super) struct File {
     fields: Vec<Field>,
     field_proof: Vec<String>,
     pub(super) tlog_proof: String,
+    /// Left out where there is none, so that a receipt that is not anchored yet keeps its bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) anchors: Vec<Anchor>,
+}
+
+/// One anchor.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Anchor {
+    pub(super) kind: String,
+    pub(super) statement: String,
+    pub(super) tlog_proof: String,
+    pub(super) proof: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) headers: Option<String>,
 }
 
 /// One disclosed field.
@@ -76,6 +91,7 @@ impl File {
             fields: disclosure.openings.iter().map(field).collect(),
             field_proof: disclosure.proof.iter().map(|hash| base64_encode(hash.as_bytes())).collect(),
             tlog_proof,
+            anchors: Vec::new(),
         }
     }
 
@@ -103,6 +119,11 @@ impl File {
             proof.push(hash.ok_or(ReceiptError::FieldProof { number: at + 1 })?);
         }
         Ok(Disclosure { openings, proof })
+    }
+
+    /// The anchors, in the order of the file.
+    pub(super) fn anchors(&self) -> Result<Vec<ReceiptAnchor>, ReceiptError> {
+        self.anchors.iter().zip(1..).map(|(anchor, number)| ReceiptAnchor::read(anchor, number)).collect()
     }
 }
 

@@ -10,13 +10,14 @@ mod history;
 mod ranges;
 mod sessions;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Check, PLACES_MAX, Place, Status, plural};
 use crate::checkpoint::Checkpoint;
 use crate::code::{CheckName, Code};
-use crate::entry::Entry;
+use crate::entry::{AnchorDetails, Entry, KindDetails, LaneName};
 use crate::hash::{Hash, leaf_hash};
+use crate::limits::ANCHOR_LANES_MAX;
 use crate::merkle::{LeafIndex, TreeSize};
 use crate::tile::{EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath};
 
@@ -48,6 +49,8 @@ pub struct Walk {
     roots: Roots,
     history: History,
     sessions: Sessions,
+    /// The latest anchor entry of each lane, at most [`ANCHOR_LANES_MAX`].
+    anchored: BTreeMap<LaneName, (LeafIndex, AnchorDetails)>,
 }
 
 /// A tile as the entries give it.
@@ -124,6 +127,7 @@ impl Walk {
             roots: Roots::default(),
             history: History::default(),
             sessions: Sessions::default(),
+            anchored: BTreeMap::new(),
         };
         walk.roots.compare(&mut walk.ahead, &TileEdge::empty());
         walk
@@ -198,6 +202,12 @@ impl Walk {
         edge.flat_map(TileEdge::partials).map(|(path, bytes)| DerivedTile { path, bytes }).collect()
     }
 
+    /// Of each lane that anchor entries name, the one with the highest number.
+    #[must_use]
+    pub fn anchored(&self) -> Vec<(LeafIndex, AnchorDetails)> {
+        self.anchored.values().cloned().collect()
+    }
+
     /// Ends the walk: everything it found, check by check.
     #[must_use]
     pub fn finish(self) -> Vec<Check> {
@@ -247,6 +257,7 @@ impl Walk {
                 Ok(entry) => {
                     self.entries_read += 1;
                     self.history.entry(index, &entry);
+                    self.note_anchor(index, &entry);
                     self.sessions.entry(index, &entry);
                 }
                 Err(error) => self.entries.add(Place {
@@ -266,6 +277,15 @@ impl Walk {
         let Some(edge) = &mut self.edge else { return };
         edge.push(leaf_hash(entry), &mut |path, bytes| derived.push(DerivedTile { path, bytes }));
         self.roots.compare(&mut self.ahead, edge);
+    }
+
+    fn note_anchor(&mut self, index: LeafIndex, entry: &Entry) {
+        let Ok(KindDetails::Anchor(details)) = entry.kind_details() else { return };
+        let known = self.anchored.get(&details.lane).map_or(0, |(_, known)| known.seq);
+        let is_room = known > 0 || self.anchored.len() < ANCHOR_LANES_MAX;
+        if is_room && details.seq > known {
+            self.anchored.insert(details.lane.clone(), (index, details));
+        }
     }
 
     fn compare_hashes(&mut self, derived: &DerivedTile, stored: &[u8]) {

@@ -1,6 +1,11 @@
 //! Checks a receipt: its form, its entry, its fields, its place in the log, and the log's signatures.
 //! Implements `docs/spec/receipt.md`, section "To verify a receipt".
 
+mod anchors;
+
+pub use anchors::{AnchorState, receipt_anchor};
+
+use super::anchors::AnchorTrust;
 use super::{Check, Report, checkpoint_checks, not_proved_by_checkpoint, sentence};
 use crate::code::CheckName;
 use crate::disclosure;
@@ -9,22 +14,38 @@ use crate::merkle::inclusion;
 use crate::policy::Policy;
 use crate::receipt::{Receipt, ReceiptError};
 
+/// What a receipt without an anchor leaves open.
+const NOT_YET_ANCHORED: &str = "When the decision was recorded, beyond the log's own word: this receipt is not yet anchored. \
+                                `ledgerstone receipt upgrade` fetches what has come since.";
+
 /// Checks a receipt file from nothing but its bytes and a trust policy.
 ///
 /// Without a policy the signatures are not checked, so the verdict is at best undecided.
 #[must_use]
 pub fn receipt(file: &[u8], policy: Option<&Policy>) -> Report {
-    let not_proved = not_proved(policy);
+    receipt_with_anchors(file, policy, None)
+}
+
+/// The same with what the reader trusts about anchors: pinned blocks, contracts, authorities.
+///
+/// Anchors of the receipt that rest on what is not given are not checked, so the verdict is at best undecided then; a receipt
+/// that is not yet anchored says so and does not fail.
+#[must_use]
+pub fn receipt_with_anchors(file: &[u8], policy: Option<&Policy>, trust: Option<&AnchorTrust>) -> Report {
+    let mut not_proved = not_proved(policy);
     match Receipt::parse(file) {
         Ok(receipt) => {
+            if receipt.anchors().is_empty() {
+                not_proved.push(NOT_YET_ANCHORED);
+            }
             let subject = format!("receipt for decision {}", receipt.decision());
-            Report::new(subject, checks(&receipt, policy), not_proved)
+            Report::new(subject, checks(&receipt, policy, trust), not_proved)
         }
         Err(error) => Report::new("receipt".to_owned(), unreadable(&error, policy), not_proved),
     }
 }
 
-fn checks(receipt: &Receipt, policy: Option<&Policy>) -> Vec<Check> {
+fn checks(receipt: &Receipt, policy: Option<&Policy>, trust: Option<&AnchorTrust>) -> Vec<Check> {
     let mut checks = vec![
         Check::passed(CheckName::ReceiptFormat, "The file is a receipt in canonical form."),
         entry_check(receipt),
@@ -32,6 +53,7 @@ fn checks(receipt: &Receipt, policy: Option<&Policy>) -> Vec<Check> {
         inclusion_check(receipt),
     ];
     checks.extend(checkpoint_checks(receipt.checkpoint(), policy));
+    checks.extend(anchors::checks(receipt, policy, trust));
     checks
 }
 

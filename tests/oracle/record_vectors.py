@@ -404,6 +404,9 @@ STOP = {**COMMON, "kind": "stop"}
 HEARTBEAT = {**COMMON, "kind": "heartbeat", "details": {1: 2, 2: 15}}
 GAP = {**COMMON, "kind": "gap", "details": {1: 12, 2: 14, 3: 1}}
 MODEL = {**COMMON, "kind": "model", "model": digest("model"), "details": {1: "mortgage", 2: "2026.1", 3: digest("model.sig")}}
+ANCHOR = {
+    **COMMON, "kind": "anchor", "details": {1: "ethereum", 2: 1, 3: 12, 4: 9000, 5: digest("statement")},
+}
 POLICY = {**COMMON, "kind": "policy", "policy": digest("plan"), "details": {1: "audit-plan"}}
 REVIEW = {**COMMON, "kind": "review", "links": [3, 900]}
 
@@ -428,7 +431,13 @@ def entry_valid():
     yield "model without a signature", {**MODEL, "details": {1: "a", 2: "1"}}
     yield "model with names at their limits", {**MODEL, "details": {1: "-._" + "a" * 61, 2: "+-._" + "Z" * 60}}
     yield "policy", POLICY
-    for kind in ("key", "roster", "erasure", "hold", "release", "anchor"):
+    for name, details in (
+        ("ethereum", {}), ("bitcoin", {1: "bitcoin", 2: 2}), ("rfc3161", {1: "freetsa", 2: 3}),
+        ("with numbers at their lower limits", {1: "0", 3: 1, 4: 1}),
+        ("with numbers at their upper limits", {1: "z-" * 16, 3: 99999999, 4: 2**63 - 1}),
+    ):
+        yield f"anchor {name}", {**ANCHOR, "details": {**ANCHOR["details"], **details}}
+    for kind in ("key", "roster", "erasure", "hold", "release"):
         yield f"{kind} with details of every type", {**COMMON, "kind": kind, "details": {0: 1, 5: b"\x00", 24: "t", 300: True}}
     yield "names and numbers at their limits", {
         **STOP, "writer": "-._" + "9" * 61, "session": bytes([255] * 16), "sequence": 2**64 - 1, "recorded_at": 2**64 - 1,
@@ -570,6 +579,10 @@ def malformed_details():
                  {1: "m" * 65, 2: "1"}, {1: "m", 2: "1" * 65}, {1: "m", 2: "1/2"}, {1: "m", 2: 1}, {1: b"m", 2: "1"},
                  {1: "m", 2: "1", 3: bytes(31)}, {1: "m", 2: "1", 3: "x"}, {1: "m", 2: "1", 4: 0}, {0: 0, 1: "m", 2: "1"}]),
         (POLICY, [None, {1: "Audit Plan"}, {1: ""}, {1: 1}, {2: "audit-plan"}, {1: "a", 2: "b"}]),
+        (ANCHOR, [None, *({**ANCHOR["details"], key: value} for key, value in (
+            (1, ""), (1, "-lane"), (1, "Lane"), (1, "la.ne"), (1, "la_ne"), (1, "l" * 33), (1, b"lane"), (2, 0), (2, 4), (2, 5), (2, "ethereum"),
+            (3, 0), (3, 100000000), (3, True), (4, 0), (4, 2**63), (4, "9000"), (5, bytes(31)), (5, bytes(33)), (5, "x"), (0, 0), (6, 0),
+        )), *({key: value for key, value in ANCHOR["details"].items() if key != gone} for gone in (1, 2, 3, 4, 5))]),
         (DECIDED, [None, {1: 2**32}, {1: "0"}, {1: True}, {2: 0}, {1: 0, 2: 0}]),
     ):
         for details in changes:
@@ -582,6 +595,8 @@ def malformed_kinds():
     for base in (START, STOP, HEARTBEAT, GAP):
         for name, value in extra.items():
             yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"
+    for name, value in {**extra, "sealed": DECIDED["sealed"], "policy": digest("x")}.items():
+        yield f"anchor with {name}", encode_entry({**ANCHOR, name: value}), "Surplus"
     for base, other in ((MODEL, "policy"), (POLICY, "model")):
         for name, value in {**without(extra, "model"), "sealed": DECIDED["sealed"], other: digest("x")}.items():
             yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"
