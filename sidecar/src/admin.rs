@@ -1,4 +1,4 @@
-//! The admin port: `/live`, `/ready`, `/metrics`, `/models`.
+//! The admin port: `/live`, `/ready`, `/metrics`, `/models`, `/anchors`.
 //!
 //! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready;
 //! `/live` fails only where a restart is the remedy.
@@ -13,6 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
+use crate::anchor::Anchors;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::status::Status;
@@ -25,13 +26,20 @@ struct Admin {
     status: Arc<Status>,
     metrics: Metrics,
     models: Arc<Models>,
+    anchors: Arc<Anchors>,
 }
 
 /// The routes of the admin port.
-pub(crate) fn router(status: Arc<Status>, metrics: Metrics, models: Arc<Models>) -> Router {
-    let admin = Admin { status, metrics, models };
+pub(crate) fn router(
+    status: Arc<Status>,
+    metrics: Metrics,
+    models: Arc<Models>,
+    anchors: Arc<Anchors>,
+) -> Router {
+    let admin = Admin { status, metrics, models, anchors };
     let routes = Router::new().route("/live", get(live)).route("/ready", get(ready));
-    routes.route("/metrics", get(render)).route("/models", get(standings)).with_state(admin)
+    let routes = routes.route("/metrics", get(render)).route("/models", get(standings));
+    routes.route("/anchors", get(anchored)).with_state(admin)
 }
 
 async fn live(State(admin): State<Admin>) -> (StatusCode, String) {
@@ -50,6 +58,10 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
 
 async fn standings(State(admin): State<Admin>) -> String {
     admin.models.to_text()
+}
+
+async fn anchored(State(admin): State<Admin>) -> String {
+    admin.anchors.to_text()
 }
 
 async fn render(State(admin): State<Admin>) -> impl IntoResponse {

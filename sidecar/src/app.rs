@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ledgerstone::checkpoint::LogKeys;
+use ledgerstone::checkpoint::{LogKeys, LogVerifier};
 use ledgerstone::entry::SessionId;
 use ledgerstone::hash::Hash;
 use ledgerstone::log::Bounds;
@@ -20,6 +20,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::ServerTlsConfig;
 
+use crate::anchor::guard::{self, Last};
+use crate::anchor::service::Opened;
+use crate::anchor::stored::PublicAnchors;
+use crate::anchor::{Anchors, Lane, setup};
 use crate::api::{Ending, ended};
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
@@ -48,6 +52,8 @@ const CLOSE: Duration = Duration::from_secs(1);
 pub struct App {
     /// Goes to the log's driver when the log is opened.
     log_keys: LogKeys,
+    /// Where the log's head will be fixed.
+    lanes: Vec<Box<dyn Lane>>,
     parts: Parts,
 }
 
@@ -61,6 +67,7 @@ struct Parts {
     tls: Option<ServerTlsConfig>,
     metrics: Metrics,
     models: Arc<Models>,
+    anchors: Arc<Anchors>,
     status: Arc<Status>,
     admin: Served,
 }
@@ -80,6 +87,8 @@ pub struct Recovered {
     reader: LogReader,
     index: Arc<Index>,
     session: Arc<Session>,
+    lanes: Opened,
+    verifier: LogVerifier,
 }
 
 /// An application that serves.
@@ -93,6 +102,7 @@ pub struct Running {
     /// Where the registry is, if it is served.
     pub registry_addr: Option<SocketAddr>,
     status: Arc<Status>,
+    anchors: Arc<Anchors>,
     session: Arc<Session>,
     log: LogHandle,
     grpc: JoinHandle<()>,
@@ -128,10 +138,15 @@ impl App {
         status.measure(&metrics);
         let models = Arc::new(Models::new(routes.clone()));
         models.measure(&metrics);
-        let router = admin::router(Arc::clone(&status), metrics.clone(), Arc::clone(&models));
+        let lanes = setup::lanes(&config.anchors, &config.log.origin, keys.as_ref())?;
+        let anchors = Anchors::new(&lanes, config.anchors.quorum.clone(), config.anchors.lag_alarm);
+        anchors.measure(&metrics);
+        let router =
+            admin::router(Arc::clone(&status), metrics.clone(), Arc::clone(&models), Arc::clone(&anchors));
         let admin = Served::start(admin, router)?;
-        let parts = Parts { config, ports, keys, routes, upstream, tls, metrics, models, status, admin };
-        Ok(Self { log_keys, parts })
+        let parts =
+            Parts { config, ports, keys, routes, upstream, tls, metrics, models, anchors, status, admin };
+        Ok(Self { log_keys, lanes, parts })
     }
 
     /// Opens and recovers the log, opens the lookup index, and starts the session.
@@ -139,13 +154,15 @@ impl App {
     /// # Errors
     /// [`RecoverError`] says how to recover.
     pub async fn recover(self) -> Result<Recovered, RecoverError> {
-        let Self { log_keys, parts } = self;
+        let Self { log_keys, lanes, parts } = self;
         let Parts { config, metrics, status, keys, .. } = &parts;
+        let (verifier, last) = (log_keys.verifier(), guarded(config).await?);
         let (store, options) = (config.log.store.clone(), driver_options(config, metrics));
         let opened = spawn_blocking(move || driver::open(&store, log_keys, options)).await;
         let (log, report) = opened.map_err(|_| RecoverError::Defect)??;
         status.counter().up_to(report.size);
         let reader = LogReader::open(&config.log.store, log.published())?;
+        let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
         let index = open_index(config, &reader, keys).await?;
         let options = SessionOptions {
             writer: config.writer.clone(),
@@ -157,7 +174,7 @@ impl App {
         let counted = Arc::new(counted::Counted::new(log.clone(), status.counter()));
         let session = Session::start(counted, options).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
-        Ok(Recovered { parts, log, report, reader, index, session })
+        Ok(Recovered { parts, log, report, reader, index, session, lanes, verifier })
     }
 
     /// Recovers and serves.
@@ -181,8 +198,9 @@ impl Recovered {
     /// # Errors
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
-        let Self { parts, log, reader, index, session, .. } = self;
-        let Parts { config, ports, keys, routes, upstream, tls, metrics, models, status, admin } = parts;
+        let Self { parts, log, reader, index, session, lanes, verifier, .. } = self;
+        let Parts { config, ports, keys, routes, upstream, tls, metrics, models, anchors, status, admin } =
+            parts;
         let (ending, ends) = watch::channel(false);
         let origin = config.log.origin.clone();
         let receipts = ReceiptService::new(
@@ -212,17 +230,22 @@ impl Recovered {
         });
         let (registry_addr, registry) = registry.transpose()?.unzip();
         let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
+        let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
         let (grpc, health) = grpc::serve(ports.grpc, services, tls, &config.limits, &status, ends)?;
-        let http = Served::start(ports.http, api::http::router(reader.clone(), receipts));
+        let http = Served::start(
+            ports.http,
+            api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store)),
+        );
         let http = http.map_err(RecoverError::Port)?;
         let known = Arc::clone(&models).read_back(Arc::clone(&index), reader.clone());
-        let background = vec![
+        let mut background = vec![
             health,
             tokio::spawn(known),
             tokio::spawn(models.watch(config.models_watch_interval, metrics)),
             tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
             tokio::spawn(Builder::new(index, reader, keys).follow()),
         ];
+        background.extend(lanes);
         let (http_addr, admin_addr) = (http.address, admin.address);
         Ok(Running {
             grpc_addr,
@@ -230,6 +253,7 @@ impl Recovered {
             admin_addr,
             registry_addr,
             status,
+            anchors,
             session,
             log,
             grpc,
@@ -247,6 +271,12 @@ impl Running {
     #[must_use]
     pub fn status(&self) -> &Arc<Status> {
         &self.status
+    }
+
+    /// How its anchors stand.
+    #[must_use]
+    pub fn anchors(&self) -> &Arc<Anchors> {
+        &self.anchors
     }
 
     /// Takes no further request, lets those in flight finish for at most `deadline`, writes the stop entry, publishes
@@ -343,6 +373,30 @@ fn limits(config: &Config) -> Limits {
         in_flight_max: config.limits.in_flight_max,
         ..Limits::default()
     }
+}
+
+/// Looks at what was stated last, before the log is opened and anything is signed.
+async fn guarded(config: &Config) -> Result<Vec<Last>, RecoverError> {
+    let (store, origin) = (config.log.store.clone(), config.log.origin.clone());
+    let checked = spawn_blocking(move || guard::check_size(&store, &origin)).await;
+    Ok(checked.map_err(|_| RecoverError::Defect)??)
+}
+
+/// Holds the log against what was stated last, and opens the files of the lanes.
+async fn open_lanes(
+    config: &Config,
+    lanes: Vec<Box<dyn Lane>>,
+    last: Vec<Last>,
+    log: &LogReader,
+    verifier: &LogVerifier,
+) -> Result<Opened, RecoverError> {
+    let (store, origin) = (config.log.store.clone(), config.log.origin.clone());
+    let (log, verifier) = (log.clone(), verifier.clone());
+    let opened = spawn_blocking(move || {
+        Anchors::check(&last, &log, &verifier)?;
+        Ok(Anchors::open(&store, &origin, lanes)?)
+    });
+    opened.await.map_err(|_| RecoverError::Defect)?
 }
 
 /// Opens the lookup index. What it does not cover yet is added while the sidecar serves.

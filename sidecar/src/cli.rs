@@ -74,6 +74,9 @@ pub enum Command {
     /// Read sealed records.
     #[command(subcommand)]
     Record(RecordCommand),
+    /// Look at where the log's head is fixed.
+    #[command(subcommand)]
+    Anchor(AnchorCommand),
     /// Hand evidence to somebody without the log.
     #[command(subcommand)]
     Bundle(BundleCommand),
@@ -101,6 +104,60 @@ pub enum RecordCommand {
         /// The decision id, as UUID text.
         decision_id: String,
     },
+}
+
+/// `anchor ...`
+#[derive(Debug, Subcommand)]
+pub enum AnchorCommand {
+    /// Print how each lane stands, as the files in the store say it. The sidecar may be running.
+    Status,
+    /// Draw a key that sends anchor transactions, and print its account.
+    #[cfg(feature = "ethereum")]
+    Key(AnchorKeyArguments),
+    /// Deploy the anchor contract on an EVM chain and register the log in it.
+    ///
+    /// Prints a lane for the configuration file. The key pays for it, and is the one that may advance the log's head.
+    #[cfg(feature = "ethereum")]
+    Deploy(DeployArguments),
+}
+
+/// Arguments of `anchor key`.
+#[cfg(feature = "ethereum")]
+#[derive(Debug, Args)]
+pub struct AnchorKeyArguments {
+    /// The file to write; an existing one is left alone
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Encrypt it under the key of this file (keys.file of the configuration)
+    #[arg(long, value_name = "FILE")]
+    pub wrap_with: Option<PathBuf>,
+}
+
+/// Arguments of `anchor deploy`.
+#[cfg(feature = "ethereum")]
+#[derive(Debug, Args)]
+pub struct DeployArguments {
+    /// An RPC endpoint of the chain, http://... or https://...
+    #[arg(long, value_name = "URL")]
+    pub rpc: String,
+    /// The file with the lane's key
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// The key that the lane's key is encrypted under, if it is (keys.file of the configuration)
+    #[arg(long, value_name = "FILE")]
+    pub unwrap_with: Option<PathBuf>,
+    /// The log's origin
+    #[arg(long, value_name = "ORIGIN")]
+    pub origin: String,
+    /// The chain it must be; without it the endpoint says which
+    #[arg(long, value_name = "ID")]
+    pub chain_id: Option<u64>,
+    /// A contract that is there already: only register the log in it
+    #[arg(long, value_name = "ADDRESS")]
+    pub contract: Option<String>,
+    /// The certificates that an https endpoint is checked against, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `bundle ...`

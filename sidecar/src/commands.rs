@@ -6,13 +6,19 @@ use anyhow::{Context as _, Result};
 
 use crate::config::{Config, Inputs};
 
+mod anchor;
 mod bundle;
+#[cfg(feature = "ethereum")]
+mod evm;
 mod init;
 mod open;
 mod output;
 mod rebuild;
 
+pub use self::anchor::anchor_status;
 pub use self::bundle::export;
+#[cfg(feature = "ethereum")]
+pub use self::evm::{anchor_deploy, anchor_key};
 pub use self::init::init;
 pub use self::open::open;
 pub use self::output::Output;

@@ -14,10 +14,12 @@ use ledgerstone::hash::Hash;
 use ledgerstone::limits::PENDING_ENTRIES_MAX;
 use ledgerstone::note::KeyName;
 
+use self::anchors::AnchorsConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
 use crate::intercept::route::RouteConfig;
 
+pub mod anchors;
 mod error;
 mod explain;
 mod layers;
@@ -58,6 +60,8 @@ pub struct Config {
     pub registry_listen: Option<SocketAddr>,
     /// How often the files of models are looked at for changes.
     pub models_watch_interval: Duration,
+    /// Where the log's head is fixed.
+    pub anchors: AnchorsConfig,
     /// What the traffic of each model means.
     pub routes: Vec<RouteConfig>,
     /// The directory that relative paths of routes start from.
@@ -201,6 +205,7 @@ impl Config {
                 .map(|_| layers.address("registry.listen"))
                 .transpose()?,
             models_watch_interval: layers.duration("models.watch_interval")?,
+            anchors: AnchorsConfig::from_layers(layers)?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             base: layers.base.clone(),
             ignored: layers.ignored.clone(),

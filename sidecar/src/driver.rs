@@ -141,7 +141,7 @@ impl fmt::Debug for Options {
     }
 }
 
-fn system_clock() -> UnixMillis {
+pub(crate) fn system_clock() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
-use ledgerstone_sidecar::cli::{BundleCommand, Cli, Command, ConfigCommand, IndexCommand, RecordCommand};
+use ledgerstone_sidecar::cli::{
+    AnchorCommand, BundleCommand, Cli, Command, ConfigCommand, IndexCommand, RecordCommand,
+};
 use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
 use ledgerstone_sidecar::{commands, telemetry, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,6 +47,11 @@ fn run(cli: Cli) -> Result<()> {
         Command::Record(RecordCommand::Open { decision_id }) => {
             commands::open(&load(&inputs)?, &decision_id, &mut out)
         }
+        Command::Anchor(AnchorCommand::Status) => commands::anchor_status(&load(&inputs)?, &mut out),
+        #[cfg(feature = "ethereum")]
+        Command::Anchor(AnchorCommand::Key(arguments)) => commands::anchor_key(&arguments, &mut out),
+        #[cfg(feature = "ethereum")]
+        Command::Anchor(AnchorCommand::Deploy(arguments)) => commands::anchor_deploy(&arguments, &mut out),
         Command::Bundle(BundleCommand::Export(arguments)) => {
             let estimate_only = arguments.estimate;
             commands::export(&load(&inputs)?, arguments.wanted(), estimate_only, &mut out)

@@ -146,11 +146,35 @@ impl Metrics {
         what: &'static str,
         read: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static,
     ) {
+        self.series(name, what, move || {
+            read().into_iter().map(|(route, value)| (vec![KeyValue::new("route", route)], value)).collect()
+        });
+    }
+
+    /// Adds a gauge with a value for each set of labels, read whenever somebody asks for the metrics.
+    pub(crate) fn series(
+        &self,
+        name: &'static str,
+        what: &'static str,
+        read: impl Fn() -> Vec<(Vec<KeyValue>, u64)> + Send + Sync + 'static,
+    ) {
         let builder = self.0.meter.u64_observable_gauge(name).with_description(what);
         let observed = builder.with_callback(move |observer| {
-            for (route, value) in read() {
-                observer.observe(value, &[KeyValue::new("route", route)]);
-            }
+            read().iter().for_each(|(labels, value)| observer.observe(*value, labels));
+        });
+        _ = observed.build();
+    }
+
+    /// Adds a counter with a value for each set of labels, read whenever somebody asks for the metrics.
+    pub(crate) fn counted_series(
+        &self,
+        name: &'static str,
+        what: &'static str,
+        read: impl Fn() -> Vec<(Vec<KeyValue>, u64)> + Send + Sync + 'static,
+    ) {
+        let builder = self.0.meter.u64_observable_counter(name).with_description(what);
+        let observed = builder.with_callback(move |observer| {
+            read().iter().for_each(|(labels, value)| observer.observe(*value, labels));
         });
         _ = observed.build();
     }

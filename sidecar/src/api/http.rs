@@ -14,6 +14,7 @@ use ledgerstone::entry::DecisionId;
 use ledgerstone::tile::TilePath;
 use tokio::task::spawn_blocking;
 
+use crate::anchor::stored::{PublicAnchors, Served as ServedFile};
 use crate::reader::LogReader;
 use crate::receipts::{ReceiptService, ServeError};
 use crate::telemetry::with_causes;
@@ -37,11 +38,12 @@ const NO_STORE: &str = "no-store";
 struct Served {
     log: LogReader,
     receipts: ReceiptService,
+    anchors: PublicAnchors,
 }
 
 /// The routes of the read side.
-pub(crate) fn router(log: LogReader, receipts: ReceiptService) -> Router {
-    Router::new().fallback(serve).with_state(Served { log, receipts })
+pub(crate) fn router(log: LogReader, receipts: ReceiptService, anchors: PublicAnchors) -> Router {
+    Router::new().fallback(serve).with_state(Served { log, receipts, anchors })
 }
 
 async fn serve(State(served): State<Served>, method: Method, uri: Uri) -> Response<Body> {
@@ -60,9 +62,15 @@ async fn serve(State(served): State<Served>, method: Method, uri: Uri) -> Respon
     if let Some(id) = path.strip_prefix("/receipts/") {
         return receipt(&served.receipts, id).await;
     }
+    if let Some(file) = path.strip_prefix("/anchors/") {
+        return anchored(&served.anchors, file).await;
+    }
     match path.strip_prefix('/').map(str::parse::<TilePath>) {
         Some(Ok(tile)) if path.starts_with("/tile/") => self::tile(&served.log, tile).await,
-        _ => text(StatusCode::NOT_FOUND, "no such file: the log has /checkpoint, /log.policy and /tile/..."),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "no such file: the log has /checkpoint, /log.policy, /tile/... and /anchors/...",
+        ),
     }
 }
 
@@ -78,6 +86,41 @@ async fn tile(log: &LogReader, path: TilePath) -> Response<Body> {
             text(StatusCode::INTERNAL_SERVER_ERROR, "the tile cannot be read")
         }
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the tile cannot be read because of a defect"),
+    }
+}
+
+async fn anchored(anchors: &PublicAnchors, file: &str) -> Response<Body> {
+    if file == "lanes" {
+        return lanes(anchors.clone()).await;
+    }
+    let Some(file) = ServedFile::parse(file) else {
+        return text(
+            StatusCode::NOT_FOUND,
+            "no such file: there is /anchors/lanes, and a lane has LANE/lane and LANE/00000001/statement",
+        );
+    };
+    let cache = if file.is_final() { IMMUTABLE } else { NO_CACHE };
+    let (anchors, shown) = (anchors.clone(), file.clone());
+    match spawn_blocking(move || anchors.read(&file)).await {
+        Ok(Ok(Some(bytes))) => found(BINARY, cache, bytes),
+        Ok(Ok(None)) => text(StatusCode::NOT_FOUND, "no such file: it is not there, or not yet"),
+        Ok(Err(error)) => {
+            tracing::error!(error = with_causes(&error), file = %shown, "a file of an anchor cannot be read");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
+        }
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read because of a defect"),
+    }
+}
+
+/// The names of the lanes, for whoever wants all of them.
+async fn lanes(anchors: PublicAnchors) -> Response<Body> {
+    match spawn_blocking(move || anchors.lanes()).await {
+        Ok(Ok(names)) => found(TEXT, NO_CACHE, names.into_bytes()),
+        Ok(Err(error)) => {
+            tracing::error!(error = with_causes(&error), "the anchors cannot be listed");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the anchors cannot be listed")
+        }
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the anchors cannot be listed because of a defect"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ledgerstone::code::Code;
 
+use crate::anchor::{GuardError, SetupError, StartError};
 use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
 use crate::intercept::{RouteError, SessionError};
@@ -50,6 +51,9 @@ pub enum BuildError {
     /// The metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A lane of the anchors.
+    #[error(transparent)]
+    Anchors(#[from] SetupError),
 }
 
 fn port(source: &io::Error) -> String {
@@ -73,6 +77,7 @@ impl BuildError {
             Self::Upstream(error) => error.code(),
             Self::Port { .. } | Self::Socket(_) => Code::Unavailable,
             Self::Metrics(error) => error.code(),
+            Self::Anchors(error) => error.code(),
         }
     }
 }
@@ -84,6 +89,12 @@ pub enum RecoverError {
     /// The log.
     #[error("log.store: {0}")]
     Open(#[from] OpenError),
+    /// The log is behind what was anchored, or another one.
+    #[error("log.store: {0}")]
+    Guard(#[from] GuardError),
+    /// The files of a lane of the anchors.
+    #[error("log.store: {0}")]
+    Anchors(#[from] StartError),
     /// The published log cannot be read back.
     #[error("log.store: {0}")]
     Read(#[from] LogReadError),
@@ -115,6 +126,8 @@ impl RecoverError {
     pub fn code(&self) -> Code {
         match self {
             Self::Open(error) => error.code(),
+            Self::Guard(error) => error.code(),
+            Self::Anchors(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Session(error) => error.code(),

@@ -25,7 +25,7 @@ pub struct Row {
 /// The whole configuration, line by line.
 #[derive(Clone, Debug)]
 pub struct Explained {
-    /// Every key in a fixed order, then every route.
+    /// Every key in a fixed order, then every lane of the anchors, then every route.
     pub rows: Vec<Row>,
     /// Environment variables of our prefix that fit no key.
     pub ignored: Vec<String>,
@@ -42,7 +42,8 @@ impl Explained {
             let value = serde_json::to_string(route).ok();
             Row { key: format!("route {:?}", route.name), value, source: source.clone() }
         });
-        Self { rows: keys.chain(routes).collect(), ignored: layers.ignored.clone() }
+        let lanes = layers.anchors.rows().map(|(key, value, source)| Row { key, value, source });
+        Self { rows: keys.chain(lanes).chain(routes).collect(), ignored: layers.ignored.clone() }
     }
 
     /// SHA-256 over keys and values, not over their sources.
@@ -62,7 +63,7 @@ impl fmt::Display for Explained {
             .rows
             .iter()
             .map(|row| match &row.value {
-                Some(json) if row.key.starts_with("route ") => json.clone(),
+                Some(json) if row.key.ends_with('"') => json.clone(),
                 Some(value) => format!("{value:?}"),
                 None => "(not set)".to_owned(),
             })

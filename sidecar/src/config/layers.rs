@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::anchors::{EthereumTable, OpenTimestampsTable, Rfc3161Table, Tables};
 use super::error::ConfigError;
 use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find};
 use crate::intercept::route::RouteConfig;
@@ -70,11 +71,12 @@ pub(super) struct Found {
     pub(super) source: Source,
 }
 
-/// Every value that somebody set, and the routes.
+/// Every value that somebody set, and the lists: routes and lanes.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) values: BTreeMap<&'static str, Found>,
     pub(super) routes: Vec<(RouteConfig, Source)>,
+    pub(super) anchors: Tables,
     pub(super) ignored: Vec<String>,
     /// The directory that relative paths of the file start from.
     pub(super) base: PathBuf,
@@ -97,10 +99,11 @@ impl Layers {
     pub(super) fn file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         self.base = path.parent().map(Path::to_owned).unwrap_or_default();
         let file = File { path, text };
-        let table = DeTable::parse(text).map_err(|error| file.syntax(&error))?;
+        let table = DeTable::parse(text).map_err(|error| file.syntax(&error, "table"))?;
         for (key, value) in table.get_ref() {
             match value.get_ref() {
                 _ if key.get_ref() == "route" => self.routes(&file, value)?,
+                DeValue::Table(table) if key.get_ref() == "anchors" => self.anchors(&file, table)?,
                 _ => self.section(&file, key.get_ref(), key.span(), value)?,
             }
         }
@@ -143,10 +146,39 @@ impl Layers {
         struct Routes {
             route: Vec<RouteConfig>,
         }
-        let parsed: Routes = toml::from_str(file.text).map_err(|error| file.syntax(&error))?;
-        let places = value.get_ref().as_array().into_iter().flat_map(|array| array.iter().map(Spanned::span));
-        let sources = places.map(|span| file.source(span));
-        self.routes = parsed.route.into_iter().zip(sources).collect();
+        let parsed: Routes = toml::from_str(file.text).map_err(|error| file.syntax(&error, "[[route]]"))?;
+        self.routes = file.placed(parsed.route, Some(value));
+        Ok(())
+    }
+
+    /// Takes `[anchors]`: its keys, and the lists of lanes in it, which are read again from the text.
+    fn anchors(&mut self, file: &File<'_>, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        #[derive(Deserialize)]
+        struct Parsed {
+            anchors: Lists,
+        }
+        #[derive(Deserialize)]
+        struct Lists {
+            #[serde(default)]
+            rfc3161: Vec<Rfc3161Table>,
+            #[serde(default)]
+            opentimestamps: Vec<OpenTimestampsTable>,
+            #[serde(default)]
+            ethereum: Vec<EthereumTable>,
+        }
+        for (key, value) in table {
+            if !Tables::LISTS.contains(&key.get_ref().as_ref()) {
+                self.section(file, &format!("anchors.{}", key.get_ref()), key.span(), value)?;
+            }
+        }
+        let parsed: Result<Parsed, _> = toml::from_str(file.text);
+        let Lists { rfc3161, opentimestamps, ethereum } =
+            parsed.map_err(|error| file.syntax(&error, "lane of [anchors]"))?.anchors;
+        self.anchors = Tables {
+            rfc3161: file.placed(rfc3161, table.get("rfc3161")),
+            opentimestamps: file.placed(opentimestamps, table.get("opentimestamps")),
+            ethereum: file.placed(ethereum, table.get("ethereum")),
+        };
         Ok(())
     }
 
@@ -207,16 +239,23 @@ impl File<'_> {
         unknown(key, self.source(span))
     }
 
-    /// An error of the TOML reader; for an unknown key of a route, with the known key that it comes nearest to.
-    fn syntax(&self, error: &toml::de::Error) -> ConfigError {
+    /// The items of a list, each with the place of its table.
+    fn placed<T>(&self, items: Vec<T>, list: Option<&Spanned<DeValue<'_>>>) -> Vec<(T, Source)> {
+        let places = list.and_then(|list| list.get_ref().as_array()).into_iter();
+        let places = places.flat_map(|array| array.iter().map(Spanned::span));
+        items.into_iter().zip(places.map(|span| self.source(span))).collect()
+    }
+
+    /// An error of the TOML reader; for an unknown key of a `table`, with the known key that it comes nearest to.
+    fn syntax(&self, error: &toml::de::Error, table: &str) -> ConfigError {
         let mut problem = error.message().replace('\n', ": ");
         let mut names = problem.split('`').skip(1).step_by(2);
         if problem.starts_with("unknown field")
             && let Some(unknown) = names.next()
         {
             problem = match nearest(unknown, names) {
-                Some(nearest) => format!("unknown key {unknown:?} in a [[route]]; did you mean {nearest:?}?"),
-                None => problem.replace("unknown field", "unknown key in a [[route]]"),
+                Some(nearest) => format!("unknown key {unknown:?} in a {table}; did you mean {nearest:?}?"),
+                None => problem.replace("unknown field", &format!("unknown key in a {table}")),
             };
         }
         let line = error.span().map(|span| self.line(span.start));

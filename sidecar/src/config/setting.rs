@@ -2,7 +2,7 @@
 //!
 //! Guarantees: the file, the environment and the flags know exactly these keys; the names of environment variables are
 //! derived, never written down twice.
-//! Does not do: `[[route]]` tables, which are lists and belong to `intercept::route`.
+//! Does not do: lists: `[[route]]` tables belong to `intercept::route`, the lanes of `[anchors]` to `anchors`.
 
 /// What holds for a key that nobody set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 24] = [
+pub(super) const SETTINGS: [Setting; 26] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -81,6 +81,11 @@ pub(super) const SETTINGS: [Setting; 24] = [
     ),
     value("models.watch_interval", "10s", "how often the files of models are looked at for changes"),
     value("receipt.wait", "2s", "how long a receipt may wait for its entry to be published"),
+    unset(
+        "anchors.quorum",
+        "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",
+    ),
+    value("anchors.lag_alarm", "24h", "how long an entry may wait for an anchor before that is an alarm"),
 ];
 
 /// The setting with that key.

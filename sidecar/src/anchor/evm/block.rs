@@ -1,0 +1,203 @@
+//! Blocks as an endpoint describes them, checked to be what their hash says.
+//!
+//! Guarantees: a [`Block`] that exists hashes to its block hash: its header is the raw RLP whose Keccak-256 hash was
+//! computed here, so state root, receipts root, number and time are those of that hash and of nothing else.
+//! Does not do: saying that the block is part of the chain; that is what [`super::view`] asks several endpoints for.
+//! Implements: Ethereum yellow paper, section 4.4 (block header); EIP-1898 (blocks named by hash).
+
+use alloy_consensus::Header;
+use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_rlp::Decodable as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::rpc::{ANSWER_BYTES_MAX, Endpoint, RpcError};
+
+/// Bytes of one header's RLP. Today's have under 700; extra data of a consortium's chain carries its validators.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// A block whose header was checked against its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Keccak-256 of the header's RLP.
+    pub hash: B256,
+    /// The header's RLP as it is hashed.
+    pub raw: Bytes,
+    /// The header's fields.
+    pub header: Header,
+}
+
+impl Block {
+    /// Its height.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+}
+
+/// Which block is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The newest.
+    Latest,
+    /// The newest that a reorganisation is not expected to touch.
+    Safe,
+    /// The newest that no reorganisation touches unless a third of the stake is lost.
+    Finalized,
+    /// The block of this height in the endpoint's chain.
+    Number(u64),
+}
+
+impl Wanted {
+    fn param(self) -> Value {
+        match self {
+            Self::Latest => json!("latest"),
+            Self::Safe => json!("safe"),
+            Self::Finalized => json!("finalized"),
+            Self::Number(number) => json!(format!("{number:#x}")),
+        }
+    }
+
+    /// The word for messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::Safe => "safe",
+            Self::Finalized => "finalized",
+            Self::Number(_) => "numbered",
+        }
+    }
+}
+
+/// A block by its hash, as a parameter of a call (EIP-1898). The endpoint refuses it once it left the chain.
+#[must_use]
+pub fn at(hash: &B256) -> Value {
+    json!({ "blockHash": hash, "requireCanonical": true })
+}
+
+/// The answer to `eth_getBlockByNumber`; other fields are ignored, because the hash decides.
+#[derive(Deserialize)]
+struct Described {
+    hash: B256,
+    #[serde(flatten)]
+    header: Header,
+}
+
+/// Asks `endpoint` for a block. `None` if it has none there.
+///
+/// # Errors
+/// [`BlockError`] if it does not answer, or what it answers is not the header that it says it is.
+pub async fn fetch(endpoint: &Endpoint, wanted: Wanted) -> Result<Option<Block>, BlockError> {
+    let params = json!([wanted.param(), false]);
+    let answer: Option<Value> = endpoint.call("eth_getBlockByNumber", params, ANSWER_BYTES_MAX).await?;
+    let Some(answer) = answer.filter(|answer| !answer.is_null()) else { return Ok(None) };
+    let odd = || BlockError::Odd { endpoint: endpoint.name().to_owned() };
+    let rebuilt = serde_json::from_value::<Described>(answer.clone()).ok().and_then(rebuild);
+    let block = match rebuilt {
+        Some(block) => block,
+        None => raw(endpoint, &answer).await?.ok_or_else(odd)?,
+    };
+    if matches!(wanted, Wanted::Number(number) if number != block.number()) {
+        return Err(odd());
+    }
+    Ok(Some(block))
+}
+
+/// The header's RLP from its fields, if it hashes to what the endpoint says.
+fn rebuild(described: Described) -> Option<Block> {
+    let raw: Bytes = alloy_rlp::encode(&described.header).into();
+    (keccak256(&raw) == described.hash).then_some(Block {
+        hash: described.hash,
+        raw,
+        header: described.header,
+    })
+}
+
+/// The header's RLP from the endpoint, for chains whose headers have fields that nobody here knows.
+async fn raw(endpoint: &Endpoint, described: &Value) -> Result<Option<Block>, BlockError> {
+    let Some(hash) = described.get("hash").and_then(Value::as_str).and_then(|hash| hash.parse::<B256>().ok())
+    else {
+        return Ok(None);
+    };
+    let params = json!([described.get("number")]);
+    let raw: Bytes = match endpoint.call("debug_getRawHeader", params, 4 * HEADER_BYTES_MAX).await {
+        Ok(raw) => raw,
+        Err(_) => return Ok(None),
+    };
+    Ok(parse(raw).filter(|block| block.hash == hash))
+}
+
+/// Reads a header's RLP. Fields that a chain appends behind the known ones stay in the bytes that are hashed.
+#[must_use]
+pub fn parse(raw: Bytes) -> Option<Block> {
+    if raw.len() > HEADER_BYTES_MAX {
+        return None;
+    }
+    let header = Header::decode(&mut raw.as_ref()).ok()?;
+    Some(Block { hash: keccak256(&raw), raw, header })
+}
+
+/// Why a block cannot be had from an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// The endpoint did not answer.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The header does not hash to the block's hash.
+    #[error(
+        "{endpoint}: the block's header does not hash to the block's hash: the endpoint lies, or the chain's headers have \
+         fields that only debug_getRawHeader gives and the endpoint does not offer it"
+    )]
+    Odd {
+        /// Host and port.
+        endpoint: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            number: 7,
+            timestamp: 1_700_000_000,
+            base_fee_per_gas: Some(1_000_000_000),
+            withdrawals_root: Some(B256::repeat_byte(1)),
+            ..Header::default()
+        }
+    }
+
+    #[test]
+    fn a_header_is_rebuilt_from_its_fields_or_not_at_all() {
+        let mut json = serde_json::to_value(header()).unwrap();
+        json["hash"] = json!(header().hash_slow());
+        json["size"] = json!("0x200");
+        let block = rebuild(serde_json::from_value(json.clone()).unwrap()).unwrap();
+        assert_eq!((block.number(), block.hash), (7, header().hash_slow()));
+        assert_eq!(parse(block.raw.clone()), Some(block));
+        for (field, lie) in [
+            ("stateRoot", json!(B256::repeat_byte(9))),
+            ("number", json!("0x8")),
+            ("timestamp", json!("0x1")),
+            ("hash", json!(B256::repeat_byte(9))),
+            ("withdrawalsRoot", Value::Null),
+        ] {
+            let mut json = json.clone();
+            json[field] = lie;
+            assert_eq!(serde_json::from_value(json).ok().and_then(rebuild), None, "{field}");
+        }
+    }
+
+    #[test]
+    fn malformed_raw_headers_are_refused() {
+        let raw = alloy_rlp::encode(header());
+        for end in 0..raw.len() {
+            assert_eq!(parse(raw[..end].to_vec().into()), None, "{end}");
+        }
+        assert_eq!(parse(vec![0xc0; 1].into()), None);
+        assert_eq!(parse(vec![0xff; HEADER_BYTES_MAX + 1].into()), None);
+    }
+}

@@ -1,0 +1,345 @@
+//! The HTTP(S) client of the anchors: one request on one connection, one bounded answer.
+//!
+//! Guarantees: an answer is cut off at its bound before anybody reads it; every exchange ends within its time limit;
+//! a redirect is refused, because whoever may name another place may name one inside this network; `https` is checked
+//! against the certificates that the operator named and no others. Does not do: proxies, cookies, compression, keeping
+//! connections; anchoring asks seldom.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use ledgerstone::code::Code;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Bytes of a file with certificate authorities: a system's bundle has 220 kB.
+const CA_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Characters of a refused answer's text that are shown.
+const SHOWN_CHARS_MAX: usize = 120;
+
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("ledgerstone-sidecar/", env!("CARGO_PKG_VERSION")));
+
+/// An address that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    uri: Uri,
+    host: String,
+    port: u16,
+    is_tls: bool,
+}
+
+impl Address {
+    /// Reads `http://HOST[:PORT][/PATH]` or `https://...`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let uri: Uri = text.parse().ok()?;
+        let is_tls = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let authority = uri.authority()?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() || authority.as_str().contains('@') {
+            return None;
+        }
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Some(Self { host, port, is_tls, uri })
+    }
+
+    /// The same address with `rest` after its path.
+    #[must_use]
+    pub fn join(&self, rest: &str) -> Option<Self> {
+        let base = self.to_string();
+        Self::parse(&format!("{}/{}", base.trim_end_matches('/'), rest.trim_start_matches('/')))
+    }
+
+    /// Whether it is `https`.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.uri, f)
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Where.
+    pub address: Address,
+    /// The media type of the body, if there is one.
+    pub content_type: Option<&'static str>,
+    /// The media type that is wanted.
+    pub accept: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Bytes of the answer, at most.
+    pub answer_bytes_max: usize,
+}
+
+/// Asks. Clones stand for the same client.
+#[derive(Clone)]
+pub struct Client {
+    tls: Option<Arc<ClientConfig>>,
+    limit: Duration,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("limit", &self.limit).field("tls", &self.tls.is_some()).finish()
+    }
+}
+
+impl Client {
+    /// A client whose exchanges take at most `limit`. `ca_file` names the certificates that `https` is checked against;
+    /// without it only `http` is spoken.
+    ///
+    /// # Errors
+    /// [`CaError`] if the file cannot be read or holds no certificate.
+    pub fn new(limit: Duration, ca_file: Option<&Path>) -> Result<Self, CaError> {
+        let tls = ca_file.map(client_config).transpose()?;
+        Ok(Self { tls, limit })
+    }
+
+    /// Asks and returns the body of the answer.
+    ///
+    /// # Errors
+    /// [`HttpFault`] says how it ended; only [`HttpFault::Status`] is an answer.
+    pub async fn ask(&self, question: Question) -> Result<Bytes, HttpFault> {
+        let limit = self.limit;
+        timeout(limit, self.exchange(question)).await.unwrap_or(Err(HttpFault::TimedOut { limit }))
+    }
+
+    async fn exchange(&self, question: Question) -> Result<Bytes, HttpFault> {
+        let Address { host, port, is_tls, .. } = &question.address;
+        let unreachable = |error: std::io::Error| HttpFault::Unreachable { reason: error.to_string() };
+        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
+        // Small messages in both directions: waiting to fill a segment only costs time.
+        _ = stream.set_nodelay(true);
+        if !is_tls {
+            return converse(stream, question).await;
+        }
+        let tls = self.tls.clone().ok_or(HttpFault::NoAuthority)?;
+        let name = ServerName::try_from(host.clone()).map_err(|_| HttpFault::NoAuthority)?;
+        let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(unreachable)?;
+        converse(stream, question).await
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    question: Question,
+) -> Result<Bytes, HttpFault> {
+    let request = request(&question).ok_or(HttpFault::Closed)?;
+    let closed = |_| HttpFault::Closed;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(closed)?;
+    // Polled beside the answer and dropped with it, so that no connection outlives its exchange.
+    let connection = async {
+        // An error of the connection is an error of the answer.
+        _ = connection.await;
+        std::future::pending::<()>().await;
+    };
+    let answer = async {
+        let answer = sender.send_request(request).await.map_err(closed)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), question.answer_bytes_max).collect().await;
+        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+            true => HttpFault::TooLarge { max: question.answer_bytes_max },
+            false => HttpFault::Closed,
+        })?;
+        match status {
+            StatusCode::OK => Ok(body.to_bytes()),
+            status if status.is_redirection() => Err(HttpFault::Redirect { status: status.as_u16() }),
+            status => Err(HttpFault::Status { status: status.as_u16(), text: shown(&body.to_bytes()) }),
+        }
+    };
+    tokio::select! {
+        answer = answer => answer,
+        () = connection => Err(HttpFault::Closed),
+    }
+}
+
+fn request(question: &Question) -> Option<Request<Full<Bytes>>> {
+    let Address { uri, .. } = &question.address;
+    let mut request = Request::builder()
+        .method(&question.method)
+        .uri(uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str))
+        .header(HOST, uri.authority()?.as_str())
+        .header(USER_AGENT, AGENT)
+        .header(ACCEPT, question.accept);
+    if let Some(content_type) = question.content_type {
+        request = request.header(CONTENT_TYPE, content_type);
+    }
+    request.body(Full::new(Bytes::copy_from_slice(&question.body))).ok()
+}
+
+/// The beginning of a text from outside: printable ASCII on one line.
+fn shown(body: &[u8]) -> String {
+    let text = body.iter().take(SHOWN_CHARS_MAX);
+    text.map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' })
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+fn client_config(path: &Path) -> Result<Arc<ClientConfig>, CaError> {
+    let mut roots = RootCertStore::empty();
+    // A system's bundle may hold one that this TLS does not know what to do with; those that it does count.
+    let (usable, _) = roots.add_parsable_certificates(certificates(path)?);
+    if usable == 0 {
+        return Err(CaError::Malformed { path: path.display().to_string() });
+    }
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Reads the certificates of a PEM file.
+///
+/// # Errors
+/// [`CaError`] if it cannot be read or holds none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
+    let name = || path.display().to_string();
+    let unreadable = |source| CaError::Unreadable { path: name(), source };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > CA_BYTES_MAX {
+        return Err(unreadable(std::io::ErrorKind::FileTooLarge.into()));
+    }
+    let pem = std::fs::read(path).map_err(unreadable)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    certificates
+        .ok()
+        .filter(|certificates| !certificates.is_empty())
+        .ok_or_else(|| CaError::Malformed { path: name() })
+}
+
+/// Why certificates cannot be had from a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; check that it exists and that this user may read it")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// It holds no certificate, or something that is none.
+    #[error("{path} holds no certificates; it must be PEM, for example /etc/ssl/certs/ca-certificates.crt")]
+    Malformed {
+        /// The file.
+        path: String,
+    },
+}
+
+/// How an exchange ended without the answer that was wanted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpFault {
+    /// No connection.
+    #[error("it cannot be reached ({reason})")]
+    Unreachable {
+        /// What the operating system or TLS says.
+        reason: String,
+    },
+    /// No complete answer in time.
+    #[error("it did not answer within {} s", .limit.as_secs_f64())]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The connection broke, or what came is not HTTP.
+    #[error("it closed the connection before its answer was complete, or does not speak HTTP/1.1")]
+    Closed,
+    /// More than may be.
+    #[error("its answer is larger than {max} bytes")]
+    TooLarge {
+        /// The bound.
+        max: usize,
+    },
+    /// Another place was named.
+    #[error(
+        "it answered with a redirect (HTTP {status}), which is not followed: configure the address it leads to"
+    )]
+    Redirect {
+        /// The status.
+        status: u16,
+    },
+    /// Another status than 200.
+    #[error("it answered HTTP {status}: {text}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// The beginning of what it said, printable.
+        text: String,
+    },
+    /// `https` without certificates, or a host that no certificate can be for.
+    #[error("it is https and no ca_file says whose certificates to trust")]
+    NoAuthority,
+}
+
+impl HttpFault {
+    /// What the operator must do about it.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoAuthority | Self::Redirect { .. } => Code::Misuse,
+            Self::TooLarge { .. } => Code::Limit,
+            _ => Code::Unavailable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_addresses_of_http_and_https_only() {
+        let address = Address::parse("https://[::1]:8443/tsa?a=1").unwrap();
+        assert_eq!((address.host.as_str(), address.port, address.is_tls), ("::1", 8443, true));
+        assert_eq!(Address::parse("http://tsa.example").unwrap().port, 80);
+        for text in
+            ["", "tsa.example", "ftp://a/", "http://", "http://user:word@a/", "/tsr", "http:///x", "unix:/x"]
+        {
+            assert_eq!(Address::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn joins_a_path_with_one_slash() {
+        for base in ["http://a:1", "http://a:1/", "http://a:1/x/"] {
+            let joined = Address::parse(base).unwrap().join("digest").unwrap().to_string();
+            assert!(joined.ends_with("/digest") && !joined.contains("//d"), "{joined}");
+        }
+    }
+
+    #[test]
+    fn shows_of_a_foreign_text_its_printable_beginning_only() {
+        assert_eq!(shown(b"<b>\x1b[31mno\r\nway\xff"), "<b> [31mno  way");
+        assert_eq!(shown(&[b'a'; 500]).len(), SHOWN_CHARS_MAX);
+    }
+}
