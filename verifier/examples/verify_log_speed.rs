@@ -50,7 +50,7 @@ fn main() {
     let store = tempfile::tempdir().expect("a temporary directory");
     eprintln!("writing {entries} decisions ...");
     write_log(store.path(), entries, |recorder, number| recorder.decision(number, SEALED_BYTES));
-    let options = Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), checkpoints: Vec::new() };
+    let options = Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), ..Default::default() };
     let bundles = files(&store.path().join("log/tile/entries"));
     let bytes: usize = bundles.iter().map(|path| fs::read(path).expect("a bundle").len()).sum();
     let floor = best(|| {

@@ -88,6 +88,36 @@ pub enum VerifyCommand {
     /// Check a whole log: every entry, every derived file, every checkpoint, every writer's session
     #[command(after_help = EXIT_CODES)]
     Log(VerifyLogArguments),
+    /// Check what fixes a log's head outside: statements, timestamps, Bitcoin blocks, contracts
+    #[command(after_help = EXIT_CODES)]
+    Anchors(VerifyAnchorsArguments),
+}
+
+/// Whom to trust about anchors.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AnchorTrustArguments {
+    /// File that says which blocks, contracts and timestamp authorities you rely on, and how many kinds of
+    /// anchors must hold; write it yourself, or get it from somebody other than who is checked
+    #[arg(long, value_name = "FILE")]
+    pub anchor_trust: Option<PathBuf>,
+}
+
+/// Arguments of `verify anchors`.
+#[derive(Debug, Args)]
+pub struct VerifyAnchorsArguments {
+    /// A store directory, a copy of its `anchors` folder (beside the log's `checkpoint` and `tile`, or alone),
+    /// or the http(s) URL of a log
+    #[arg(value_name = "DIR|URL")]
+    pub source: String,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Blocks, contracts and authorities, as a file.
+    #[command(flatten)]
+    pub anchor_trust: AnchorTrustArguments,
 }
 
 /// Whom to trust.
@@ -119,6 +149,9 @@ pub struct VerifyReceiptArguments {
     /// A key you trust, instead of a policy file; give every key the log signs with
     #[arg(long = "vkey", value_name = "VKEY", conflicts_with = "policy")]
     pub vkeys: Vec<String>,
+    /// Blocks, contracts and authorities, as a file.
+    #[command(flatten)]
+    pub anchor_trust: AnchorTrustArguments,
 }
 
 /// Arguments of `verify log`.
@@ -136,6 +169,9 @@ pub struct VerifyLogArguments {
     /// A checkpoint of this log that you kept from earlier or got from somebody else; may be repeated
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub checkpoints: Vec<PathBuf>,
+    /// Blocks, contracts and authorities, as a file.
+    #[command(flatten)]
+    pub anchor_trust: AnchorTrustArguments,
 }
 
 /// `ledgerstone receipt ...`.
@@ -147,6 +183,33 @@ pub enum ReceiptCommand {
     /// Print what a receipt says (this alone proves nothing: see `verify receipt`)
     #[command(after_help = EXIT_CODES)]
     Show(ReceiptShowArguments),
+    /// Add to a receipt what has fixed the log outside since it was given
+    #[command(after_help = EXIT_CODES)]
+    Upgrade(ReceiptUpgradeArguments),
+}
+
+/// Arguments of `receipt upgrade`.
+#[derive(Debug, Args)]
+pub struct ReceiptUpgradeArguments {
+    /// The receipt
+    #[arg(value_name = "FILE")]
+    pub receipt: PathBuf,
+    /// Where the log and its anchors are: a store directory, a copy of one, or the http(s) URL of the sidecar's
+    /// read side; without it the address that the policy names
+    #[arg(long, value_name = "DIR|URL")]
+    pub from: Option<String>,
+    /// Write the upgraded receipt here; without it the file is replaced
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to reach it, where it is a URL.
+    #[command(flatten)]
+    pub network: NetworkArguments,
+    /// The keys, as a file.
+    #[command(flatten)]
+    pub trust: TrustArguments,
+    /// Blocks, contracts and authorities, as a file.
+    #[command(flatten)]
+    pub anchor_trust: AnchorTrustArguments,
 }
 
 /// Arguments of `receipt get`.
@@ -178,6 +241,9 @@ pub struct ReceiptShowArguments {
     /// The keys, as a file.
     #[command(flatten)]
     pub trust: TrustArguments,
+    /// Blocks, contracts and authorities, as a file.
+    #[command(flatten)]
+    pub anchor_trust: AnchorTrustArguments,
 }
 
 /// `ledgerstone log ...`.

@@ -38,9 +38,11 @@ mod onnxruntime;
 mod proved;
 mod receipt_get;
 mod receipt_show;
+pub mod receipt_upgrade;
 mod recompute;
 mod registry;
 mod trust;
+pub mod verify_anchors;
 pub mod verify_log;
 pub mod verify_receipt;
 
@@ -58,8 +60,10 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
     match command {
         Command::Verify(VerifyCommand::Receipt(arguments)) => verify_receipt::run(arguments, output),
         Command::Verify(VerifyCommand::Log(arguments)) => verify_log::run(arguments, output),
+        Command::Verify(VerifyCommand::Anchors(arguments)) => verify_anchors::run(arguments, output),
         Command::Receipt(ReceiptCommand::Get(arguments)) => receipt_get::run(arguments, output),
         Command::Receipt(ReceiptCommand::Show(arguments)) => receipt_show::run(arguments, output),
+        Command::Receipt(ReceiptCommand::Upgrade(arguments)) => receipt_upgrade::run(arguments, output),
         Command::Log(LogCommand::Checkpoint(arguments)) => log_checkpoint::run(arguments, output),
         Command::Log(LogCommand::Entries(arguments)) => log_entries::run(arguments, output),
         Command::Log(LogCommand::Proof(arguments)) => log_proof::run(arguments, output),

@@ -17,6 +17,7 @@ use ledgerstone::limits::{ENTRY_BYTES_MAX, NOTE_BYTES_MAX};
 use crate::exit::Refusal;
 
 pub use directory::Directory;
+pub(crate) use directory::read_regular;
 pub(crate) use web::CA_BYTES_MAX;
 pub use web::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, Web, WebOptions};
 
@@ -37,6 +38,11 @@ pub trait Source {
     /// # Errors
     /// [`ReadError`] says whether the file is not there or could not be read.
     fn read(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, ReadError>;
+
+    /// The folder of anchors beside this log, where there is one on disk.
+    fn anchors(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// The directory behind this place, where it is one and its files can be listed.
     fn directory(&self) -> Option<&Directory> {

@@ -21,8 +21,14 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "support/anchors.rs"]
+#[allow(dead_code, reason = "each test that shares this file uses a part of it")]
+mod anchors;
 #[path = "support/desk.rs"]
 mod desk;
+#[path = "../../tests/support/ethereum.rs"]
+#[allow(dead_code, reason = "each test that shares this file uses a part of it")]
+mod ethereum;
 #[path = "support/log.rs"]
 #[allow(dead_code, reason = "each test that shares this file uses a part of it")]
 mod log;

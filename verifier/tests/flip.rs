@@ -45,7 +45,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn options() -> verify_log::Options {
-    verify_log::Options { policy: Some(log::policy(&log::keys(log::ORIGIN, 1))), checkpoints: Vec::new() }
+    verify_log::Options { policy: Some(log::policy(&log::keys(log::ORIGIN, 1))), ..Default::default() }
 }
 
 /// The verdict on a store, and what to call a refusal.

@@ -48,7 +48,7 @@ fn create(store: &TempDir) -> LogWriter {
 }
 
 fn options() -> Options {
-    Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), checkpoints: Vec::new() }
+    Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), ..Default::default() }
 }
 
 fn verify(store: &Path) -> Answer {

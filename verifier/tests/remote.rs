@@ -63,7 +63,7 @@ fn store() -> TempDir {
 fn verify(store: &TempDir, faults: &[(&str, Fault)]) -> Result<Answer, Refusal> {
     let url = web::serve(&store.path().join("log"), faults);
     let source = source::open(&url, &WebOptions::default())?;
-    let options = Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), checkpoints: Vec::new() };
+    let options = Options { policy: Some(log::policy(&log::keys(ORIGIN, 1))), ..Default::default() };
     verify_log::run_on(source.as_ref(), &options, &mut Silent)
 }
 

@@ -14,7 +14,7 @@ use crate::exit::Refusal;
 use crate::source::{ReadError, Source, TILE_BYTES_MAX};
 
 /// The tiles at a source.
-struct Tiles<'a>(&'a dyn Source);
+pub(super) struct Tiles<'a>(pub(super) &'a dyn Source);
 
 impl TileSource for Tiles<'_> {
     type Error = ReadError;
@@ -75,7 +75,7 @@ pub(super) fn entries(
 }
 
 /// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

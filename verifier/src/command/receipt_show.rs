@@ -6,7 +6,7 @@
 mod fields;
 
 use ledgerstone::limits::RECEIPT_BYTES_MAX;
-use ledgerstone::receipt::Receipt;
+use ledgerstone::receipt::{Receipt, ReceiptAnchor};
 use serde::Serialize;
 
 use super::{trust, verify_receipt};
@@ -24,9 +24,10 @@ const FORMAT: &str = "ledgerstone-receipt-view/v1";
 /// A file that the command line names cannot be read or is malformed.
 pub(super) fn run(arguments: &ReceiptShowArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let policy = trust::policy(&arguments.trust)?;
+    let anchors = trust::anchors(&arguments.anchor_trust)?;
     let bytes = read_input(&arguments.receipt, RECEIPT_BYTES_MAX)?;
     let name = arguments.receipt.display().to_string();
-    let answer = verify_receipt::run_on_bytes(&name, &bytes, policy.as_ref())?;
+    let answer = verify_receipt::run_with_anchors(&name, &bytes, policy.as_ref(), anchors.as_ref())?;
     let receipt = Receipt::parse(&bytes).map_err(|error| {
         Refusal::new(error.code(), format_args!("{name}: {error}"), "Fetch the receipt again.")
     })?;
@@ -63,8 +64,33 @@ struct View<'a> {
     writer: String,
     field_count: u32,
     fields: Vec<fields::FieldJson<'a>>,
+    /// The highest rung that the file claims; what of it holds is in `verification`.
+    rung: &'static str,
+    /// Where the log was fixed outside, as the file claims.
+    anchors: Vec<AnchorJson<'a>>,
     /// The report where a policy was given; null means that nothing was verified.
     verification: Option<&'a Answer>,
+}
+
+/// An anchor as JSON.
+#[derive(Serialize)]
+struct AnchorJson<'a> {
+    lane: &'a str,
+    kind: &'a str,
+    seq: u64,
+    tree_size: u64,
+}
+
+impl<'a> AnchorJson<'a> {
+    fn new(anchor: &'a ReceiptAnchor) -> Self {
+        let statement = anchor.statement();
+        Self {
+            lane: statement.lane.as_str(),
+            kind: anchor.kind_word(),
+            seq: statement.seq,
+            tree_size: statement.to.size.get(),
+        }
+    }
 }
 
 impl<'a> View<'a> {
@@ -80,6 +106,8 @@ impl<'a> View<'a> {
             writer: entry.writer.to_string(),
             field_count: entry.commitment.map_or(0, |commitment| commitment.count),
             fields: receipt.disclosure().openings.iter().map(fields::json).collect(),
+            rung: receipt.rung().as_str(),
+            anchors: receipt.anchors().iter().map(AnchorJson::new).collect(),
             verification,
         }
     }
@@ -98,6 +126,7 @@ fn text(receipt: &Receipt) -> String {
         thousands(receipt.checkpoint().checkpoint().size.get())
     ));
     text.push_str(&format!("Recorded   {} by {}\n", entry.recorded_at, entry.writer));
+    text.push_str(&anchored(receipt));
     if let Some(model) = entry.model {
         text.push_str(&format!("Model      SHA-256 {model}\n"));
     }
@@ -114,4 +143,22 @@ fn text(receipt: &Receipt) -> String {
     text.push_str(&wrapped(&fields, "", 0));
     text.push_str(&fields::text(&receipt.disclosure().openings));
     text
+}
+
+/// Where the log was fixed outside with the entry in it, a line for each anchor.
+fn anchored(receipt: &Receipt) -> String {
+    let line = |(at, anchor): (usize, &ReceiptAnchor)| {
+        let statement = anchor.statement();
+        format!(
+            "{}by {} ({}) with the first {} entries\n",
+            if at == 0 { "Anchored   " } else { "           " },
+            statement.lane,
+            printable(anchor.kind_word()),
+            thousands(statement.to.size.get())
+        )
+    };
+    match receipt.anchors() {
+        [] => "Anchored   not yet\n".to_owned(),
+        anchors => anchors.iter().enumerate().map(line).collect(),
+    }
 }

@@ -5,8 +5,10 @@
 use ledgerstone::limits::POLICY_BYTES_MAX;
 use ledgerstone::note::VerifierKey;
 use ledgerstone::policy::Policy;
+use ledgerstone::verify::anchors::AnchorTrust;
 
-use crate::cli::TrustArguments;
+use crate::anchors;
+use crate::cli::{AnchorTrustArguments, TrustArguments};
 use crate::exit::Refusal;
 use crate::source::read_input;
 
@@ -26,6 +28,14 @@ pub(super) fn policy(arguments: &TrustArguments) -> Result<Option<Policy>, Refus
         )
     })?;
     Ok(Some(policy))
+}
+
+/// The trust file for anchors that the user named, if any.
+///
+/// # Errors
+/// The file, or one that it names, cannot be read or is malformed.
+pub(super) fn anchors(arguments: &AnchorTrustArguments) -> Result<Option<AnchorTrust>, Refusal> {
+    arguments.anchor_trust.as_deref().map(anchors::read_trust).transpose()
 }
 
 /// The policy that trusts exactly the keys on the command line, if there are any.

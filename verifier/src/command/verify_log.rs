@@ -7,6 +7,7 @@
 //! through [`Walk`].
 
 mod advice;
+mod anchored;
 mod files;
 mod head;
 mod journal;
@@ -18,6 +19,7 @@ use std::path::Path;
 use ledgerstone::limits::NOTE_BYTES_MAX;
 use ledgerstone::policy::Policy;
 use ledgerstone::verify::Report;
+use ledgerstone::verify::anchors::AnchorTrust;
 use ledgerstone::verify::log::{NOT_PROVED, Walk};
 
 use super::trust;
@@ -27,6 +29,7 @@ use crate::output::{Answer, Output, plural};
 use crate::progress::Progress;
 use crate::source::{self, Directory, Source, WebOptions, read_input};
 
+use anchored::Anchored;
 use head::Head;
 use sealed::Sealed;
 use stored::Stored;
@@ -35,6 +38,10 @@ use stored::Stored;
 const CUT_OFF: &str = "What a recorder that was cut off had in its hands at that moment: nobody can know. In strict mode no \
                        caller got an answer to it.";
 
+/// What stays open where anchors lie beside the log and the user names nobody whom they could rest on.
+const UNCHECKED_ANCHORS: &str = "That the log was fixed outside: the proofs beside it were not looked at. Give --anchor-trust FILE, or see \
+                                 `ledgerstone verify anchors`.";
+
 /// What a log is checked against.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -42,6 +49,8 @@ pub struct Options {
     pub policy: Option<Policy>,
     /// Checkpoints that came from elsewhere.
     pub checkpoints: Vec<GivenCheckpoint>,
+    /// Whom the user trusts about anchors; without it only the statements of the anchors beside the log are checked.
+    pub anchor_trust: Option<AnchorTrust>,
 }
 
 /// A checkpoint that came from elsewhere.
@@ -61,6 +70,7 @@ pub(super) fn run(arguments: &VerifyLogArguments, output: &mut Output) -> Result
     let options = Options {
         policy: trust::policy(&arguments.trust)?,
         checkpoints: arguments.checkpoints.iter().map(|path| given(path)).collect::<Result<_, _>>()?,
+        anchor_trust: trust::anchors(&arguments.anchor_trust)?,
     };
     let web = WebOptions { ca: arguments.network.ca.clone() };
     let source = source::open(&arguments.source, &web)?;
@@ -91,6 +101,8 @@ pub fn run_on(
     options: &Options,
     progress: &mut dyn Progress,
 ) -> Result<Answer, Refusal> {
+    // The anchors first: a running log may be fixed further while this reads, and its head must not be older than they.
+    let anchored = Anchored::read(source, options, progress)?;
     let head = Head::read(source, options)?;
     let mut checks = head.checks.clone();
     if let Some(checkpoint) = &head.checkpoint {
@@ -99,14 +111,16 @@ pub fn run_on(
         let mut sealed = source.directory().and_then(Directory::store).map(Sealed::new);
         stored.walk(&mut walk, sealed.as_mut(), progress);
         let journal = source.directory().and_then(|directory| journal::check(directory, checkpoint));
+        let told = walk.anchored();
         checks.extend(walk.finish());
         checks.extend(head.consistency(&checks));
         let unpublished = journal.as_ref().map_or(0, |journal| journal.unpublished);
         checks.extend(sealed.map(|sealed| sealed.check(unpublished > 0)));
         checks.extend(journal.map(|journal| journal.check));
         checks.extend(stored.into_check(source, checkpoint.size));
+        checks.extend(anchored.iter().flat_map(|anchored| anchored.checks(source, &head, &told, options)));
     }
-    let mut report = Report::new(subject(source, &head), checks, not_proved(options));
+    let mut report = Report::new(subject(source, &head), checks, not_proved(options, anchored.is_some()));
     if advice::was_cut_off(&report) {
         let subject = report.subject().to_owned();
         report = report.about(subject, [CUT_OFF]);
@@ -139,8 +153,11 @@ fn subject(source: &dyn Source, head: &Head) -> String {
 }
 
 /// What a reader might think is proved and is not.
-fn not_proved(options: &Options) -> Vec<&'static str> {
+fn not_proved(options: &Options, has_anchors: bool) -> Vec<&'static str> {
     let mut open = NOT_PROVED.to_vec();
+    if has_anchors && options.anchor_trust.is_none() {
+        open.push(UNCHECKED_ANCHORS);
+    }
     if !options.policy.as_ref().is_some_and(Policy::asks_for_witnesses) {
         open.push(
             "That everybody is shown this same log: no independent witness was asked for. Compare checkpoints with \

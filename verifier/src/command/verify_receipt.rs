@@ -10,6 +10,7 @@ use ledgerstone::code::{CheckName, Code};
 use ledgerstone::limits::RECEIPT_BYTES_MAX;
 use ledgerstone::policy::Policy;
 use ledgerstone::receipt::Receipt;
+use ledgerstone::verify::anchors::AnchorTrust;
 use ledgerstone::verify::{self, Report, Status, Verdict};
 
 use super::trust;
@@ -29,7 +30,8 @@ pub(super) fn run(arguments: &VerifyReceiptArguments, output: &mut Output) -> Re
     };
     let bytes = read_input(&arguments.receipt, RECEIPT_BYTES_MAX)?;
     let name = arguments.receipt.display().to_string();
-    output.answer(&run_on_bytes(&name, &bytes, policy.as_ref())?)
+    let anchors = trust::anchors(&arguments.anchor_trust)?;
+    output.answer(&run_with_anchors(&name, &bytes, policy.as_ref(), anchors.as_ref())?)
 }
 
 /// Checks the receipt in a file.
@@ -46,6 +48,19 @@ pub fn run_on_file(path: &Path, policy: Option<&Policy>) -> Result<Answer, Refus
 /// # Errors
 /// They are no receipt.
 pub fn run_on_bytes(name: &str, bytes: &[u8], policy: Option<&Policy>) -> Result<Answer, Refusal> {
+    run_with_anchors(name, bytes, policy, None)
+}
+
+/// The same with what the user trusts about anchors.
+///
+/// # Errors
+/// They are no receipt.
+pub fn run_with_anchors(
+    name: &str,
+    bytes: &[u8],
+    policy: Option<&Policy>,
+    anchors: Option<&AnchorTrust>,
+) -> Result<Answer, Refusal> {
     if let Err(error) = Receipt::parse(bytes)
         && matches!(error.code(), Code::Malformed | Code::Limit)
     {
@@ -55,26 +70,36 @@ pub fn run_on_bytes(name: &str, bytes: &[u8], policy: Option<&Policy>) -> Result
             "Nothing in the file should be relied on. Fetch the receipt again from whoever gave it to you.",
         ));
     }
-    let report = verify::receipt(bytes, policy);
-    let next = advice(&report, policy.is_some());
+    let report = verify::receipt_with_anchors(bytes, policy, anchors);
+    let next = advice(&report, policy.is_some(), anchors.is_some());
     Ok(Answer { meaning: meaning(&report), report, next })
 }
 
 /// What the verdict says about the receipt, in one clause.
 fn meaning(report: &Report) -> &'static str {
-    let failed = |name| report.check(name).is_some_and(|check| check.status == Status::Failed);
+    let any = |name, status| report.checks().iter().any(|check| check.name == name && check.status == status);
+    let (failed, passed) = (|name| any(name, Status::Failed), |name| any(name, Status::Passed));
     match report.verdict() {
+        Verdict::Verified if passed(CheckName::ReceiptAnchor) => {
+            "the receipt is genuine, and the log was fixed outside with the decision in it"
+        }
         Verdict::Verified => "the receipt is genuine, and the decision stands in the log as it says",
         Verdict::Failed if failed(CheckName::CheckpointSignatures) => {
             "nobody whom you trust vouches for this receipt"
         }
+        Verdict::Failed if failed(CheckName::ReceiptAnchor) && passed(CheckName::ReceiptInclusion) => {
+            "what is said to fix this receipt outside does not"
+        }
         Verdict::Failed => "this receipt does not say what was recorded",
+        Verdict::Undecided if passed(CheckName::CheckpointSignatures) => {
+            "the decision stands in the log as the receipt says, but not everything about its anchors could be checked"
+        }
         Verdict::Undecided => "nothing wrong was found, but that is not enough",
     }
 }
 
 /// What the reader can do next.
-fn advice(report: &Report, has_policy: bool) -> Vec<String> {
+fn advice(report: &Report, has_policy: bool, has_anchor_trust: bool) -> Vec<String> {
     let step = match report.verdict() {
         Verdict::Verified => {
             "Keep the receipt and the policy file together: they can be checked again at any time, without the operator."
@@ -92,6 +117,10 @@ fn advice(report: &Report, has_policy: bool) -> Vec<String> {
         Verdict::Undecided if !has_policy => {
             "Get the log's policy file from the operator over a channel you trust, and run the command again with \
              --policy FILE. Without it anybody could have made this receipt."
+        }
+        Verdict::Undecided if !has_anchor_trust => {
+            "Write down in a small file whom you trust, such as a block's hash that you looked up yourself or an authority's \
+             root certificate, and run the command again with --anchor-trust FILE (docs/spec/anchor-trust.md)."
         }
         Verdict::Undecided => "See the checks above that could not be made, and what each of them needs.",
     };

@@ -79,7 +79,7 @@ fn tally(report: &Report) -> String {
     }
 }
 
-/// One check: result and name, what was found, where, and what a pass shows.
+/// One check: result and name, what was found, where, what a pass shows, and what it rests on.
 fn one_check(check: &Check, style: Style) -> String {
     let blank = " ".repeat(INDENT);
     let mut text = format!("{}{}\n", style.status(check.status), titles::title(check.name));
@@ -92,6 +92,9 @@ fn one_check(check: &Check, style: Style) -> String {
     }
     if check.status == Status::Passed {
         text.push_str(&wrapped(check.proves, &format!("{blank}Shows: "), INDENT));
+    }
+    if let Some(basis) = &check.rests_on {
+        text.push_str(&wrapped(&printable(basis), &format!("{blank}Rests on: "), INDENT));
     }
     text
 }

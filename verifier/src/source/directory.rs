@@ -97,6 +97,11 @@ impl Source for Directory {
     fn directory(&self) -> Option<&Directory> {
         Some(self)
     }
+
+    fn anchors(&self) -> Option<PathBuf> {
+        let folder = self.store.as_ref().unwrap_or(&self.log).join("anchors");
+        folder.symlink_metadata().is_ok_and(|about| about.is_dir()).then_some(folder)
+    }
 }
 
 /// Whether anything at all stands at `path`.
@@ -118,6 +123,28 @@ pub(crate) fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadEr
         return Err(ReadError::NotAFile { place });
     }
     read_bounded(File::open(path).map_err(failed)?, &place, bytes_max)
+}
+
+/// The bytes of the regular file at `path` below `root`, neither of whose elements is a symbolic link.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) fn read_regular(root: &Path, path: &str, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
+    let mut place = root.to_path_buf();
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        place.push(part);
+        let is_last = parts.peek().is_none();
+        let fits =
+            place.symlink_metadata().map(|about| if is_last { about.is_file() } else { about.is_dir() });
+        match fits {
+            Ok(true) => {}
+            // What reading it says of a file that is not there, this says too.
+            Err(_) => break,
+            Ok(false) => return Err(ReadError::NotAFile { place: place.display().to_string() }),
+        }
+    }
+    read_file(&join(root, path), bytes_max)
 }
 
 /// Everything `reader` gives, if that is at most `bytes_max` bytes.

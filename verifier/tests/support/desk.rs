@@ -4,6 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use crate::anchors;
 use crate::log::{self, ORIGIN};
 
 /// A fresh desk: `store/` with twelve entries, `lending.policy` from outside it, `receipt.json` of the decision at entry
@@ -14,6 +15,7 @@ use crate::log::{self, ORIGIN};
 /// `auditor.key` is an auditor's, whose secret is in `secret.hex`; `round.json` (quicknet, 42), `chained.json` (default, 5347804) and
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
 /// `small.gguf` is a language model. `classifier/` is a text model and `letters.txt` has two texts for it.
+/// `anchored/` is the log of `store/` with its anchors, and `anchor-trust.toml` trusts what they rest on.
 /// `range.jsonl` holds results of a range with one exception, `drawn.template` those of a draw whose SHA-256 is still to be put in.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
@@ -29,6 +31,13 @@ pub(crate) fn desk() -> TempDir {
     write("other.policy", &log::policy(&other).to_string());
     let (batch, _) = &published[0];
     write("other.checkpoint", &other.sign(&other.checkpoint(batch.size(), batch.root())));
+    fs::create_dir(at("anchored")).expect("a directory");
+    let published = log::small_log(&at("anchored"), log::keys(ORIGIN, 1), 64 * 1024 * 1024).stop();
+    let notes: Vec<&str> = published.iter().map(|(_, note)| note.as_str()).collect();
+    write(
+        "anchor-trust.toml",
+        &anchors::write(&at("anchored"), &notes).trust("2 of ethereum, bitcoin, rfc3161, witnesses"),
+    );
     let forked = log::keys(ORIGIN, 1);
     let root = ledgerstone::hash::Hash::of(b"another history");
     write("forked.checkpoint", &forked.sign(&forked.checkpoint(published[2].0.size(), root)));

@@ -49,12 +49,3 @@ fn refuses_what_is_no_header() {
     }
     assert_eq!(BlockHeader::parse(&[0xff; 79]), Err(BlockError::Length));
 }
-
-#[test]
-fn expands_a_target_at_every_power() {
-    let at = |bits, byte: usize| expand(bits).unwrap()[31 - byte];
-    assert_eq!((at(0x0300_1234, 0), at(0x0300_1234, 1), at(0x0300_1234, 2)), (0x34, 0x12, 0));
-    assert_eq!((at(0x2012_3456, 31), at(0x2012_3456, 29)), (0x12, 0x56));
-    assert_eq!((at(0x0112_3456, 0), at(0x0212_3456, 1)), (0x12, 0x12));
-    assert_eq!(expand(0x0012_3456), Some([0; 32]));
-}

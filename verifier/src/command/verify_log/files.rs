@@ -11,6 +11,7 @@ use ledgerstone::merkle::TreeSize;
 use ledgerstone::tile::{TileKind, TilePath};
 use ledgerstone::verify::{Check, PLACES_MAX, Place};
 
+use crate::anchors;
 use crate::output::plural;
 use crate::source::{Directory, ReadError};
 
@@ -201,21 +202,35 @@ fn place_in_store(path: &str, size: TreeSize) -> Belongs {
         None => match path {
             "log.policy" => Belongs::Here,
             "lock" | "index" => Belongs::Derived,
-            "log" | "sealed" | "journal" => Belongs::Folder,
+            "log" | "sealed" | "journal" | "anchors" => Belongs::Folder,
             _ => Belongs::Nowhere,
         },
         Some(("log", rest)) => place_in_log(rest, size),
+        Some(("anchors", rest)) => place_in_anchors(rest),
         Some(("sealed", rest)) => place_of_tile(&format!("tile/entries/{rest}"), size),
         Some(("journal", rest)) if super::journal::segment_number(rest).is_some() => Belongs::Here,
         Some(_) => Belongs::Nowhere,
     }
 }
 
+/// What a path relative to the folder of anchors is.
+fn place_in_anchors(path: &str) -> Belongs {
+    match anchors::place(path) {
+        anchors::Place::Folder => Belongs::Folder,
+        anchors::Place::File => Belongs::Here,
+        anchors::Place::Private => Belongs::Derived,
+        anchors::Place::Nowhere => Belongs::Nowhere,
+    }
+}
+
 /// What a path relative to the log's root is.
 fn place_in_log(path: &str, size: TreeSize) -> Belongs {
+    if let Some(rest) = path.strip_prefix("anchors/") {
+        return place_in_anchors(rest);
+    }
     match path {
         "checkpoint" => Belongs::Here,
-        "tile" => Belongs::Folder,
+        "tile" | "anchors" => Belongs::Folder,
         _ => place_of_tile(path, size),
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Head {
     pub(super) checkpoint: Option<Checkpoint>,
     /// Checkpoints from elsewhere that this log must contain.
     given: Vec<Checkpoint>,
+    /// The note that `checkpoint` came in.
+    pub(super) note: Option<Vec<u8>>,
     /// What was found so far.
     pub(super) checks: Vec<Check>,
 }
@@ -40,7 +42,7 @@ impl Head {
         if let (Some(checkpoint), Some(_)) = (&checkpoint, source.directory().and_then(Directory::store)) {
             checks.push(identity(&own, &note, checkpoint, options.policy.as_ref()));
         }
-        let mut head = Self { checkpoint, given: Vec::new(), checks };
+        let mut head = Self { checkpoint, given: Vec::new(), note: Some(note), checks };
         for given in &options.checkpoints {
             head.take_given(given, options.policy.as_ref());
         }

@@ -32,6 +32,17 @@ pub(super) fn title(name: CheckName) -> String {
         CheckName::AuditDraw => "The sample follows from the plan",
         CheckName::AuditResults => "The results are the report's",
         CheckName::AuditBundle => "The evidence gives the same again",
+        CheckName::AnchorStatements => "The statements fixed outside follow each other",
+        CheckName::AnchorLog => "What was fixed outside is this log",
+        CheckName::AnchorEvmStorage => "The contract names the statement",
+        CheckName::AnchorEvmHeader => "The block is one of the chain",
+        CheckName::AnchorEvmFinality => "The chain's validators made the block final",
+        CheckName::AnchorBitcoinPath => "The statement is in a Bitcoin block",
+        CheckName::AnchorBitcoinWork => "The Bitcoin block has its proof of work",
+        CheckName::AnchorTimestampToken => "A timestamp authority saw the statement",
+        CheckName::AnchorTimestampCertificate => "The authority's certificate holds",
+        CheckName::AnchorQuorum => "Enough independent kinds of anchors hold",
+        CheckName::ReceiptAnchor => "The decision was fixed outside",
         _ => return name.to_string(),
     };
     format!("{words} [{name}]")
