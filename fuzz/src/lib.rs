@@ -5,7 +5,9 @@
 //! mutations of it in every test run; `cargo run -p ledgerstone-fuzz -- TARGET --seconds N` goes on for longer.
 //! Does not do: coverage guidance, which needs a compiler that is not the stable one.
 
+pub mod anchors;
 pub mod mutate;
 pub mod targets;
+pub mod timestamps;
 
 pub use targets::{TARGETS, Target};

@@ -27,6 +27,8 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
+use crate::{anchors, timestamps};
+
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -38,6 +40,10 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "anchor_record", run: anchors::anchor_record },
+    Target { name: "anchor_statement", run: anchors::anchor_statement },
+    Target { name: "anchor_lane", run: anchors::anchor_lane },
+    Target { name: "anchor_trust", run: anchors::anchor_trust },
     Target { name: "audit_beacon", run: canonical_text::<Beacon> },
     Target { name: "audit_block_header", run: audit_block_header },
     Target { name: "audit_drand_chain", run: audit_drand_chain },
@@ -47,12 +53,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_strata", run: |bytes| StrataFile::parse(bytes).is_ok() },
     Target { name: "audit_report", run: audit_report },
     Target { name: "audit_results", run: audit_results },
+    Target { name: "bitcoin_headers", run: anchors::bitcoin_headers },
+    Target { name: "beacon_update", run: anchors::beacon_update },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
     Target { name: "checkpoint", run: checkpoint },
     Target { name: "entry", run: entry },
     Target { name: "entry_bundle", run: entry_bundle },
     Target { name: "evidence_archive", run: evidence_archive },
+    Target { name: "evm_bundle", run: anchors::evm_bundle },
+    Target { name: "evm_header", run: anchors::evm_header },
     Target { name: "field_path", run: field_path },
     Target { name: "causal_config", run: causal_config },
     Target { name: "gguf_header", run: gguf_header },
@@ -61,9 +71,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "oms_bundle", run: oms_bundle },
     Target { name: "oms_key", run: oms_key },
     Target { name: "onnx_model", run: model },
+    Target { name: "opentimestamps", run: anchors::opentimestamps },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
     Target { name: "recompute_description", run: recompute_description },
+    Target { name: "rfc3161_reply", run: timestamps::reply },
+    Target { name: "rfc3161_request", run: timestamps::request },
+    Target { name: "rfc3161_trust", run: timestamps::trust },
     Target { name: "safetensors", run: tensors },
     Target { name: "scorecard", run: model },
     Target { name: "signed_note", run: signed_note },

@@ -19,6 +19,9 @@
     reason = "tests fail by panicking, and may read the environment, start programs and print"
 )]
 
+#[path = "../../tests/support/ethereum.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod ethereum;
 #[path = "../../verifier/tests/support/evidence.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod evidence;
@@ -29,8 +32,13 @@ mod log;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
+use ledgerstone::anchor::bitcoin::{self, Network};
+use ledgerstone::anchor::opentimestamps::{
+    Attestation, CalendarAnswer, DetachedTimestamp, HashOp, Op, Stamping, Timestamp,
+};
+use ledgerstone::anchor::rfc3161::{Imprint, Request};
 use ledgerstone::checkpoint::LogKeys;
-use ledgerstone::encoding::cbor;
+use ledgerstone::encoding::{cbor, hex_decode};
 use ledgerstone::entry::{
     DecisionDetails, DecisionId, Entry, ModelDetails, RegisteredName, RegisteredVersion, SessionId,
     StartDetails, WriterName,
@@ -44,6 +52,7 @@ use ledgerstone::store::batch::{Batch, BatchEntry};
 use ledgerstone::store::journal::{Base, SegmentHeader, encode_record};
 use ledgerstone::tile::EntryBundle;
 use ledgerstone::time::UnixMillis;
+use ledgerstone_fuzz::timestamps;
 use ledgerstone_verifier::audit::{
     Beacon, BlockHeader, DrandRound, Given, Method, Plan, PlanFile, StrataFile, Stratification, Stratum,
     Values, redo,
@@ -217,6 +226,63 @@ const ROUND: &str = r#"{"round":42,"signature":"95a9f9f5b231b7714de1553105d8ffdf
 const STRATA: &str = "0 first\n1 second\n";
 const HEADER: &str = "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c";
 
+/// Bitcoin's block 1.
+const SECOND: &str = "010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000982051fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299";
+
+/// Twelve headers with the easiest target there is.
+fn test_chain() -> Vec<u8> {
+    let (mut chain, mut previous) = (Vec::new(), [0; 32]);
+    for block in 0..12_u32 {
+        let header = (0_u32..).find_map(|nonce| {
+            let numbers = [1_700_000_000 + 600 * block, Network::Regtest.easiest_bits(), nonce];
+            let tail = numbers.map(u32::to_le_bytes).concat();
+            let bytes = [&4_u32.to_le_bytes()[..], &previous, &[7; 32], &tail].concat();
+            let header = bitcoin::BlockHeader::from_bytes(bytes.try_into().unwrap());
+            header.shows_work(Network::Regtest).unwrap().then_some(header)
+        });
+        let header = header.unwrap();
+        previous = *header.hash().header_order();
+        chain.extend(header.as_bytes());
+    }
+    chain
+}
+
+fn promise(calendar: &str) -> Timestamp {
+    Timestamp::attested(Attestation::Pending(calendar.parse().unwrap()))
+}
+
+/// What two calendars promise.
+fn pending_timestamp() -> DetachedTimestamp {
+    let stamping = Stamping::new(Hash::of(b"fuzz"), [5; 16]);
+    let answers = ["https://a.example", "https://b.example/calendar"].map(|calendar| {
+        let mut body = vec![0xf0, 4, 1, 2, 3, 4, 0x00, 0x83, 0xdf, 0xe3, 0x0d, 0x2e, 0xf9, 0x0c, 0x8e];
+        let length = u8::try_from(calendar.len()).unwrap();
+        body.extend([length + 1, length]);
+        body.extend(calendar.as_bytes());
+        CalendarAnswer::parse(&body, stamping.commitment().as_bytes()).unwrap()
+    });
+    stamping.finish(&answers).unwrap()
+}
+
+/// A proof with every operation and a fork at each.
+fn every_operation() -> Vec<u8> {
+    let hashes = [HashOp::Sha1, HashOp::Ripemd160, HashOp::Keccak256, HashOp::Sha256].map(Op::Hash);
+    let other = [Op::Reverse, Op::Hexlify, Op::Append(vec![1]), Op::Prepend(vec![2, 3])];
+    let mut tree = Timestamp::attested(Attestation::Bitcoin { height: 358_391 });
+    for operation in hashes.into_iter().rev().chain(other).chain([Op::Hash(HashOp::Sha256)]) {
+        let mut forked = Timestamp::after(operation, tree);
+        forked.merge(&Timestamp::attested(Attestation::Litecoin { height: 300 }));
+        forked.merge(&promise("https://a.example"));
+        tree = forked;
+    }
+    let proof = DetachedTimestamp::new(HashOp::Sha256, Hash::of(b"fuzz").as_bytes(), tree).unwrap();
+    let unknown = [&[0xff, 0x00][..], &[9; 8], &[3, 1, 2, 3]].concat();
+    let mut bytes = proof.to_bytes();
+    // An attestation of an unknown kind stands first in the outermost node, after magic, version, hash and digest.
+    bytes.splice(31 + 2 + 32..31 + 2 + 32, unknown);
+    bytes
+}
+
 fn seeds() -> Vec<Seed> {
     let keys = keys();
     let (start, (decision, disclosure)) = (start_entry(), decision());
@@ -248,6 +314,8 @@ fn seeds() -> Vec<Seed> {
         ("audit_plan", "signed", PlanFile::sign(&plan, &auditor).unwrap().into_bytes()),
         ("audit_report", "range", audit_report(&auditor)),
         ("audit_results", "range", RESULTS.to_vec()),
+        ("bitcoin_headers", "main-chain", [HEADER, SECOND].map(|hex| hex_decode(hex).unwrap()).concat()),
+        ("bitcoin_headers", "test-chain", test_chain()),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
         ("entry", "start", start.clone()),
@@ -261,8 +329,15 @@ fn seeds() -> Vec<Seed> {
         ("oms_bundle", "p384", signed("p384.sig")),
         ("oms_key", "p256", signed("mortgage.pem")),
         ("oms_key", "p384", signed("p384.pem")),
+        ("opentimestamps", "pending", pending_timestamp().to_bytes()),
+        ("opentimestamps", "every-operation", every_operation()),
         ("policy", "one-log", policy),
         ("receipt", "one-field", receipt.to_json().into_bytes()),
+        ("rfc3161_reply", "granted", timestamp_reply(true)),
+        ("rfc3161_reply", "refused", timestamp_reply(false)),
+        ("rfc3161_request", "nonce", timestamp_request(None).encode()),
+        ("rfc3161_request", "policy", timestamp_request(Some("1.2.3")).encode()),
+        ("rfc3161_trust", "root", timestamps::authority().unwrap().root_pem().into_bytes()),
         ("signed_note", "checkpoint", note.into_bytes()),
         ("signing_key", "log-keys", keys.to_text().as_bytes().to_vec()),
         ("tile_path", "full", b"tile/0/x001/x234/067".to_vec()),
@@ -296,6 +371,16 @@ fn seeds() -> Vec<Seed> {
         ("tolerance_profile", "one-tamper", tolerance_profile()),
         ("text_tokenizer", "letters", texts("roberta/tokenizer.json")),
     ]
+}
+
+fn timestamp_request(policy: Option<&str>) -> Request {
+    let request = Request::new(Imprint::of(timestamps::STATEMENT), u64::MAX);
+    Request { policy: policy.map(|policy| policy.parse().unwrap()), ..request }
+}
+
+fn timestamp_reply(granted: bool) -> Vec<u8> {
+    let request = timestamp_request(if granted { None } else { Some("1.2.3") });
+    timestamps::authority().unwrap().answer(&request.encode(), timestamps::TIME, timestamps::SERIAL)
 }
 
 /// A file of the small text models that the verifier's tests keep.
@@ -364,11 +449,32 @@ fn text_head() -> Vec<u8> {
     [&json[..], b"\n", &tensors()].concat()
 }
 
+/// Bundles with and without a light client's part, a header, updates.
+fn anchors() -> Vec<Seed> {
+    use ledgerstone::anchor::evm::BeaconFork;
+    use ledgerstone::anchor::evm::beacon::MINIMAL;
+
+    let block = ethereum::Block::new();
+    let mut plain = block.bundle(1);
+    plain.receipt = Some(block.receipt_proof(5));
+    let (whole, _) = ethereum::with_beacon(block.bundle(0), BeaconFork::Deneb, MINIMAL, 1);
+    let (electra, _) = ethereum::with_beacon(block.bundle(0), BeaconFork::Electra, MINIMAL, 0);
+    let part = whole.beacon.clone().unwrap();
+    vec![
+        ("beacon_update", "update", part.updates[0].ssz.clone()),
+        ("beacon_update", "finality", part.finality.ssz),
+        ("beacon_update", "electra", electra.beacon.unwrap().finality.ssz),
+        ("evm_bundle", "plain", plain.encode().unwrap()),
+        ("evm_bundle", "beacon", whole.encode().unwrap()),
+        ("evm_header", "header", plain.headers[0].clone()),
+    ]
+}
+
 #[test]
 fn the_committed_seeds_are_those_the_library_makes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let update = std::env::var_os("UPDATE_CORPUS").is_some();
-    for (target, name, bytes) in seeds() {
+    for (target, name, bytes) in seeds().into_iter().chain(anchors()) {
         assert!(ledgerstone_fuzz::TARGETS.iter().any(|t| t.name == target), "no target {target}");
         let path: PathBuf = root.join(target).join(name);
         if update {
