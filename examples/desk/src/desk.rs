@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ledgerstone::entry::DecisionId;
+use ledgerstone::merkle::LeafIndex;
 use ledgerstone::proto::ledgerstone_v1::GetReceiptRequest;
 use ledgerstone::proto::ledgerstone_v1::receipts_client::ReceiptsClient;
 use ledgerstone_sidecar::app::{App, Running};
@@ -20,6 +21,12 @@ use crate::served::ModelServer;
 
 /// How long the sidecar may take to end in order.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long the anchors may take.
+const ANCHORED: Duration = Duration::from_secs(60);
+
+/// How often the anchors are looked at.
+const ANCHOR_POLL: Duration = Duration::from_millis(50);
 
 /// Both servers, running.
 pub struct Desk {
@@ -66,6 +73,20 @@ impl Desk {
         let request = GetReceiptRequest { decision_id: decision.to_string(), fields: Vec::new() };
         let response = ReceiptsClient::new(channel).get_receipt(request).await?;
         Ok(response.into_inner().receipt.to_vec())
+    }
+
+    /// Waits until every anchor target has fixed the log up to `index` and the proofs are on disk.
+    ///
+    /// # Errors
+    /// If that takes longer than a minute.
+    pub async fn anchored(&self, index: LeafIndex) -> Result<()> {
+        let until = Instant::now() + ANCHORED;
+        let anchors = self.running.anchors();
+        while anchors.lanes().any(|lane| lane.confirmed_size().get() <= index.get()) {
+            ensure!(Instant::now() < until, "the log was not anchored in time:\n{}", anchors.to_text());
+            tokio::time::sleep(ANCHOR_POLL).await;
+        }
+        Ok(())
     }
 
     /// Ends both servers: the sidecar writes its stop entry and publishes everything.

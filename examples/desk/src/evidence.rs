@@ -12,7 +12,8 @@ use ledgerstone::record::{FieldPath, Value, schema};
 use ledgerstone::store::fs::FsReader;
 use ledgerstone::tile::{EntryBundle, TILE_WIDTH, TileKind, TilePath};
 use ledgerstone::verify::{self, Report};
-use ledgerstone_verifier::command::verify_log;
+use ledgerstone_verifier::anchors;
+use ledgerstone_verifier::command::{verify_anchors, verify_log};
 use ledgerstone_verifier::progress::Progress;
 
 use crate::folder::RunFolder;
@@ -86,8 +87,18 @@ fn plain(value: &Value) -> String {
 /// # Errors
 /// If there is no log in the folder.
 pub fn check_log(log: &Path, policy: &Policy, progress: &mut dyn Progress) -> Result<Report> {
-    let options = verify_log::Options { policy: Some(policy.clone()), checkpoints: Vec::new() };
+    let options = verify_log::Options { policy: Some(policy.clone()), ..Default::default() };
     Ok(verify_log::run_on_dir(log, &options, progress)?.report)
+}
+
+/// Checks the anchors of a run's log against the trust file that lies beside it.
+///
+/// # Errors
+/// If there are none, or the trust file cannot be read.
+pub fn check_anchors(folder: &RunFolder, policy: &Policy, progress: &mut dyn Progress) -> Result<Report> {
+    let trust = anchors::read_trust(&folder.anchor_trust())?;
+    let options = verify_anchors::Options { policy: Some(policy.clone()), trust: Some(trust) };
+    Ok(verify_anchors::run_on_dir(&folder.store(), &options, progress)?.report)
 }
 
 /// One byte that was changed.

@@ -79,6 +79,18 @@ impl RunFolder {
         self.root.join("sidecar.toml")
     }
 
+    /// The root certificate of the example's own timestamp authority.
+    #[must_use]
+    pub fn authority_roots(&self) -> PathBuf {
+        self.root.join("keys/authority.pem")
+    }
+
+    /// The file that says whom a reader of the anchors trusts.
+    #[must_use]
+    pub fn anchor_trust(&self) -> PathBuf {
+        self.root.join("anchor-trust.toml")
+    }
+
     /// The evidence for somebody without the log.
     #[must_use]
     pub fn bundle(&self) -> PathBuf {

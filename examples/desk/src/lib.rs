@@ -6,6 +6,7 @@
 //! *Does not do*: know what is decided; an example brings its model, its data and its words.
 
 pub mod audit;
+pub mod authority;
 pub mod client;
 pub mod commands;
 pub mod desk;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use example_desk::authority::LocalAuthority;
 use example_desk::desk::Desk;
 use example_desk::folder::RunFolder;
 use example_desk::sample::{Audited, Question};
@@ -51,20 +52,24 @@ async fn main() -> Result<()> {
     );
 
     let server = ModelServer::new("lending-model-server", vec![Arc::new(Mortgage(Arc::clone(&model)))]);
-    let desk = Desk::open(&folder, server, &office::configuration(model.feature_names())?).await?;
+    let authority = LocalAuthority::start(&folder).await?;
+    let configuration = office::configuration(model.feature_names())? + &authority.lane()?;
+    let desk = Desk::open(&folder, server, &configuration).await?;
     told_who_is_there(&desk, &folder, &model);
     let decided = decide(&desk, &applications).await?;
     let refused = refused_with_good_credit_history(&model, &applications, &decided)?;
     let receipt = desk.receipt(refused.answer.decision).await?;
+    desk.anchored(decided.iter().map(|one| one.answer.index).max().unwrap_or_default()).await?;
     desk.close().await?;
 
     let policy = evidence::policy(&folder)?;
     step(3, &format!("Application {} was refused. This is the applicant's receipt", refused.application));
     steps::receipt(&receipt_of(&folder, refused), &receipt, Some(PROBABILITY), &policy)?;
     steps::log(4, &folder, &policy)?;
-    steps::one_byte(5, &folder, refused.answer.index, &policy)?;
+    steps::anchors(5, &folder, &policy)?;
+    steps::one_byte(6, &folder, refused.answer.index, &policy)?;
     recompute(&folder, &decided, refused, &policy)?;
-    let audited = steps::sampled_audit(7, &folder, &Question { tolerable: "1%", range: None })?;
+    let audited = steps::sampled_audit(8, &folder, &Question { tolerable: "1%", range: None })?;
     ensure!(audited.exceptions == 0, "honest decisions were called exceptions");
     told_what_is_left(&folder, refused, &audited);
     Ok(())
@@ -132,7 +137,7 @@ fn refused_with_good_credit_history<'a>(
 const CREDIT_HISTORY: &str = "cons";
 
 fn recompute(folder: &RunFolder, decided: &[Decided], refused: &Decided, policy: &Policy) -> Result<()> {
-    step(6, "A regulator gets the evidence in one file, and runs every decision again");
+    step(7, "A regulator gets the evidence in one file, and runs every decision again");
     let exported = audit::export(folder)?;
     say(&format!(
         "{} bytes: every entry with its proof, every record opened, the model. No log, key or network is needed.",
@@ -172,13 +177,14 @@ fn doctor(folder: &RunFolder, refused: &Decided) -> Result<()> {
 }
 
 fn told_what_is_left(folder: &RunFolder, refused: &Decided, audited: &Audited) {
-    step(8, "What is left, and what to try next");
+    step(9, "What is left, and what to try next");
     let policy = folder.policy().display().to_string();
     let receipt = receipt_of(folder, refused);
     table(&[
         ("the log, public", folder.log().display().to_string()),
         ("the sealed records", folder.store().join("sealed").display().to_string()),
         ("the log's public keys", policy.clone()),
+        ("the anchors", folder.store().join("anchors").display().to_string()),
         ("the receipt", receipt.display().to_string()),
         ("the changed copy", folder.tampered().display().to_string()),
         ("the evidence", folder.bundle().display().to_string()),
@@ -189,6 +195,18 @@ fn told_what_is_left(folder: &RunFolder, refused: &Decided, audited: &Audited) {
     steps::try_next(&[
         ("ledgerstone", format!("verify log {} --policy {policy}", store.display())),
         ("ledgerstone", format!("verify log {} --policy {policy}", folder.tampered().display())),
+        (
+            "ledgerstone",
+            format!(
+                "verify anchors {} --policy {policy} --anchor-trust {}",
+                store.display(),
+                folder.anchor_trust().display()
+            ),
+        ),
+        (
+            "ledgerstone",
+            format!("receipt upgrade {} --from {} -o anchored.json", receipt.display(), store.display()),
+        ),
         ("ledgerstone", format!("verify receipt {} --policy {policy}", receipt.display())),
         ("ledgerstone", format!("receipt show {}", receipt.display())),
         ("ledgerstone", format!("log entries {}", log.display())),

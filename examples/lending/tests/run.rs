@@ -41,6 +41,8 @@ fn tells_its_story_to_the_end() {
     assert_eq!(said.matches("NOT VERIFIED").count(), 1, "the changed byte: {said}");
     assert_eq!(said.matches("caught").count(), 4, "the doctored record: {said}");
     assert!(said.contains("With 95% confidence fewer than 1% of all decisions"), "{said}");
+    assert!(said.contains("proves nothing to a stranger"), "the authority is the example's own: {said}");
+    assert!(store.join("store/anchors/example-authority/00000001/proof.tsr").is_file());
     for file in ["report.json", "report.html", "report.pdf"] {
         assert!(store.join("audit/report").join(file).is_file(), "{file}");
     }
