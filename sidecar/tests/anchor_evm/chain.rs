@@ -109,7 +109,8 @@ async fn reorganisations_of_any_depth_below_finality_lose_and_repeat_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_so_young_that_its_first_block_is_the_final_one_is_anchored_to() {
-    let Some(anvil) = Anvil::start(32, &[]).await else { return };
+    // Final after 128 blocks, 25 seconds: longer than a start takes anywhere.
+    let Some(anvil) = Anvil::start(64, &[]).await else { return };
     let world = World::new(&anvil).await;
     world.lane(&[anvil.url()], "");
     let app = world.start().await;
