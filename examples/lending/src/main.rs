@@ -192,20 +192,18 @@ fn told_what_is_left(folder: &RunFolder, refused: &Decided, audited: &Audited) {
         ("the audit", folder.audit("").display().to_string()),
     ]);
     let (log, store) = (folder.log(), folder.store());
+    let trusted = format!("--policy {policy} --anchor-trust {}", folder.anchor_trust().display());
     steps::try_next(&[
         ("ledgerstone", format!("verify log {} --policy {policy}", store.display())),
         ("ledgerstone", format!("verify log {} --policy {policy}", folder.tampered().display())),
+        ("ledgerstone", format!("verify anchors {} {trusted}", store.display())),
         (
             "ledgerstone",
             format!(
-                "verify anchors {} --policy {policy} --anchor-trust {}",
-                store.display(),
-                folder.anchor_trust().display()
+                "receipt upgrade {} --from {} {trusted} --out anchored.json",
+                receipt.display(),
+                store.display()
             ),
-        ),
-        (
-            "ledgerstone",
-            format!("receipt upgrade {} --from {} -o anchored.json", receipt.display(), store.display()),
         ),
         ("ledgerstone", format!("verify receipt {} --policy {policy}", receipt.display())),
         ("ledgerstone", format!("receipt show {}", receipt.display())),
