@@ -11,6 +11,7 @@ pub mod chain;
 pub mod evm;
 #[cfg(feature = "opentimestamps")]
 pub mod opentimestamps;
+pub mod quorum;
 mod record;
 #[cfg(feature = "rfc3161")]
 pub mod rfc3161;

@@ -22,9 +22,10 @@ use crate::note::KeyName;
 use crate::policy::Policy;
 use crate::time::UnixMillis;
 
+pub use crate::anchor::quorum::{AnchorQuorum, QuorumError};
 pub use lane::{LaneFiles, LaneWalk};
 pub use log::{LogAtHand, against, told_by};
-pub use quorum::{AnchorQuorum, QuorumError, check as quorum_check};
+pub use quorum::check as quorum_check;
 pub use trust::AnchorTrust;
 
 pub(super) use kinds::{Proof, Standing, proof};

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use ledgerstone::anchor::quorum::AnchorQuorum;
 use ledgerstone::anchor::statement::{AnchorKind, LaneName};
 use ledgerstone::checkpoint::LogVerifier;
 use ledgerstone::code::Code;
@@ -26,7 +27,6 @@ use super::guard::{self, GuardError, Last};
 use super::heads::Heads;
 use super::journal::{self, Journal, JournalError, Recovered};
 use super::lane::{Desk, Lane, Wall};
-use super::quorum::Quorum;
 use super::standing::{Shown, Standing};
 use crate::api::Ending;
 use crate::driver::{Clock, system_clock};
@@ -44,7 +44,7 @@ const LANE_FORMAT: &str = "ledgerstone-anchor-lane/v1";
 #[derive(Debug)]
 pub struct Anchors {
     lanes: Vec<Arc<Standing>>,
-    quorum: Option<Quorum>,
+    quorum: Option<AnchorQuorum>,
     lag_alarm: Duration,
     clock: Wall,
     log: OnceLock<LogReader>,
@@ -63,7 +63,7 @@ struct OpenLane {
 impl Anchors {
     /// The anchors of `lanes`, none of which runs yet.
     #[must_use]
-    pub fn new(lanes: &[Box<dyn Lane>], quorum: Option<Quorum>, lag_alarm: Duration) -> Arc<Self> {
+    pub fn new(lanes: &[Box<dyn Lane>], quorum: Option<AnchorQuorum>, lag_alarm: Duration) -> Arc<Self> {
         let clock: Clock = Arc::new(system_clock);
         Arc::new(Self {
             lanes: lanes.iter().map(|lane| Standing::new(lane.name().clone(), lane.kind())).collect(),
@@ -83,7 +83,7 @@ impl Anchors {
     #[must_use]
     pub fn anchored_size(&self) -> Option<TreeSize> {
         let sizes = self.lanes.iter().map(|lane| (lane.kind(), lane.confirmed_size()));
-        self.quorum.as_ref().map(|quorum| quorum.size(sizes))
+        self.quorum.as_ref().map(|quorum| quorum.size(sizes).unwrap_or_default())
     }
 
     /// Opens the journals and folders of `lanes` in `store`, and writes what each lane is.
@@ -255,8 +255,8 @@ impl Anchors {
         if let (Some(quorum), Some(size)) = (&self.quorum, self.anchored_size()) {
             _ = writeln!(text, "quorum {quorum}: {size} of {published} entries are anchored");
             let kinds: Vec<AnchorKind> = self.lanes.iter().map(|lane| lane.kind()).collect();
-            let reachable = quorum.kinds().filter(|kind| kinds.contains(kind)).count();
-            if reachable < quorum.needed() {
+            let reachable = quorum.kinds().iter().filter(|kind| kinds.contains(kind)).count();
+            if reachable < quorum.threshold() {
                 _ = writeln!(
                     text,
                     "  the lanes here have {reachable} of its kinds; the others are fixed elsewhere"

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ledgerstone::anchor::bitcoin::Network;
+use ledgerstone::anchor::quorum::AnchorQuorum;
 use ledgerstone::anchor::statement::LaneName;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
 use super::layers::{Layers, Source};
 use super::quantity;
-use crate::anchor::Quorum;
 use crate::anchor::http::Address;
 
 mod ethereum;
@@ -31,6 +31,9 @@ const ENTRIES_MIN: u64 = 4 * LANES_MAX as u64;
 /// Calendars of one OpenTimestamps lane; the public network has four.
 const CALENDARS_MAX: usize = 8;
 
+/// What a quorum must look like.
+const QUORUM: &str = "a number and kinds, for example \"2 of ethereum, bitcoin, rfc3161, witnesses\", the number no larger than there are kinds";
+
 /// Names that stand beside those of the lanes, in the store or for its readers.
 const RESERVED: [&str; 3] = ["journal", "lanes", "checkpoint"];
 
@@ -38,7 +41,7 @@ const RESERVED: [&str; 3] = ["journal", "lanes", "checkpoint"];
 #[derive(Clone, Debug)]
 pub struct AnchorsConfig {
     /// How many independent kinds count as anchored.
-    pub quorum: Option<Quorum>,
+    pub quorum: Option<AnchorQuorum>,
     /// How long an entry may wait for an anchor before that is an alarm.
     pub lag_alarm: Duration,
     /// Timestamp authorities.
@@ -207,7 +210,7 @@ impl AnchorsConfig {
         let (base, tables) = (layers.base.as_path(), &layers.anchors);
         let quorum = match layers.get("anchors.quorum") {
             None => None,
-            Some(_) => Some(layers.parse("anchors.quorum", Quorum::EXPECTED, Quorum::parse)?),
+            Some(_) => Some(layers.parse("anchors.quorum", QUORUM, |text| text.parse().ok())?),
         };
         let config = Self {
             quorum,
