@@ -35,5 +35,7 @@ mod node;
 #[path = "anchor_evm/settings.rs"]
 mod settings;
 mod support;
+#[path = "anchor_evm/trial.rs"]
+mod trial;
 #[path = "anchor_evm/world.rs"]
 mod world;
