@@ -199,8 +199,8 @@ pub struct ReceiptUpgradeArguments {
     #[arg(long, value_name = "DIR|URL")]
     pub from: Option<String>,
     /// Write the upgraded receipt here; without it the file is replaced
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// How to reach it, where it is a URL.
     #[command(flatten)]
     pub network: NetworkArguments,
@@ -343,8 +343,8 @@ pub struct KeyGenerateArguments {
     #[arg(long, value_name = "NAME")]
     pub origin: String,
     /// Where to write the secret keys (readable by you alone); an existing file is left alone
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
     /// Write the policy file for those who verify, too; an existing file is left alone
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

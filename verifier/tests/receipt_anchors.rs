@@ -147,7 +147,7 @@ fn a_receipt_is_upgraded_from_a_server_and_into_another_file() {
     copy(&desk.path().join("store/anchors"), &served.path().join("anchors"));
     let url = web::serve(served.path(), &[]);
     let before = read(&desk);
-    let output = upgrade(&desk, &["--from", &url, "--out", "new.json", "--json"]);
+    let output = upgrade(&desk, &["--from", &url, "-o", "new.json", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["written"], "new.json");
@@ -241,7 +241,7 @@ fn a_receipt_that_cannot_be_replaced_is_as_it_was() {
     let (before, receipt) = (read(&desk), desk.path().join("receipt.json"));
     fs::set_permissions(&receipt, fs::Permissions::from_mode(0o640)).unwrap();
     // A folder stands where the new file would be written, so the write fails whoever runs this.
-    let output = upgrade(&desk, &["--from", "store", "--out", "store"]);
+    let output = upgrade(&desk, &["--from", "store", "-o", "store"]);
     assert_ne!(output.status.code(), Some(0));
     assert_eq!(read(&desk), before);
     assert_eq!(upgrade(&desk, &["--from", "store"]).status.code(), Some(0));

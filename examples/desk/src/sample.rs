@@ -100,7 +100,7 @@ pub fn audit(folder: &RunFolder, question: &Question, tolerance: Option<&Toleran
 fn auditor(folder: &RunFolder) -> Result<String> {
     let made = ask(
         "key generate --origin auditor.example",
-        &[("--out", folder.audit("auditor.key"))],
+        &[("--output", folder.audit("auditor.key"))],
         Exit::Verified,
     )?;
     let key = made.pointer("/vkeys/0").and_then(Value::as_str);

@@ -37,7 +37,7 @@ impl Tolerance {
     pub fn calibrate(folder: &RunFolder, model: &Path, texts: &[&str]) -> Result<Self> {
         let key = folder.audit("laboratory.key");
         let made =
-            ask("key generate --origin laboratory.example", &[("--out", key.clone())], Exit::Verified)?;
+            ask("key generate --origin laboratory.example", &[("--output", key.clone())], Exit::Verified)?;
         let vkey = made.pointer("/vkeys/0").and_then(serde_json::Value::as_str);
         let vkey = vkey.context("a key has no public half")?.to_owned();
         let lines: String = texts.iter().map(|text| format!("{text}\n")).collect();
@@ -51,7 +51,7 @@ impl Tolerance {
             ("", model.to_owned()),
             ("--text", folder.audit("texts.txt")),
             ("--key", key),
-            ("--out", file.clone()),
+            ("--output", file.clone()),
         ];
         let said = ask("audit calibrate", &files, Exit::Verified)?;
         let bytes = fs::read(&file)?;

@@ -200,7 +200,7 @@ fn told_what_is_left(folder: &RunFolder, refused: &Decided, audited: &Audited) {
         (
             "ledgerstone",
             format!(
-                "receipt upgrade {} --from {} {trusted} --out anchored.json",
+                "receipt upgrade {} --from {} {trusted} -o anchored.json",
                 receipt.display(),
                 store.display()
             ),

@@ -353,8 +353,8 @@ pub struct AuditCalibrateArguments {
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
     /// Where to write the profile; an existing file is left alone
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
     /// The tolerance [default: 20 times the greatest honest distance, rounded up to two digits]
     #[arg(long, value_name = "NUMBER")]
     pub tau: Option<f64>,

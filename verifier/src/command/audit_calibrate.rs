@@ -109,8 +109,8 @@ struct CalibratedJson<'a> {
 /// # Errors
 /// The model, the inputs or the keys cannot be read, the tolerance is below an honest distance, or the file exists.
 pub(super) fn run(arguments: &AuditCalibrateArguments, output: &mut Output) -> Result<Exit, Refusal> {
-    if arguments.out.symlink_metadata().is_ok() {
-        return Err(exists(&arguments.out));
+    if arguments.output.symlink_metadata().is_ok() {
+        return Err(exists(&arguments.output));
     }
     let keys = key_show::read(&arguments.key)?;
     let measured = match (&arguments.text, &arguments.rows) {
@@ -125,7 +125,7 @@ pub(super) fn run(arguments: &AuditCalibrateArguments, output: &mut Output) -> R
     let signed = profile.sign(&keys).map_err(|error| {
         Refusal::new(error.code(), format_args!("the profile cannot be signed: {error}"), "Report this.")
     })?;
-    write_new(&arguments.out, signed.as_bytes(), Secrecy::Public)?;
+    write_new(&arguments.output, signed.as_bytes(), Secrecy::Public)?;
     let [key, _] = keys.vkeys();
     if output.is_json() {
         output.json(&CalibratedJson { signed_by: key.to_string(), profile: &profile })?;
@@ -134,7 +134,7 @@ pub(super) fn run(arguments: &AuditCalibrateArguments, output: &mut Output) -> R
         if let Some(remark) = remark(&profile, is_near) {
             output.remark(remark);
         }
-        output.remark(&format!("Profile written to {}, signed by {key}.", arguments.out.display()));
+        output.remark(&format!("Profile written to {}, signed by {key}.", arguments.output.display()));
     }
     Ok(Exit::Verified)
 }

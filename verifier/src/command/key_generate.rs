@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &KeyGenerateArguments, output: &mut Output) -> Resu
         return Err(exists(path));
     }
     let keys = generate(&origin)?;
-    write_new(&arguments.out, keys.to_text().as_bytes(), Secrecy::Secret)?;
+    write_new(&arguments.output, keys.to_text().as_bytes(), Secrecy::Secret)?;
     if let Some(path) = &arguments.policy {
         let policy = Policy::for_log(&keys.vkeys())
             .map_err(|error| Refusal::new(error.code(), error, "Report this: a fresh key was refused."))?;
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &KeyGenerateArguments, output: &mut Output) -> Resu
     public_keys(&keys.verifier()).print(output)?;
     output.remark(&format!(
         "Secret keys written to {}. Back them up: a log whose keys are lost can never grow again.",
-        arguments.out.display()
+        arguments.output.display()
     ));
     Ok(Exit::Verified)
 }

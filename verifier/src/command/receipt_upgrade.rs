@@ -191,7 +191,7 @@ fn written(
             "Report this; the receipt is as it was.",
         ));
     }
-    let path = arguments.out.as_deref();
+    let path = arguments.output.as_deref();
     write::receipt(&arguments.receipt, path, text.as_bytes())?;
     Ok(path.unwrap_or(&arguments.receipt).display().to_string())
 }

@@ -58,7 +58,7 @@ impl Bench {
     /// Measures a profile; `line` is the model and what it is measured with.
     pub(crate) fn profile(&self, line: &str) -> Json {
         let _ = fs::remove_file(self.at("profile"));
-        let said = self.run(&format!("audit calibrate {line} --key auditor.key --out profile --json"));
+        let said = self.run(&format!("audit calibrate {line} --key auditor.key -o profile --json"));
         serde_json::from_str(&said).unwrap()
     }
 

@@ -116,12 +116,12 @@ fn a_file_is_measured_by_its_own_digest_and_what_does_not_fit_is_refused() {
         ("--tau 0 --recorded moved.jsonl", "would call honest records altered", 64),
     ] {
         bench.write("moved.jsonl", changed(&here, moved).as_bytes());
-        let line = format!("audit calibrate m/m.onnx --rows rows.csv {more} --key auditor.key --out other");
+        let line = format!("audit calibrate m/m.onnx --rows rows.csv {more} --key auditor.key -o other");
         let (_, err, found) = bench.said(&line);
         assert!(err.contains(why) && found == status, "{more}: {found} {err}");
     }
     std::fs::remove_file(bench.at("m/recompute.json")).unwrap();
-    let (_, err, status) = bench.said("audit calibrate m --rows rows.csv --key auditor.key --out other");
+    let (_, err, status) = bench.said("audit calibrate m --rows rows.csv --key auditor.key -o other");
     assert!(err.contains("has no recompute.json") && status == 64, "{err}");
 }
 
@@ -153,7 +153,7 @@ fn graphs_of_texts_are_measured_in_batches_too() {
         let (one, found) = shown(&profile, "one weight +0.01");
         assert!(one % count == 0 && found > 0, "{name}: {found} of {one}");
         let _ = std::fs::remove_file(bench.at("profile"));
-        let line = "audit calibrate texts.onnx --rows rows.csv --key auditor.key --out profile";
+        let line = "audit calibrate texts.onnx --rows rows.csv --key auditor.key -o profile";
         let (_, said, _) = bench.said(line);
         let remark = if is_near { "only equal bits pass" } else { "takes no tolerance" };
         assert!(said.contains(remark), "{name}: {said}");

@@ -140,7 +140,7 @@ fn drawn_answers_show_another_seed_whatever_the_tolerance() {
     // What was drawn otherwise is not honest here.
     let drawn = bench.run("model generate m --prompts prompts --tokens 4 --temperature 1 --seed 6 --json");
     bench.write("other.jsonl", drawn.as_bytes());
-    let line = "audit calibrate m --text prompts --recorded other.jsonl --key auditor.key --out none";
+    let line = "audit calibrate m --text prompts --recorded other.jsonl --key auditor.key -o none";
     let (_, err, status) = bench.said(line);
     assert!(err.contains("another format, model or sampling") && status == 65, "{err}");
 }
@@ -161,7 +161,7 @@ fn a_gguf_file_is_measured_with_blocks_of_four_bits() {
         ("m --text prompts", "tokenizer.json"),
         ("m.gguf --text -", "read more than once"),
     ] {
-        let (_, err, status) = bench.said(&format!("audit calibrate {line} --key auditor.key --out none"));
+        let (_, err, status) = bench.said(&format!("audit calibrate {line} --key auditor.key -o none"));
         assert!(err.contains(why) && status != 0, "{line}: {err}");
     }
 }

@@ -16,12 +16,12 @@ pub(super) fn receipt(receipt: &Path, out: Option<&Path>, bytes: &[u8]) -> Resul
         Some(out) => write_new(out, bytes, Secrecy::Secret),
         None if receipt.as_os_str() == "-" => Err(Refusal::usage(
             "a receipt from standard input has no file to replace",
-            "Give --out FILE.",
+            "Give -o FILE.",
         )),
         None => replace(receipt, bytes).map_err(|error| {
             Refusal::unavailable(
                 format_args!("{} cannot be replaced: {error}", receipt.display()),
-                "The receipt is as it was. Check that the directory has room and that this user may write there, or give --out.",
+                "The receipt is as it was. Check that the directory has room and that this user may write there, or give -o FILE.",
             )
         }),
     }
