@@ -98,7 +98,9 @@ fn another_chain_names_its_own_rules() {
         (chain.genesis_validators_root, chain.forks[0].epoch, chain.forks[0].version),
         ([0x11; 32], 3, [1, 2, 3, 4])
     );
+    let twice = "forks = [{ fork = \"fulu\", epoch = 0, version = \"0x00000000\" }, ";
     for (from, to, key) in [
+        ("forks = [", twice, "ethereum.beacon.forks"),
         ("minimal", "small", "ethereum.beacon.preset"),
         ("deneb", "altair", "ethereum.beacon.forks"),
         ("0x01020304", "0x010203", "ethereum.beacon.forks"),

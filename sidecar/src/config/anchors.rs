@@ -16,8 +16,10 @@ use super::layers::{Layers, Source};
 use super::quantity;
 use crate::anchor::http::Address;
 
+mod beacon_chain;
 mod ethereum;
 
+pub use self::beacon_chain::{BeaconChainConfig, BeaconForkConfig};
 pub use self::ethereum::EthereumConfig;
 pub(super) use self::ethereum::EthereumTable;
 

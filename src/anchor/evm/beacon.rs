@@ -18,7 +18,7 @@ mod tests;
 
 pub use json::{JsonError, bootstrap_from_json, update_from_json, updates_from_json};
 pub use part::{BeaconError, Finalized, PinnedCommittee, Trust, verify_part};
-pub use spec::{Chain, ForkAt, MAINNET, MINIMAL, Preset};
+pub use spec::{Chain, ForkAt, ForksError, MAINNET, MINIMAL, Preset};
 pub use ssz::SszError;
 pub use types::{BeaconHeader, Bootstrap, ExecutionHeader, Header, SyncAggregate, SyncCommittee, Update};
 pub use update::{UpdateError, Verified, verify_update};

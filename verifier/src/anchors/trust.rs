@@ -265,11 +265,9 @@ fn beacon(beacon: &Beacon) -> Result<evm::beacon::Trust, TrustError> {
 
 /// A beacon chain that is none of the public ones.
 fn own_chain(beacon: &Beacon) -> Result<evm::beacon::Chain, TrustError> {
-    let preset = match beacon.preset.as_deref() {
-        Some("mainnet") => evm::beacon::MAINNET,
-        Some("minimal") => evm::beacon::MINIMAL,
-        _ => return Err(TrustError::value("ethereum.beacon.preset", "write mainnet or minimal")),
-    };
+    let preset = beacon.preset.as_deref().and_then(evm::beacon::Preset::parse);
+    let preset =
+        preset.ok_or_else(|| TrustError::value("ethereum.beacon.preset", "write mainnet or minimal"))?;
     let genesis = beacon.genesis_validators_root.as_deref().unwrap_or_default();
     let genesis_validators_root = hex("ethereum.beacon.genesis_validators_root", genesis)?;
     let fork = |fork: &Fork| {
@@ -281,7 +279,8 @@ fn own_chain(beacon: &Beacon) -> Result<evm::beacon::Chain, TrustError> {
         Ok(evm::beacon::ForkAt { epoch: fork.epoch, version, fork: Some(known) })
     };
     let forks = beacon.forks.iter().map(fork).collect::<Result<_, _>>()?;
-    Ok(evm::beacon::Chain { preset, genesis_validators_root, forks })
+    evm::beacon::Chain::new(preset, genesis_validators_root, forks)
+        .map_err(|error| TrustError::value("ethereum.beacon.forks", error))
 }
 
 /// `0x` and two digits of hexadecimal for each of `N` bytes, as chains write them; the case of letters does not matter.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use alloy_primitives::Address;
-use ledgerstone::anchor::evm::{LogId, beacon, code_hash};
+use ledgerstone::anchor::evm::{BeaconFork, LogId, beacon, code_hash};
 use ledgerstone::anchor::schedule::Schedule;
 use ledgerstone::anchor::scheduler::{self, CodeHash};
 use ledgerstone::code::Code;
@@ -16,7 +16,7 @@ use super::lane::EvmLane;
 use super::rpc::{BadUrl, Endpoint};
 use super::view::{Chain, Finality};
 use crate::anchor::http::{CaError, Client};
-use crate::config::anchors::EthereumConfig;
+use crate::config::anchors::{BeaconForkConfig, EthereumConfig};
 use crate::keyring::KeyProvider;
 
 /// After how long what failed is tried again, in milliseconds: as the chain is looked at, not faster.
@@ -42,8 +42,7 @@ pub fn build(
     let beacon = match &config.beacon {
         None => None,
         Some(address) => {
-            let chain = beacon::Chain::of_chain_id(config.chain_id);
-            let chain = chain.ok_or(EvmSetupError::NoBeaconChain { chain_id: config.chain_id })?;
+            let chain = beacon_chain(config)?;
             Some(Beacon::new(address.clone(), http.clone(), chain))
         }
     };
@@ -86,6 +85,23 @@ pub fn build(
     })
 }
 
+/// The beacon chain that is configured, or the one that is known to belong to the chain's id.
+fn beacon_chain(config: &EthereumConfig) -> Result<beacon::Chain, EvmSetupError> {
+    let Some(own) = &config.beacon_chain else {
+        let known = beacon::Chain::of_chain_id(config.chain_id);
+        return known.ok_or(EvmSetupError::NoBeaconChain { chain_id: config.chain_id });
+    };
+    let preset = beacon::Preset::parse(&own.preset);
+    let preset = preset.ok_or_else(|| EvmSetupError::Preset { found: own.preset.clone() })?;
+    let fork = |at: &BeaconForkConfig| {
+        let fork = BeaconFork::parse(&at.fork);
+        let fork = fork.ok_or_else(|| EvmSetupError::BeaconFork { found: at.fork.clone() })?;
+        Ok(beacon::ForkAt { epoch: at.epoch, version: at.version, fork: Some(fork) })
+    };
+    let forks = own.forks.iter().map(fork).collect::<Result<_, EvmSetupError>>()?;
+    Ok(beacon::Chain::new(preset, own.genesis_validators_root, forks)?)
+}
+
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -104,11 +120,28 @@ pub enum EvmSetupError {
     #[error(transparent)]
     Key(#[from] AnchorKeyError),
     /// A beacon node for a chain whose beacon chain is not known.
-    #[error("the beacon chain of chain {chain_id} is not known here: leave out `beacon`")]
+    #[error(
+        "the beacon chain of chain {chain_id} is not known here: describe it with `beacon_chain`, or leave out `beacon`"
+    )]
     NoBeaconChain {
         /// The chain.
         chain_id: u64,
     },
+    /// A preset that is not known.
+    #[error("the preset {found:?} of `beacon_chain` is not known: write mainnet or minimal")]
+    Preset {
+        /// What stands there.
+        found: String,
+    },
+    /// A fork that is not known.
+    #[error("the fork {found:?} of `beacon_chain` is not known: write capella, deneb, electra or fulu")]
+    BeaconFork {
+        /// What stands there.
+        found: String,
+    },
+    /// Forks that make no chain.
+    #[error("`beacon_chain`: {0}")]
+    BeaconForks(#[from] beacon::ForksError),
 }
 
 impl EvmSetupError {

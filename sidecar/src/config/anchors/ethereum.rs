@@ -10,6 +10,7 @@ use ledgerstone::anchor::statement::LaneName;
 use ledgerstone::encoding::hex_decode;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::beacon_chain::{BeaconChainConfig, BeaconChainTable};
 use super::{At, LaneConfig, NAME, entries, hour, patience};
 use crate::anchor::http::Address;
 use crate::config::error::ConfigError;
@@ -63,6 +64,8 @@ pub struct EthereumConfig {
     pub replace_after: Duration,
     /// A node of the chain's beacon chain.
     pub beacon: Option<Address>,
+    /// That beacon chain, where it is none of the public ones.
+    pub beacon_chain: Option<BeaconChainConfig>,
 }
 
 /// `[[anchors.ethereum]]` as it stands in the file.
@@ -104,6 +107,8 @@ pub(in crate::config) struct EthereumTable {
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "host")]
     beacon: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    beacon_chain: Option<BeaconChainTable>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ca_file: Option<String>,
 }
 
@@ -119,9 +124,10 @@ fn max_tip() -> String {
     "2gwei".to_owned()
 }
 
-/// More than twice the gas of the first `advance`, which takes the most.
+/// The first `advance` takes the most: 53,526, and 148,746 under the rules that geth has for the fork after Osaka, where new
+/// storage costs more (EIP-8037).
 const fn gas() -> u64 {
-    120_000
+    200_000
 }
 
 /// An anchor an hour, and as many again.
@@ -174,6 +180,9 @@ impl EthereumConfig {
             at.read(key, &value.to_string(), &expected, |_| (value >= least).then_some(value))
         };
         let gas = least("anchors.ethereum.gas", table.gas, GAS_MIN)?;
+        if table.beacon_chain.is_some() && table.beacon.is_none() {
+            return Err(at.wrong("anchors.ethereum.beacon_chain", "without beacon", BEACON));
+        }
         Ok(Self {
             chain_id: least("anchors.ethereum.chain_id", table.chain_id, 1)?,
             quorum: at.read("anchors.ethereum.quorum", &quorum.to_string(), QUORUM, |_| {
@@ -200,10 +209,17 @@ impl EthereumConfig {
                 .as_deref()
                 .map(|text| at.address("anchors.ethereum.beacon", text, ca_file))
                 .transpose()?,
+            beacon_chain: table
+                .beacon_chain
+                .as_ref()
+                .map(|chain| BeaconChainConfig::read(chain, at))
+                .transpose()?,
             lane,
         })
     }
 }
+
+const BEACON: &str = "beacon beside it: the address of a node of that beacon chain";
 
 const QUORUM: &str = "how many of the endpoints must agree: 1 to their number";
 

@@ -2,6 +2,7 @@
 
 use super::super::bundle::BeaconFork;
 use super::super::keccak::Word;
+use crate::code::Code;
 
 /// The sizes that a chain was built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,18 @@ pub const MAINNET: Preset = Preset { committee_size: 512, slots_per_epoch: 32, e
 
 /// The sizes of the consensus specifications' small test chains.
 pub const MINIMAL: Preset = Preset { committee_size: 32, slots_per_epoch: 8, epochs_per_period: 8 };
+
+impl Preset {
+    /// The preset with this name, as the consensus specifications name it.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "mainnet" => Some(MAINNET),
+            "minimal" => Some(MINIMAL),
+            _ => None,
+        }
+    }
+}
 
 /// From which epoch a fork's version signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +67,49 @@ const SEPOLIA_GENESIS: Word = [
     0x3f, 0x92, 0x09, 0xc0, 0x0e, 0x4e, 0xfb, 0xaa, 0xdd, 0xac, 0x09, 0xed, 0x9b, 0x80, 0x78,
 ];
 
+/// Why forks make no chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForksError {
+    /// None at all.
+    #[error("a beacon chain has a fork at least: name it, with its epoch and version")]
+    None,
+    /// A fork that stands after a later one, twice, or begins before the one that it follows.
+    #[error("the forks are out of order: write them by rising epoch, each once")]
+    Order,
+}
+
+impl ForksError {
+    /// What the reader must do next.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        Code::Malformed
+    }
+}
+
 impl Chain {
+    /// A chain with these forks, in their order; several may begin at one epoch, of which the last is then in force.
+    ///
+    /// # Errors
+    /// [`ForksError`] without forks, or where they are out of order.
+    pub fn new(
+        preset: Preset,
+        genesis_validators_root: Word,
+        forks: Vec<ForkAt>,
+    ) -> Result<Self, ForksError> {
+        if forks.is_empty() {
+            return Err(ForksError::None);
+        }
+        // A fork whose types are not known stands after those that are.
+        let place = |at: &ForkAt| (at.fork.is_none(), at.fork);
+        let is_ordered =
+            |(one, next): (&ForkAt, &ForkAt)| one.epoch <= next.epoch && place(one) < place(next);
+        if !forks.iter().zip(forks.iter().skip(1)).all(is_ordered) {
+            return Err(ForksError::Order);
+        }
+        Ok(Self { preset, genesis_validators_root, forks })
+    }
+
     /// Ethereum mainnet (chain id 1), as of Fulu.
     #[must_use]
     pub fn mainnet() -> Self {
