@@ -33,4 +33,4 @@ pub use error::EvmError;
 pub use header::{BlockHeader, HeaderError};
 pub use keccak::{Word, keccak256};
 pub use receipt::ReceiptError;
-pub use verify::{Basis, Expected, Facts, Trust, checks, verify};
+pub use verify::{Basis, Expected, Facts, Learned, Trust, checks, checks_after, verify};

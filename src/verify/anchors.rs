@@ -28,7 +28,7 @@ pub use log::{LogAtHand, against, told_by};
 pub use quorum::check as quorum_check;
 pub use trust::AnchorTrust;
 
-pub(super) use kinds::{Proof, Standing, proof};
+pub(super) use kinds::{Learned, Proof, Standing, proof};
 pub use kinds::{lane_kind, proof_file};
 pub(super) use tally::ended;
 

@@ -121,7 +121,7 @@ pub fn verify(bundle: &Bundle, expected: &Expected<'_>, trust: &Trust) -> Result
     let (log_id, head) = storage(bundle, &headers, expected, trust)?;
     let basis = pinned(&headers, trust);
     #[cfg(feature = "beacon")]
-    let finalized = match finality(bundle, &headers, trust) {
+    let finalized = match finality(bundle, &headers, trust.beacon.as_ref()) {
         Finality::Missing(_) => None,
         Finality::Checked(result) => Some(result?),
     };
@@ -141,18 +141,64 @@ pub fn verify(bundle: &Bundle, expected: &Expected<'_>, trust: &Trust) -> Result
     })
 }
 
+/// What the bundles of a lane led to so far: sync committees from which the next bundle may start.
+#[derive(Clone, Debug, Default)]
+pub struct Learned {
+    /// Each with the period of the pinned committee that it was chained from.
+    #[cfg(feature = "beacon")]
+    committees: Vec<(beacon::PinnedCommittee, u64)>,
+}
+
+#[cfg(feature = "beacon")]
+impl Learned {
+    /// The auditor's trust, and what was learned of periods about which the auditor says nothing.
+    fn extend(&self, trust: &beacon::Trust) -> beacon::Trust {
+        let mut all = trust.clone();
+        let is_pinned = |period| trust.committees.iter().any(|pinned| pinned.period == period);
+        let learned = self.committees.iter().map(|(committee, _)| *committee);
+        all.committees.extend(learned.filter(|committee| !is_pinned(committee.period)));
+        all
+    }
+
+    /// The period of the pinned committee that the one of `period` rests on.
+    fn origin(&self, period: u64, trust: &beacon::Trust) -> u64 {
+        let is_pinned = trust.committees.iter().any(|pinned| pinned.period == period);
+        let learned = self.committees.iter().find(|(committee, _)| !is_pinned && committee.period == period);
+        learned.map_or(period, |(_, origin)| *origin)
+    }
+
+    fn add(&mut self, finalized: &Finalized, origin: u64) {
+        for committee in &finalized.learned {
+            if !self.committees.iter().any(|(known, _)| known == committee) {
+                self.committees.push((*committee, origin));
+            }
+        }
+    }
+}
+
 /// The three checks of a report: `anchor.evm.storage`, `anchor.evm.header`, `anchor.evm.finality`, in that order.
 ///
 /// `proof` is the file `proof.evm`.
 #[must_use]
 pub fn checks(proof: &[u8], expected: &Expected<'_>, trust: &Trust) -> Vec<Check> {
+    checks_after(proof, expected, trust, &mut Learned::default())
+}
+
+/// [`checks`] of a bundle that follows others, whose sync committees were `learned`; those that it leads to are added.
+#[must_use]
+pub fn checks_after(
+    proof: &[u8],
+    expected: &Expected<'_>,
+    trust: &Trust,
+    learned: &mut Learned,
+) -> Vec<Check> {
     let read = Bundle::decode(proof)
         .map_err(EvmError::from)
         .and_then(|bundle| headers(&bundle).map(|headers| (bundle, headers)));
     match read {
         Ok((bundle, headers)) => {
             let storage = storage_check(&bundle, &headers, expected, trust);
-            let finality = finality_check(&bundle, &headers, trust);
+            let finality = finality_check(&bundle, &headers, trust, learned);
             let header = header_check(&headers, trust, &finality);
             vec![storage, header, finality]
         }
@@ -305,11 +351,11 @@ enum Finality {
 }
 
 #[cfg(feature = "beacon")]
-fn finality(bundle: &Bundle, headers: &Headers, trust: &Trust) -> Finality {
+fn finality(bundle: &Bundle, headers: &Headers, trust: Option<&beacon::Trust>) -> Finality {
     let Some(part) = &bundle.beacon else {
         return Finality::Missing("the bundle holds no light client proof".into());
     };
-    let Some(trust) = &trust.beacon else {
+    let Some(trust) = trust else {
         return Finality::Missing("pin a sync committee in the trust file to have this checked".into());
     };
     match beacon::verify_part(part, trust) {
@@ -359,9 +405,10 @@ fn header_check(headers: &Headers, trust: &Trust, finality: &Check) -> Check {
 }
 
 #[cfg(feature = "beacon")]
-fn finality_check(bundle: &Bundle, headers: &Headers, trust: &Trust) -> Check {
+fn finality_check(bundle: &Bundle, headers: &Headers, trust: &Trust, learned: &mut Learned) -> Check {
     let name = CheckName::AnchorEvmFinality;
-    match finality(bundle, headers, trust) {
+    let all = trust.beacon.as_ref().map(|trust| learned.extend(trust));
+    match finality(bundle, headers, all.as_ref()) {
         Finality::Missing(needed) => Check::not_checked(name, needed),
         Finality::Checked(Err(error)) => Check::failed(name, error.code(), error.to_string()),
         Finality::Checked(Ok(finalized)) => {
@@ -369,14 +416,16 @@ fn finality_check(bundle: &Bundle, headers: &Headers, trust: &Trust) -> Check {
                 "{} of {} members of the sync committee of period {} signed that slot {} is final",
                 finalized.participants, finalized.committee_size, finalized.period, finalized.slot
             );
-            let basis = format!("the pinned sync committee of period {}", finalized.pinned_period);
-            Check::passed(name, detail).resting_on(basis)
+            let start = finalized.pinned_period;
+            let origin = trust.beacon.as_ref().map_or(start, |trust| learned.origin(start, trust));
+            learned.add(&finalized, origin);
+            Check::passed(name, detail).resting_on(format!("the pinned sync committee of period {origin}"))
         }
     }
 }
 
 #[cfg(not(feature = "beacon"))]
-fn finality_check(bundle: &Bundle, _: &Headers, _: &Trust) -> Check {
+fn finality_check(bundle: &Bundle, _: &Headers, _: &Trust, _: &mut Learned) -> Check {
     let needed = if bundle.beacon.is_some() {
         "the bundle's light client proof needs a build with the feature `beacon`"
     } else {

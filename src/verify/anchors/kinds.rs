@@ -54,11 +54,24 @@ pub(in crate::verify) enum Standing {
     Open,
 }
 
-/// Checks the proof of one statement.
-pub(in crate::verify) fn proof(proof: &Proof<'_>, trust: Option<&AnchorTrust>) -> Found {
+/// What the proofs of a lane taught so far, for those that follow.
+#[derive(Clone, Debug, Default)]
+pub(in crate::verify) struct Learned {
+    /// Of each chain, by its id.
+    #[cfg(feature = "evm")]
+    ethereum: std::collections::BTreeMap<u64, crate::anchor::evm::Learned>,
+}
+
+/// Checks the proof of one statement, with what those before it taught.
+pub(in crate::verify) fn proof(
+    proof: &Proof<'_>,
+    trust: Option<&AnchorTrust>,
+    #[cfg_attr(not(feature = "evm"), expect(unused_variables, reason = "only EVM chains teach"))]
+    learned: &mut Learned,
+) -> Found {
     match proof.kind {
         #[cfg(feature = "evm")]
-        AnchorKind::Ethereum => ethereum::check(proof, trust),
+        AnchorKind::Ethereum => ethereum::check(proof, trust, learned),
         #[cfg(feature = "opentimestamps")]
         AnchorKind::Bitcoin => bitcoin::check(proof, trust),
         #[cfg(feature = "rfc3161")]

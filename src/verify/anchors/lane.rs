@@ -46,6 +46,7 @@ pub struct LaneWalk<'a> {
     head: Option<Head>,
     last: Option<Hash>,
     tallies: Vec<Tally>,
+    learned: kinds::Learned,
     /// Statements without a complete proof of their own.
     waiting: u64,
     proved: Option<Proved>,
@@ -84,6 +85,7 @@ impl<'a> LaneWalk<'a> {
             head: None,
             last: None,
             tallies: Vec::new(),
+            learned: kinds::Learned::default(),
             waiting: 0,
             proved: None,
             unreadable: None,
@@ -239,7 +241,7 @@ impl<'a> LaneWalk<'a> {
             statement,
             statement_bytes: &files.statement,
         };
-        let found = kinds::proof(&proof, self.context.trust);
+        let found = kinds::proof(&proof, self.context.trust, &mut self.learned);
         match found.standing {
             Standing::Holds { at } => self.proved = Some(Proved { seq, size: statement.to.size, at }),
             Standing::Waits => {

@@ -1,6 +1,8 @@
 //! The anchors of a receipt: whether the entry stood in the log when the log was fixed outside.
 
-use super::super::anchors::{AnchorTrust, LaneReport, Proof, Proved, Standing, ended, proof, quorum_check};
+use super::super::anchors::{
+    AnchorTrust, LaneReport, Learned, Proof, Proved, Standing, ended, proof, quorum_check,
+};
 use super::super::sentence;
 use crate::check::{Check, Status};
 use crate::code::{CheckName, Code};
@@ -107,6 +109,7 @@ fn lane(
             statement_bytes: anchor.statement_bytes(),
         },
         trust,
+        &mut Learned::default(),
     );
     if let (Standing::Holds { at }, true) = (found.standing, policy.is_some()) {
         report.proved = Some(Proved { seq: statement.seq, size: statement.to.size, at });

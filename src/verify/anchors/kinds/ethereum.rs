@@ -1,6 +1,6 @@
 //! EVM bundles: the contract's storage in a block, and what makes that block one of the chain.
 
-use super::{Found, Proof, Standing, standing};
+use super::{Found, Learned, Proof, Standing, standing};
 use crate::anchor::evm::{self, BlockHeader, Bundle, Expected};
 use crate::check::{Check, Status};
 use crate::code::CheckName;
@@ -12,7 +12,7 @@ use crate::verify::anchors::AnchorTrust;
 const NEEDED: [&[CheckName]; 2] =
     [&[CheckName::AnchorEvmStorage], &[CheckName::AnchorEvmHeader, CheckName::AnchorEvmFinality]];
 
-pub(super) fn check(proof: &Proof<'_>, trust: Option<&AnchorTrust>) -> Found {
+pub(super) fn check(proof: &Proof<'_>, trust: Option<&AnchorTrust>, learned: &mut Learned) -> Found {
     let chains = trust.map_or(&[][..], |trust| trust.ethereum.as_slice());
     let bundle = Bundle::decode(proof.bytes).ok();
     let named =
@@ -21,7 +21,10 @@ pub(super) fn check(proof: &Proof<'_>, trust: Option<&AnchorTrust>) -> Found {
         (Some(bundle), None) => untrusted(bundle.chain_id),
         // What is no bundle says so under any trust.
         (None, None) => evm::checks(proof.bytes, &expected(proof), &evm::Trust::new(0)),
-        (_, Some(trust)) => evm::checks(proof.bytes, &expected(proof), trust),
+        (_, Some(trust)) => {
+            let learned = learned.ethereum.entry(trust.chain_id).or_default();
+            evm::checks_after(proof.bytes, &expected(proof), trust, learned)
+        }
     };
     let at = bundle.as_ref().and_then(time);
     let standing = standing(&checks, &NEEDED, at);
