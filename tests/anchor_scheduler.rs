@@ -670,19 +670,22 @@ fn a_proof_is_asked_for_again_until_it_is_there_and_the_next_statement_waits_for
     let (mut driver, mut chain) = world(300);
     let is_capture = |effect: &Effect| matches!(effect, Effect::Capture(_));
     let mut blocks = Vec::new();
-    for _ in 0..4 {
+    for turn in 0..6 {
         let at = step_to(&mut driver, &mut chain, is_capture).unwrap();
         let effect = driver.out.remove(at);
         let Effect::Capture(capture) = effect else { panic!() };
         blocks.push(capture.block.number);
-        driver.tell(Event::CaptureFailed { seq: capture.seq });
+        let seq = capture.seq;
+        let is_wrong = turn >= 3;
+        driver.tell(if is_wrong { Event::CaptureFailed { seq } } else { Event::CaptureWaits { seq } });
+        assert_eq!(words(&driver), if is_wrong { vec!["capture"] } else { vec![] }, "turn {turn}");
         driver.grow(5_000);
     }
     assert!(blocks.is_sorted_by(|a, b| a < b), "each time at a newer final block: {blocks:?}");
     assert_eq!((words(&driver), driver.state()), (vec!["capture"], State::Finalized));
     driver.crash(true);
     finish(&mut driver, &mut chain);
-    assert_eq!(driver.lane.tip().seq, 2, "20,000 entries that came meanwhile are one statement");
+    assert_eq!(driver.lane.tip().seq, 2, "30,000 entries that came meanwhile are one statement");
 }
 
 #[test]

@@ -159,7 +159,9 @@ pub enum Alarm {
         attempts: usize,
     },
     /// The proof could not be captured yet.
-    #[error("the proof of statement {seq} could not be captured yet: an endpoint must serve eth_getProof")]
+    #[error(
+        "the proof of statement {seq} could not be captured yet: an endpoint must serve eth_getProof, and the beacon node, where there is one, must follow the chain"
+    )]
     Capture {
         /// The statement's number.
         seq: u64,

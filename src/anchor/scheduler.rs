@@ -214,7 +214,8 @@ impl Scheduler {
                 self.blind(now, matches!(event, Event::Disagree), &mut effects);
             }
             Event::Captured { seq } => self.captured(now, seq, &mut effects),
-            Event::CaptureFailed { seq } => self.capture_failed(now, seq, &mut effects),
+            Event::CaptureFailed { seq } => self.not_captured(now, seq, true, &mut effects),
+            Event::CaptureWaits { seq } => self.not_captured(now, seq, false, &mut effects),
             Event::Appended { seq } => self.appended(seq, &mut effects),
             Event::AppendFailed { seq } => self.append_failed(now, seq, &mut effects),
         }
@@ -413,11 +414,13 @@ impl Scheduler {
         }
     }
 
-    fn capture_failed(&mut self, now: UnixMillis, seq: u64, effects: &mut Vec<Effect>) {
+    fn not_captured(&mut self, now: UnixMillis, seq: u64, is_wrong: bool, effects: &mut Vec<Effect>) {
         if self.task == (Task::Capturing { seq }) {
             self.task = Task::Idle;
             self.failed.capture = Some(now);
-            self.alarm(Alarm::Capture { seq }, effects);
+            if is_wrong {
+                self.alarm(Alarm::Capture { seq }, effects);
+            }
         }
     }
 

@@ -50,8 +50,14 @@ pub enum Event {
         /// Of which statement.
         seq: u64,
     },
-    /// Answers `Capture`: not yet; it is asked for again, at a later block.
+    /// Answers `Capture`: it could not be had; it is asked for again, at a later block.
     CaptureFailed {
+        /// Of which statement.
+        seq: u64,
+    },
+    /// Answers `Capture`: nothing is wrong, and what the proof needs is not there yet; it is asked for again, at a later
+    /// block.
+    CaptureWaits {
         /// Of which statement.
         seq: u64,
     },

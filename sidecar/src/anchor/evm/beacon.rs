@@ -20,6 +20,9 @@ use super::capture::{self, CaptureError};
 use super::rpc::Endpoint;
 use crate::anchor::http::{Address, Client, HttpFault, Question};
 
+/// How far the beacon node's final block may lie below the endpoints' while nothing is wrong: five epochs of 32 slots.
+const BEHIND_BLOCKS_MAX: u64 = 5 * 32;
+
 /// A beacon node, and the beacon chain that it is to follow.
 #[derive(Clone, Debug)]
 pub struct Beacon {
@@ -94,7 +97,13 @@ impl Beacon {
         let (number, hash) = (execution.block_number(), execution.block_hash());
         let first = bundle.headers.first().map_or(&[][..], Vec::as_slice);
         let first = BlockHeader::decode(first)?;
-        let above = number.checked_sub(first.number).ok_or(LightError::NotYet { final_block: number })?;
+        let Some(above) = number.checked_sub(first.number) else {
+            let behind = first.number - number;
+            return Err(match behind <= BEHIND_BLOCKS_MAX {
+                true => LightError::NotYet { final_block: number },
+                false => LightError::Behind { final_block: number, behind },
+            });
+        };
         if above >= EVM_SEGMENT_HEADERS_MAX as u64 {
             return Err(CaptureError::Far { blocks: above }.into());
         }
@@ -188,6 +197,16 @@ pub enum LightError {
     NotYet {
         /// The execution block's number.
         final_block: u64,
+    },
+    /// So far below that the beacon node does not follow the chain.
+    #[error(
+        "the beacon node's final block {final_block} is {behind} blocks below the captured one: it does not follow the chain"
+    )]
+    Behind {
+        /// The execution block's number.
+        final_block: u64,
+        /// How far below.
+        behind: u64,
     },
     /// Beacon node and endpoints are not on one chain.
     #[error("the beacon node's final block {number} is not the endpoints': they are not of one chain")]

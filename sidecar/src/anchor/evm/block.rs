@@ -11,10 +11,17 @@ use alloy_rlp::Decodable as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rpc::{ANSWER_BYTES_MAX, Endpoint, RpcError};
+use super::rpc::{ANSWER_BYTES_MAX, Endpoint, RpcError, RpcFault};
 
 /// Bytes of one header's RLP. Today's have under 700; extra data of a consortium's chain carries its validators.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// Blocks of a chain on which none may be final yet: 32 epochs of 32 slots, where Ethereum needs three epochs.
+pub const YOUNG_BLOCKS: u64 = 32 * 32;
+
+/// What a node says for a tag that no block has yet: the code of the execution API's specification, or geth's words.
+const UNKNOWN_BLOCK: i64 = -39_001;
+const UNMARKED: [&str; 2] = ["safe block not found", "finalized block not found"];
 
 /// A block whose header was checked against its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +109,35 @@ pub async fn fetch(endpoint: &Endpoint, wanted: Wanted) -> Result<Option<Block>,
         return Err(odd());
     }
     Ok(Some(block))
+}
+
+/// As [`fetch`]; where no block of a chain is safe or final yet, because it is young, its first block, which no
+/// reorganisation touches.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn marked(endpoint: &Endpoint, wanted: Wanted) -> Result<Option<Block>, BlockError> {
+    let found = fetch(endpoint, wanted).await;
+    let is_unmarked = match &found {
+        Ok(None) => true,
+        Err(BlockError::Rpc(error)) => is_unmarked(&error.fault),
+        _ => false,
+    };
+    if !is_unmarked || !matches!(wanted, Wanted::Safe | Wanted::Finalized) {
+        return found;
+    }
+    match fetch(endpoint, Wanted::Latest).await? {
+        Some(latest) if latest.number() < YOUNG_BLOCKS => fetch(endpoint, Wanted::Number(0)).await,
+        _ => found,
+    }
+}
+
+/// Whether the node says that no block has the tag.
+fn is_unmarked(fault: &RpcFault) -> bool {
+    match fault {
+        RpcFault::Refused { code, message } => *code == UNKNOWN_BLOCK || UNMARKED.contains(&message.as_str()),
+        _ => false,
+    }
 }
 
 /// The header's RLP from its fields, if it hashes to what the endpoint says.

@@ -16,7 +16,8 @@ use super::rpc::{ANSWER_BYTES_MAX, Endpoint, RpcError, RpcFault};
 pub struct Sent {
     /// The best of it.
     pub outcome: Broadcast,
-    /// Every refusal and failure.
+    /// Every refusal and failure. A nonce that is used is none: most often the transaction itself is in a block since the
+    /// last look, and the next one tells.
     pub failures: Vec<RpcError>,
 }
 
@@ -36,7 +37,7 @@ pub async fn send(endpoints: &[Endpoint], raw: &[u8]) -> Sent {
             Ok(_) => Broadcast::Taken,
             Err(error) => {
                 let class = classify(&error.fault);
-                if class != Broadcast::Taken {
+                if !matches!(class, Broadcast::Taken | Broadcast::NonceTooLow) {
                     failures.push(error);
                 }
                 class

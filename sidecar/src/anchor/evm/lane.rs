@@ -146,10 +146,10 @@ impl EvmLane {
             Effect::Capture(wanted) => {
                 let (seq, captured) = (wanted.seq, self.capture(&wanted, desk).await);
                 match &captured {
-                    // Nothing is wrong: Ethereum takes a quarter of an hour.
+                    // Nothing is wrong: a final block is final to light clients some slots later.
                     Err(error) if matches!(error.downcast_ref(), Some(LightError::NotYet { .. })) => {
                         tracing::debug!(lane = %self.config.lane, %error);
-                        return Event::CaptureFailed { seq };
+                        return Event::CaptureWaits { seq };
                     }
                     _ => {}
                 }

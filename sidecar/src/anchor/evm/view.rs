@@ -226,7 +226,7 @@ async fn standing(endpoint: Endpoint, finality: Finality) -> Result<Standing, En
 }
 
 async fn there(endpoint: &Endpoint, wanted: Wanted) -> Result<Block, EndpointError> {
-    block::fetch(endpoint, wanted).await?.ok_or(EndpointError::NoBlock { wanted: wanted.name() })
+    block::marked(endpoint, wanted).await?.ok_or(EndpointError::NoBlock { wanted: wanted.name() })
 }
 
 /// The one chain id of all endpoints.
