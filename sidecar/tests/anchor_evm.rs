@@ -1,4 +1,4 @@
-//! The log's head on a real chain: anvil, and a proxy before it that lies.
+//! The log's head on real chains: anvil, a proxy before it that lies, and geth.
 //!
 //! Scenario: a sidecar anchors a growing log while the chain reorganises, restarts, becomes dear, or answers through a
 //! proxy that lies about receipts, state, blocks and heights, and while the sidecar itself is killed. Danger: a statement
@@ -24,8 +24,12 @@
 
 #[path = "anchor_evm/attacks.rs"]
 mod attacks;
+#[path = "anchor_evm/beacon.rs"]
+mod beacon;
 #[path = "anchor_evm/chain.rs"]
 mod chain;
+#[path = "anchor_evm/geth.rs"]
+mod geth;
 #[path = "anchor_evm/lies.rs"]
 mod lies;
 #[path = "anchor_evm/mainnet.rs"]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use ledgerstone_sidecar::anchor::evm::block::YOUNG_BLOCKS;
 use ledgerstone_sidecar::anchor::evm::deploy::{DeployError, Deployment};
 use ledgerstone_sidecar::anchor::evm::key::FileSigner;
 use serde_json::json;
 
-use crate::node::Anvil;
+use crate::node::{Anvil, Liar, Lie};
 use crate::world::{ORIGIN, World, endpoint, fund, until};
 
 const DRAIN: Duration = Duration::from_secs(20);
@@ -119,6 +120,33 @@ async fn a_chain_so_young_that_its_first_block_is_the_final_one_is_anchored_to()
     let page = world.page(&app).await;
     assert!(last["number"] == "0x0" && !page.contains("ALARM") && !page.contains("last error"), "{page}");
     world.proved(1).await;
+    app.drain(DRAIN).await.unwrap();
+    world.verify(&anvil).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_young_chain_whose_node_names_no_final_block_is_anchored_to_and_an_old_one_is_not() {
+    let Some(anvil) = Anvil::start(2, &[]).await else { return };
+    let liar = Liar::start(anvil.address).await;
+    let world = World::new(&anvil).await;
+    world.lane(&[liar.url()], "");
+    // What geth says until its beacon node has seen the first final block.
+    liar.tell(Lie::Answer(|call, answer| {
+        if let Some(tag @ ("safe" | "finalized")) = call["params"][0].as_str() {
+            let error = json!({ "code": -32000, "message": format!("{tag} block not found") });
+            *answer = json!({ "jsonrpc": "2.0", "id": call["id"], "error": error });
+        }
+    }));
+    let app = world.start().await;
+    world.says(&app, "ethereum ethereum mined").await;
+    let page = world.page(&app).await;
+    assert!(!page.contains("ALARM") && !page.contains("last error"), "{page}");
+    anvil.call("anvil_mine", json!([format!("{YOUNG_BLOCKS:#x}")])).await;
+    world.says(&app, "finalized block not found").await;
+    assert_eq!(world.count(), 0, "nothing is final");
+    liar.tell(Lie::Honest);
+    world.proved(1).await;
+    world.says_no_more(&app, "ALARM").await;
     app.drain(DRAIN).await.unwrap();
     world.verify(&anvil).await;
 }

@@ -1,27 +1,29 @@
-//! A real chain node, and a proxy before it that lies.
+//! Real chain nodes, and a proxy before one that lies.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::support::{PATIENCE, free_port};
 
-/// The path of anvil; nothing where it cannot be had.
-pub fn anvil() -> Option<PathBuf> {
+/// The path of anvil or geth; nothing where it cannot be had.
+fn program(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let output = Command::new(root.join("scripts/anvil-path")).output().unwrap();
+    let output = Command::new(root.join(format!("scripts/{name}-path"))).output().unwrap();
     if output.status.success() {
         return Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()));
     }
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "anvil is needed: {why}");
-    println!("skipped because anvil cannot be had: {why}");
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{name} is needed: {why}");
+    println!("skipped because {name} cannot be had: {why}");
     None
 }
 
@@ -36,7 +38,7 @@ pub struct Anvil {
 impl Anvil {
     /// Starts a chain with a block every 200 ms, final after `2 * epoch` blocks.
     pub async fn start(epoch: u32, more: &[&str]) -> Option<Self> {
-        let program = anvil()?;
+        let program = program("anvil")?;
         let epoch = epoch.to_string();
         let mut arguments = vec!["--slots-in-an-epoch", epoch.as_str(), "--block-time", "0.2", "--silent"];
         arguments.extend(more);
@@ -45,16 +47,8 @@ impl Anvil {
         let child = spawn(&program, port, &arguments);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let anvil = Self { child, program, arguments, address };
-        anvil.answers().await;
+        answers(anvil.address).await;
         Some(anvil)
-    }
-
-    async fn answers(&self) {
-        let start = Instant::now();
-        while ask(self.address, "eth_chainId", json!([])).await.is_none() {
-            assert!(start.elapsed() < PATIENCE, "anvil never answered");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
     }
 
     pub fn url(&self) -> String {
@@ -63,9 +57,7 @@ impl Anvil {
 
     /// Calls a method that must not fail.
     pub async fn call(&self, method: &str, params: Value) -> Value {
-        let answer = ask(self.address, method, params).await.unwrap();
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
+        call(self.address, method, params).await
     }
 
     pub async fn number(&self, call: &str, params: Value) -> u64 {
@@ -86,7 +78,7 @@ impl Anvil {
     /// Starts it again where it was.
     pub async fn start_again(&mut self) {
         self.child = spawn(&self.program, self.address.port(), &self.arguments);
-        self.answers().await;
+        answers(self.address).await;
     }
 }
 
@@ -103,6 +95,22 @@ fn spawn(program: &Path, port: u16, arguments: &[String]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// Waits until a node answers.
+async fn answers(address: SocketAddr) {
+    let start = Instant::now();
+    while ask(address, "eth_chainId", json!([])).await.is_none() {
+        assert!(start.elapsed() < PATIENCE, "the node never answered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Calls a method that must not fail.
+pub async fn call(address: SocketAddr, method: &str, params: Value) -> Value {
+    let answer = ask(address, method, params).await.unwrap();
+    assert!(answer.get("error").is_none(), "{method}: {answer}");
+    answer["result"].clone()
+}
+
 /// Calls a method; nothing if nobody answers.
 pub async fn ask(address: SocketAddr, method: &str, params: Value) -> Option<Value> {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
@@ -112,7 +120,7 @@ pub async fn ask(address: SocketAddr, method: &str, params: Value) -> Option<Val
 async fn post(address: SocketAddr, body: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.ok()?;
@@ -141,6 +149,70 @@ async fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         }
     }
     Some((head, body))
+}
+
+/// geth in its developer mode, which makes a block for each withdrawal of the beacon chain that it stands for, and calls
+/// each 32nd block final; killed when dropped.
+pub struct Geth {
+    child: Child,
+    _folder: TempDir,
+    blocks: JoinHandle<()>,
+    pub address: SocketAddr,
+}
+
+impl Geth {
+    pub const CHAIN_ID: u64 = 1_337;
+
+    /// Starts a chain with a block every 100 ms.
+    pub async fn start() -> Option<Self> {
+        let program = program("geth")?;
+        let folder = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut command = Command::new(program);
+        command.args(["--dev", "--nodiscover", "--maxpeers", "0", "--ipcdisable", "--verbosity", "1"]);
+        command.args(["--http", "--http.api", "eth,dev", "--http.port", &address.port().to_string()]);
+        command.args(["--authrpc.port", &free_port().to_string(), "--datadir"]).arg(folder.path());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let blocks = tokio::spawn(async move {
+            for index in 0_u64.. {
+                withdraw(address, index, alloy_primitives::Address::repeat_byte(0xee), 1).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let geth = Self { child, _folder: folder, blocks, address };
+        answers(address).await;
+        Some(geth)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Gives an account so many ether.
+    pub async fn pay(&self, account: alloy_primitives::Address, ether: u64) {
+        withdraw(self.address, u64::MAX, account, ether * 1_000_000_000).await;
+        let start = Instant::now();
+        while call(self.address, "eth_getBalance", json!([account, "latest"])).await == "0x0" {
+            assert!(start.elapsed() < PATIENCE, "the account was never paid");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Geth {
+    fn drop(&mut self) {
+        self.blocks.abort();
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Has a validator's money withdrawn in the next block.
+async fn withdraw(node: SocketAddr, index: u64, to: alloy_primitives::Address, gwei: u64) {
+    let hex = |number: u64| format!("{number:#x}");
+    let withdrawal =
+        json!({ "index": hex(index), "validatorIndex": "0x0", "address": to, "amount": hex(gwei) });
+    _ = ask(node, "dev_addWithdrawal", json!([withdrawal])).await;
 }
 
 /// What the proxy does to a call.
@@ -211,7 +283,7 @@ async fn serve(mut stream: TcpStream, node: SocketAddr, lie: Arc<Mutex<Lie>>) ->
     let answer = match now {
         Now::Down => return None,
         Now::Slow => {
-            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
             return None;
         }
         Now::Text(text) => text,

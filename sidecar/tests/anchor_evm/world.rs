@@ -1,5 +1,6 @@
 //! A log, a chain with the contract, and a sidecar that anchors the one on the other.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use ledgerstone_sidecar::config::{Config, Inputs};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::node::Anvil;
+use crate::node::{Anvil, call};
 use crate::support::{Sidecar, http_get, serve_doubler};
 
 pub const ORIGIN: &str = "example.com/tests";
@@ -53,16 +54,21 @@ pub struct World {
 impl World {
     /// Creates a log and a funded key, deploys the contract and registers the log.
     pub async fn new(anvil: &Anvil) -> Self {
+        Self::on(&anvil.url(), async |account| fund(anvil, account, 10).await).await
+    }
+
+    /// The same on any chain; `fund` gives the key's account what it pays with.
+    pub async fn on(url: &str, fund: impl AsyncFnOnce(Address)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = Sidecar::init(folder.path(), serve_doubler().await);
         let signer = FileSigner::create(&folder.path().join("anchor.key"), None).unwrap();
         let account = signer.address();
-        fund(anvil, account, 10).await;
+        fund(account).await;
         let deployment = Deployment {
-            endpoint: endpoint(&anvil.url()),
+            endpoint: endpoint(url),
             signer: &signer,
             origin: ORIGIN.to_owned(),
-            chain_id: Some(31_337),
+            chain_id: None,
             contract: None,
         };
         let deployed = deployment.run().await.unwrap();
@@ -71,7 +77,7 @@ impl World {
 
     /// Configures the lane: `rpc` are its endpoints, `more` further lines of the table.
     pub fn lane(&self, rpc: &[String], more: &str) {
-        self.lane_on(rpc, 31_337, more);
+        self.lane_on(rpc, self.deployed.chain_id, more);
     }
 
     pub fn lane_on(&self, rpc: &[String], chain_id: u64, more: &str) {
@@ -132,6 +138,11 @@ impl World {
 
     /// Checks the chain of statements, and every proof against the block that the node has at its height.
     pub async fn verify(&self, anvil: &Anvil) -> Vec<Facts> {
+        self.verify_on(anvil.address).await
+    }
+
+    /// The same with any node.
+    pub async fn verify_on(&self, node: SocketAddr) -> Vec<Facts> {
         let links = self.links();
         verify_chain(&links, &self.log_keys().verifier(), None).unwrap();
         let mut all = Vec::new();
@@ -141,8 +152,9 @@ impl World {
             let block = Bundle::decode(&bytes).unwrap();
             let number = evm::BlockHeader::decode(&block.headers[0]).unwrap().number;
             let params = json!([format!("{number:#x}"), false]);
-            let hash = anvil.call("eth_getBlockByNumber", params).await["hash"].as_str().unwrap().to_owned();
-            let facts = verify_one(&bytes, &statement, &link.statement, word(&hash)).unwrap();
+            let hash = call(node, "eth_getBlockByNumber", params).await["hash"].as_str().unwrap().to_owned();
+            let trust = trust(self.deployed.chain_id, word(&hash));
+            let facts = verify_one(&bytes, &statement, &link.statement, &trust).unwrap();
             assert!(matches!(facts.basis, Basis::PinnedBlock { .. }), "{:?}", facts.basis);
             assert_eq!(u64::from(facts.head.seq), seq);
             all.push(facts);
@@ -173,12 +185,19 @@ pub fn statement_in(store: &Path, seq: u64) -> PathBuf {
     store.join(format!("anchors/{LANE}/{seq:08}"))
 }
 
-/// Verifies one proof, with one trusted block.
-pub fn verify_one(
+/// Trust in one block of a chain.
+fn trust(chain_id: u64, block: [u8; 32]) -> Trust {
+    let mut trust = Trust::new(chain_id);
+    trust.blocks = vec![block];
+    trust
+}
+
+/// Verifies one proof.
+fn verify_one(
     proof: &[u8],
     statement: &Statement,
     bytes: &[u8],
-    block: [u8; 32],
+    trust: &Trust,
 ) -> Result<Facts, evm::EvmError> {
     let expected = Expected {
         origin: ORIGIN,
@@ -188,9 +207,7 @@ pub fn verify_one(
         previous: statement.previous,
         statement: Hash::of(bytes),
     };
-    let mut trust = Trust::new(31_337);
-    trust.blocks = vec![block];
-    evm::verify(&Bundle::decode(proof)?, &expected, &trust)
+    evm::verify(&Bundle::decode(proof)?, &expected, trust)
 }
 
 pub fn word(hex: &str) -> [u8; 32] {
