@@ -222,6 +222,10 @@ impl EvmLane {
                 let wrong = match view.faults.first() {
                     Some(fault) => Err(fault.to_string()),
                     None if unknown => Err(UNREGISTERED.to_owned()),
+                    None if self.ran_out_of_gas(&view) => Err(format!(
+                        "a transaction failed because it used up its gas limit of {}: raise `gas`",
+                        self.config.gas
+                    )),
                     None => Ok(()),
                 };
                 self.told(desk, Step::View, wrong);
@@ -233,6 +237,14 @@ impl EvmLane {
                 event
             }
         }
+    }
+
+    /// Whether a transaction in flight failed for want of gas; a revert of the contract takes less than the limit.
+    fn ran_out_of_gas(&self, view: &ChainView) -> bool {
+        let is_used_up = |receipt: &super::receipts::Receipt| {
+            !receipt.succeeded() && receipt.gas_used.to::<u64>() >= self.config.gas
+        };
+        view.receipts.iter().any(is_used_up)
     }
 
     /// Captures, verifies and stores the proof of a statement.
