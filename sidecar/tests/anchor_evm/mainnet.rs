@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256, U256};
+use ledgerstone::anchor::evm::rlp;
 use ledgerstone_sidecar::anchor::evm::block::{self, Wanted};
 use ledgerstone_sidecar::anchor::evm::proof;
 use ledgerstone_sidecar::anchor::evm::receipts::{self, ReceiptError};
@@ -63,6 +64,32 @@ async fn a_block_of_mainnet_hashes_to_its_hash_and_its_receipts_to_its_root() {
 }
 
 #[tokio::test]
+async fn a_header_with_fields_that_nobody_knows_is_taken_as_the_bytes_that_are_hashed() {
+    let Some([block, ..]) = files() else { return };
+    let node = canned(vec![("eth_getBlockByNumber", block.clone())]).await;
+    let known = block::fetch(&endpoint(&format!("http://{node}")), Wanted::Latest).await.unwrap().unwrap();
+    // A field more at the end, of which the description says nothing.
+    let items = alloy_rlp::encode(&known.header).split_off(3);
+    let items = [items, vec![0x07]].concat();
+    let mut raw = Vec::new();
+    rlp::write_list(&mut raw, &items);
+    let hash = alloy_primitives::keccak256(&raw);
+    let mut described = block;
+    described["hash"] = json!(hash);
+    let found = async |described: &Value, raw: &[u8]| {
+        let raw = json!(alloy_primitives::Bytes::copy_from_slice(raw));
+        let answers = vec![("eth_getBlockByNumber", described.clone()), ("debug_getRawHeader", raw)];
+        block::fetch(&endpoint(&format!("http://{}", canned(answers).await)), Wanted::Latest).await
+    };
+    let whole = found(&described, &raw).await.unwrap().unwrap();
+    assert_eq!((whole.hash, whole.raw.to_vec()), (hash, raw));
+    assert_eq!((whole.number(), whole.header.state_root), (known.number(), known.header.state_root));
+    assert_eq!(whole.header.base_fee_per_gas, known.header.base_fee_per_gas);
+    let other = found(&described, &known.raw).await.unwrap_err();
+    assert!(other.to_string().contains("does not hash to the block's hash"), "{other}");
+}
+
+#[tokio::test]
 async fn every_change_of_a_header_or_a_receipt_is_found() {
     let Some([block, receipts, _]) = files() else { return };
     let good = canned(vec![("eth_getBlockByNumber", block.clone())]).await;
@@ -115,7 +142,8 @@ async fn a_proof_of_a_contract_of_mainnet_holds_and_every_change_of_it_does_not(
     assert!(proof::verify(&good, root, address, &slots));
     assert!(!proof::verify(&good, B256::ZERO, address, &slots));
     assert!(!proof::verify(&good, root, Address::ZERO, &slots));
-    let changes: [fn(&mut proof::Proof); 6] = [
+    let changes: [fn(&mut proof::Proof); 7] = [
+        |proof| _ = proof.storage_proof.pop(),
         |proof| proof.nonce += 1,
         |proof| proof.balance += U256::from(1),
         |proof| proof.code_hash.0[0] ^= 1,

@@ -8,6 +8,8 @@
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::Decodable as _;
+use ledgerstone::anchor::evm::rlp::{self, Item};
+use ledgerstone::limits::EVM_HEADER_ITEMS_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +24,9 @@ pub const YOUNG_BLOCKS: u64 = 32 * 32;
 /// What a node says for a tag that no block has yet: the code of the execution API's specification, or geth's words.
 const UNKNOWN_BLOCK: i64 = -39_001;
 const UNMARKED: [&str; 2] = ["safe block not found", "finalized block not found"];
+
+/// Fields of a header since EIP-1559 gave it a base fee.
+const FIELDS_WITH_BASE_FEE: usize = 16;
 
 /// A block whose header was checked against its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,8 +175,22 @@ pub fn parse(raw: Bytes) -> Option<Block> {
     if raw.len() > HEADER_BYTES_MAX {
         return None;
     }
-    let header = Header::decode(&mut raw.as_ref()).ok()?;
+    let header = Header::decode(&mut raw.as_ref()).ok().or_else(|| first_fields(&raw))?;
     Some(Block { hash: keccak256(&raw), raw, header })
+}
+
+/// The fields up to the base fee, or those of before it, of a header that goes on in a way of its own.
+fn first_fields(raw: &[u8]) -> Option<Header> {
+    let items = Item::decode(raw).ok()?.list().ok()?.items(EVM_HEADER_ITEMS_MAX).ok()?;
+    [FIELDS_WITH_BASE_FEE, FIELDS_WITH_BASE_FEE - 1].into_iter().find_map(|count| {
+        let mut fields = Vec::new();
+        for item in items.get(..count)? {
+            rlp::write_bytes(&mut fields, item.bytes().ok()?);
+        }
+        let mut list = Vec::with_capacity(raw.len());
+        rlp::write_list(&mut list, &fields);
+        Header::decode(&mut list.as_slice()).ok()
+    })
 }
 
 /// Why a block cannot be had from an endpoint.
@@ -225,6 +244,39 @@ mod tests {
             json[field] = lie;
             assert_eq!(serde_json::from_value(json).ok().and_then(rebuild), None, "{field}");
         }
+    }
+
+    #[test]
+    fn fields_behind_the_known_ones_stay_in_what_is_hashed() {
+        let known = Header { withdrawals_root: None, ..header() };
+        let with = |more: &[&[u8]]| {
+            let encoded = alloy_rlp::encode(&known);
+            let items = Item::decode(&encoded).unwrap().list().unwrap().items(16).unwrap();
+            let mut fields = Vec::new();
+            items.iter().for_each(|item| rlp::write_bytes(&mut fields, item.bytes().unwrap()));
+            more.iter().for_each(|field| rlp::write_bytes(&mut fields, field));
+            let mut raw = Vec::new();
+            rlp::write_list(&mut raw, &fields);
+            raw
+        };
+        assert_eq!(with(&[]), alloy_rlp::encode(&known));
+        for more in
+            [&[&b"another chain's"[..]] as &[&[u8]], &[&[1; 32], b"\x05", b"\x06", b"more"], &[&b""[..]; 30]]
+        {
+            let raw = with(more);
+            let block = parse(raw.clone().into()).unwrap();
+            assert_eq!((block.hash, block.header), (keccak256(&raw), known.clone()), "{more:?}");
+        }
+        assert_eq!(parse(with(&[&b""[..]; 100]).into()), None, "too many fields");
+        // A chain whose sixteenth field is another one has no base fee that is known.
+        let mut fields = Vec::new();
+        let encoded = alloy_rlp::encode(&known);
+        let items = Item::decode(&encoded).unwrap().list().unwrap().items(16).unwrap();
+        items.iter().take(15).for_each(|item| rlp::write_bytes(&mut fields, item.bytes().unwrap()));
+        rlp::write_bytes(&mut fields, &[9; 32]);
+        let mut raw = Vec::new();
+        rlp::write_list(&mut raw, &fields);
+        assert_eq!(parse(raw.into()).unwrap().header, Header { base_fee_per_gas: None, ..known });
     }
 
     #[test]
