@@ -27,9 +27,10 @@ use anchor_world::{
 use ledgerstone::anchor::alarm::Alarm;
 use ledgerstone::anchor::schedule::{Built, Schedule};
 use ledgerstone::anchor::scheduler::{
-    Address, Broadcast, Config, Effect, Event, Fees, Record, Scheduler, Sign, State, View,
+    Address, Broadcast, Config, Effect, Event, Fees, Record, Scheduler, Sign, State, TransactionHash, View,
 };
 use ledgerstone::hash::Hash;
+use ledgerstone::limits::{ANCHOR_ATTEMPTS_MAX, ANCHOR_TRANSACTION_BYTES_MAX};
 use ledgerstone::merkle::TreeSize;
 
 const SAFE: usize = 3;
@@ -161,6 +162,33 @@ fn a_reorg_after_the_capture_changes_nothing_below_the_final_block() {
         assert_eq!(driver.journal.len(), records);
         assert_eq!(words(&driver), Vec::<&str>::new());
     }
+}
+
+#[test]
+fn a_transaction_past_its_limit_is_no_signature() {
+    let (mut driver, mut chain) = world(300);
+    let at = step_to(&mut driver, &mut chain, |effect| matches!(effect, Effect::Sign(_))).unwrap();
+    driver.out.remove(at);
+    let transaction = TransactionHash::from_bytes([1; 32]);
+    driver.tell(Event::Signed { transaction, raw: vec![0; ANCHOR_TRANSACTION_BYTES_MAX + 1] });
+    assert_eq!((words(&driver), driver.lane.attempts().len()), (vec!["signing"], 0));
+    finish(&mut driver, &mut chain);
+}
+
+#[test]
+fn a_key_that_gives_no_signature_is_left_alone_for_the_time_that_is_set() {
+    let patient = Config { retry_ms: 10 * BLOCK_MS, ..config() };
+    let (mut driver, mut chain) = world_with(patient, 300);
+    let is_sign = |effect: &Effect| matches!(effect, Effect::Sign(_));
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        let at = step_to(&mut driver, &mut chain, is_sign).unwrap();
+        let effect = driver.out.remove(at);
+        asked.push(driver.now);
+        driver.perform(effect, &mut chain, Fault::NotDone);
+    }
+    let between: Vec<u64> = asked.windows(2).map(|pair| pair[1].millis_since(pair[0])).collect();
+    assert!(between.iter().all(|ms| (10 * BLOCK_MS..12 * BLOCK_MS).contains(ms)), "{between:?}");
 }
 
 #[test]
@@ -423,6 +451,80 @@ fn the_gas_budget_of_a_day_holds_the_next_statement_back_until_the_next_day() {
     driver.pass(24 * 60 * 60 * 1_000);
     finish(&mut driver, &mut chain);
     assert_eq!(driver.lane.tip().seq, 3);
+    // The next day has its own budget, of which one transaction is spent.
+    assert_eq!(driver.lane.snapshot(driver.now).gas_spent, 100_000);
+    driver.grow(2_000);
+    finish(&mut driver, &mut chain);
+    assert_eq!((driver.lane.tip().seq, words(&driver)), (4, vec![]));
+}
+
+#[test]
+fn one_nonce_takes_half_of_a_statements_attempts_and_all_of_them_end() {
+    let rich = Config { fee_cap: u128::MAX / 1_000_000, tip_cap: GWEI, ..config() };
+    let (mut driver, mut chain) = world_with(rich, 300);
+    chain.set_balance(u128::MAX / 2);
+    run_to_without_mining(&mut driver, &mut chain, State::Broadcast);
+    let wait = |driver: &mut Driver, chain: &mut Chain| {
+        for _ in 0..12 * ANCHOR_ATTEMPTS_MAX {
+            driver.settle(chain);
+            chain.mempool.clear();
+            driver.pass(BLOCK_MS);
+        }
+    };
+    wait(&mut driver, &mut chain);
+    let half = ANCHOR_ATTEMPTS_MAX / 2;
+    assert_eq!((driver.lane.attempts().len(), words(&driver)), (half, vec!["attempts"]));
+    // Nonces that others used: each makes room for one more, until the whole number is reached.
+    for used in 1..=ANCHOR_ATTEMPTS_MAX as u64 {
+        show(&mut driver, &mut chain, |view| {
+            (view.nonce, view.nonce_finalized, view.balance) = (used, used, u128::MAX / 2);
+        });
+        while let Some(at) = driver.out.iter().position(|effect| !matches!(effect, Effect::Observe { .. })) {
+            let effect = driver.out.remove(at);
+            driver.perform(effect, &mut chain, Fault::None);
+        }
+    }
+    assert_eq!((driver.lane.attempts().len(), words(&driver)), (ANCHOR_ATTEMPTS_MAX, vec!["attempts"]));
+}
+
+#[test]
+fn what_was_ordered_before_an_obstacle_is_stored_and_not_sent() {
+    let (mut driver, mut chain) = world(300);
+    let at = step_to(&mut driver, &mut chain, |effect| matches!(effect, Effect::Sign(_))).unwrap();
+    let sign = driver.out.remove(at);
+    show(&mut driver, &mut chain, |view| view.chain_id = 1);
+    assert_eq!(words(&driver), ["chain_id"]);
+    driver.perform(sign, &mut chain, Fault::None);
+    while let Some(at) = driver.out.iter().position(|effect| matches!(effect, Effect::Journal(_))) {
+        let record = driver.out.remove(at);
+        driver.perform(record, &mut chain, Fault::None);
+    }
+    assert_eq!((driver.lane.attempts().len(), driver.sent.len()), (1, 0), "durable, and not sent");
+    let is_sent = |effect: &Effect| matches!(effect, Effect::Broadcast { .. });
+    assert!(!driver.out.iter().any(is_sent));
+    finish(&mut driver, &mut chain);
+    assert_eq!(driver.signs.len(), 1, "the same bytes, once it is gone");
+}
+
+#[test]
+fn a_head_further_back_than_one_statement_is_left_to_a_person() {
+    let (mut driver, mut chain) = world(300);
+    finish(&mut driver, &mut chain);
+    driver.grow(5_000);
+    finish(&mut driver, &mut chain);
+    let behind = |back: u64| {
+        move |view: &mut View| {
+            for head in [&mut view.head, &mut view.head_safe, &mut view.head_finalized] {
+                (head.seq, head.size) = (2 - back, TreeSize::new(3 - back));
+            }
+            (view.nonce, view.nonce_finalized) = (1, 0);
+        }
+    };
+    let is_sent = |effect: &Effect| matches!(effect, Effect::Broadcast { .. });
+    let wanted = show(&mut driver, &mut chain, behind(2));
+    assert_eq!((words(&driver), wanted.iter().any(is_sent)), (vec!["head_behind"], false));
+    let wanted = show(&mut driver, &mut chain, behind(1));
+    assert_eq!((words(&driver), wanted.iter().any(is_sent)), (vec!["head_behind"], true));
 }
 
 /// A statement of somebody who has the key, written into the contract.
@@ -485,12 +587,16 @@ fn run_to_without_mining(driver: &mut Driver, chain: &mut Chain, state: State) {
 #[test]
 fn a_chain_code_or_key_that_is_not_the_configured_one_stops_the_lane_while_it_is_seen() {
     type Change = fn(&mut View);
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 9] = [
         ("chain_id", |view| view.chain_id = 1),
         ("code", |view| view.code = None),
         ("code", |view| view.code = Some(ledgerstone::anchor::scheduler::CodeHash::from_bytes([9; 32]))),
         ("key", |view| view.head.key = Some(Address::from_bytes([9; 20]))),
         ("disagree", |view| view.finalized.number = view.latest.number + 1),
+        ("disagree", |view| view.head_safe.seq = view.head.seq + 1),
+        ("disagree", |view| view.head_finalized.size = TreeSize::new(5)),
+        ("disagree", |view| view.nonce_finalized = view.nonce + 1),
+        ("head_foreign", |view| view.head.statement = Hash::of(b"another of the same number")),
     ];
     for (word, change) in cases {
         let (mut driver, mut chain) = world(300);
@@ -803,6 +909,27 @@ fn receipts_alone_are_not_believed() {
     driver.settle(&mut chain);
     assert_eq!(driver.state(), State::Mined);
     finish(&mut driver, &mut chain);
+}
+
+#[test]
+fn only_a_receipt_of_success_below_the_state_says_where_it_was_mined() {
+    type Change = fn(&mut ledgerstone::anchor::scheduler::Receipt);
+    let cases: [(Change, bool); 4] = [
+        (|_| {}, true),
+        (|receipt| receipt.succeeded = false, false),
+        (|receipt| receipt.block.number += 1_000, false),
+        (|receipt| receipt.transaction = TransactionHash::from_bytes([9; 32]), false),
+    ];
+    for (at, (change, is_known)) in cases.into_iter().enumerate() {
+        let (mut driver, mut chain) = world(300);
+        run_to_without_mining(&mut driver, &mut chain, State::Broadcast);
+        let transaction = driver.lane.attempts()[0].transaction;
+        chain.mine();
+        show(&mut driver, &mut chain, |view| view.receipts.iter_mut().for_each(change));
+        driver.settle(&mut chain);
+        let place = driver.lane.place().unwrap();
+        assert_eq!(place.transaction, is_known.then_some(transaction), "case {at}");
+    }
 }
 
 #[test]

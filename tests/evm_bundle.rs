@@ -21,23 +21,28 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod ethereum;
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use ethereum::{
-    Block, CHAIN_ID, CONTRACT, Claim, Committee, FIRST_KEY, ORIGIN, SEQ, SIZE, Trie, account, expected,
+    Block, CHAIN_ID, CONTRACT, Claim, Committee, FIRST_KEY, ORIGIN, SEQ, SIZE, Trie, account, expected, list,
     packed, pinned, with_beacon,
 };
 use ledgerstone::anchor::evm::beacon::{
-    self, BeaconError, MAINNET, MINIMAL, PinnedCommittee, SyncCommittee, Update, UpdateError,
+    self, BeaconError, ForkAt, MAINNET, MINIMAL, PinnedCommittee, SyncCommittee, Update, UpdateError,
+    verify_update,
 };
 use ledgerstone::anchor::evm::trie::TrieError;
 use ledgerstone::anchor::evm::{
-    Basis, BeaconFork, Bundle, BundleError, EvmError, Expected, LogId, ReceiptError, Trust, checks,
-    code_hash, keccak256, rlp, verify,
+    Basis, BeaconFork, Bundle, BundleError, EvmError, Expected, LogId, ReceiptError, Trust, advanced_topic,
+    checks, code_hash, keccak256, rlp, verify,
 };
+use ledgerstone::anchor::statement::Statement;
 use ledgerstone::check::{Check, Status};
 use ledgerstone::code::{CheckName, Code};
+use ledgerstone::encoding::hex_encode;
 use ledgerstone::hash::Hash;
+use ledgerstone::limits::{EVM_BEACON_UPDATES_MAX, EVM_BUNDLE_BYTES_MAX};
 
 fn block() -> &'static Block {
     static BLOCK: OnceLock<Block> = OnceLock::new();
@@ -318,6 +323,178 @@ fn a_receipt_may_stand_in_an_earlier_block_that_leads_to_the_state() {
 }
 
 #[test]
+fn a_receipts_headers_follow_each_other_up_to_the_state() {
+    let receipts = block().receipts.root();
+    let first = ethereum::header(997, &[7; 32], &[8; 32], &receipts);
+    let second = ethereum::header(998, &keccak256(&first), &[8; 32], &receipts);
+    let third = ethereum::header(999, &keccak256(&second), &[8; 32], &receipts);
+    let state = ethereum::header(1000, &keccak256(&third), &block().state().root(), &receipts);
+    let verdict = |headers: &[&Vec<u8>]| {
+        let mut bundle = block().bundle(0);
+        bundle.headers = vec![state.clone()];
+        let mut receipt = block().receipt_proof(5);
+        receipt.headers = headers.iter().copied().cloned().collect();
+        bundle.receipt = Some(receipt);
+        verify(&bundle, &expected(), &pinned(&bundle)).map(|facts| facts.has_receipt)
+    };
+    assert_eq!(verdict(&[&first, &second, &third]), Ok(true));
+    assert_eq!(verdict(&[&first, &third]), Err(EvmError::HeaderLink { at: 1 }), "one is left out");
+    assert_eq!(verdict(&[&second, &first, &third]), Err(EvmError::HeaderLink { at: 1 }));
+    assert_eq!(verdict(&[&first, &second]), Err(EvmError::HeaderLink { at: 2 }), "the last is left out");
+}
+
+#[test]
+fn headers_have_the_numbers_that_follow_each_other() {
+    let mut bundle = block().bundle(1);
+    bundle.headers[1] = ethereum::header(1002, &keccak256(&bundle.headers[0]), &[0x55; 32], &[0x66; 32]);
+    assert_eq!(verify(&bundle, &expected(), &pinned(&bundle)), Err(EvmError::HeaderLink { at: 1 }));
+    bundle.headers[1] = ethereum::header(1001, &keccak256(&bundle.headers[0]), &[0x55; 32], &[0x66; 32]);
+    assert!(verify(&bundle, &expected(), &pinned(&bundle)).is_ok());
+}
+
+/// The verdict over a bundle of a block whose receipt 0 is this one.
+fn verdict_of_receipt(receipt: Vec<u8>) -> Result<bool, EvmError> {
+    let mut changed = Block::new();
+    changed.receipts = Trie::new([(ethereum::index_key(0), receipt)]);
+    let mut bundle = changed.bundle(0);
+    bundle.receipt = Some(changed.receipt_proof(0));
+    verify(&bundle, &expected(), &pinned(&bundle)).map(|facts| facts.has_receipt)
+}
+
+#[test]
+fn an_event_counts_with_its_own_topics_and_data_only() {
+    let advance = ethereum::advance();
+    let (topic, id, data) = (advanced_topic(), *advance.log_id.as_bytes(), advance.event_data());
+    let verdict = |topics: &[&[u8]], data: &[u8]| {
+        verdict_of_receipt(ethereum::receipt_of(1, &ethereum::log(&CONTRACT, topics, data)))
+    };
+    assert_eq!(verdict(&[&topic, &id], &data), Ok(true));
+    let none = Err(EvmError::Receipt(ReceiptError::NoEvent));
+    assert_eq!(verdict(&[&topic, &[9; 32]], &data), none, "another log's");
+    assert_eq!(verdict(&[&[9; 32], &id], &data), none, "another event");
+    assert_eq!(verdict(&[&id, &topic], &data), none);
+    assert_eq!(verdict(&[&topic], &data), none);
+    assert_eq!(verdict(&[&topic, &id, &id], &data), none, "a topic more");
+    assert_eq!(verdict(&[&topic, &id], &data[1..]), none);
+    assert_eq!(verdict(&[&topic, &id], &[data.as_slice(), &[0]].concat()), none);
+}
+
+#[test]
+fn a_receipt_is_canonical_to_its_last_log() {
+    let advance = ethereum::advance();
+    let event =
+        ethereum::log(&CONTRACT, &[&advanced_topic(), advance.log_id.as_bytes()], &advance.event_data());
+    let with = |more: &[u8]| verdict_of_receipt(ethereum::receipt_of(1, &[event.as_slice(), more].concat()));
+    assert_eq!(with(&[]), Ok(true));
+    assert_eq!(with(&[0x81, 7]), Err(EvmError::Receipt(ReceiptError::Rlp(rlp::RlpError::NotShortest))));
+    // A receipt without its type: the four fields, of which gas and bloom are of no use here and still are what they are.
+    let bare = ethereum::receipt(1, &CONTRACT, &advance)[1..].to_vec();
+    assert_eq!(verdict_of_receipt(bare.clone()), Ok(true));
+    let gas = bare.windows(3).position(|bytes| bytes == [0x82, 0x8c, 0xa0]).unwrap();
+    let mut zeros = bare;
+    zeros[gas + 1] = 0;
+    assert_eq!(
+        verdict_of_receipt(zeros),
+        Err(EvmError::Receipt(ReceiptError::Rlp(rlp::RlpError::NotShortest)))
+    );
+}
+
+#[test]
+fn an_account_or_a_slot_that_is_not_encoded_as_one_is_refused() {
+    let [packed_slot, statement_slot, _] = LogId::new(&FIRST_KEY, ORIGIN).slots();
+    let string = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        rlp::write_bytes(&mut out, bytes);
+        out
+    };
+    let key = keccak256(&CONTRACT).to_vec();
+    let with = |word: Vec<u8>| {
+        let mut changed = Block::new();
+        changed.storage = Trie::new([
+            (keccak256(&packed_slot).to_vec(), word),
+            (keccak256(&statement_slot).to_vec(), string(expected().statement.as_bytes())),
+        ]);
+        changed.accounts.insert(key.clone(), account(&changed.storage.root(), &code_hash()));
+        let bundle = changed.bundle(0);
+        verify(&bundle, &expected(), &pinned(&bundle)).map(|facts| facts.head.seq)
+    };
+    let head = packed(SEQ, SIZE, &FIRST_KEY);
+    assert_eq!(with(string(&head)), Ok(SEQ));
+    let refused = |error| Err(EvmError::State(error));
+    assert_eq!(with(string(&[head.as_slice(), &[0]].concat())), refused(rlp::RlpError::Length), "33 bytes");
+    assert_eq!(with(string(&[0, 1, 2])), refused(rlp::RlpError::NotShortest), "a zero in front");
+    assert_eq!(with(list(&string(&head))), refused(rlp::RlpError::Kind), "a list");
+
+    let root = block().storage.root();
+    for (fields, error) in [
+        (
+            vec![string(&[0, 1]), string(&[1]), string(&root), string(&code_hash())],
+            rlp::RlpError::NotShortest,
+        ),
+        (vec![string(&[1]), list(&[]), string(&root), string(&code_hash())], rlp::RlpError::Kind),
+        (vec![string(&[1]), string(&[1]), string(&root[1..]), string(&code_hash())], rlp::RlpError::Length),
+        (vec![string(&[1]), string(&[1]), string(&root)], rlp::RlpError::Count(3)),
+    ] {
+        let mut changed = Block::new();
+        changed.accounts.insert(key.clone(), list(&fields.concat()));
+        let bundle = changed.bundle(0);
+        assert_eq!(verify(&bundle, &expected(), &pinned(&bundle)), Err(EvmError::State(error)));
+    }
+}
+
+#[test]
+fn what_a_bundle_may_not_have_is_refused_by_name() {
+    let bytes = whole().0.encode().unwrap();
+    assert_eq!(Bundle::decode(&vec![0; EVM_BUNDLE_BYTES_MAX + 1]), Err(BundleError::TooLong));
+    let mut version = bytes.clone();
+    assert_eq!(version[..3], [0xaa, 1, 1]);
+    version[2] = 2;
+    assert_eq!(Bundle::decode(&version), Err(BundleError::Version(2)));
+    // A key that no bundle has, of the kind that stands where a number does.
+    let mut more = block().bundle(0).encode().unwrap();
+    more[0] += 1;
+    more.extend([11, 7]);
+    assert_eq!(Bundle::decode(&more), Err(BundleError::Key(11)));
+    let receipt = {
+        let mut bundle = block().bundle(0);
+        bundle.receipt = Some(block().receipt_proof(5));
+        let mut bytes = bundle.encode().unwrap();
+        let inner = bytes.windows(4).rposition(|bytes| bytes == [9, 0xa3, 1, 0x80]).unwrap();
+        bytes[inner + 1] = 0xa4;
+        bytes.extend([4, 7]);
+        bytes
+    };
+    assert_eq!(Bundle::decode(&receipt), Err(BundleError::Key(4)), "in the receipt's part");
+    let mut many = whole().0.clone();
+    let part = many.beacon.as_mut().unwrap();
+    part.updates = vec![part.finality.clone(); EVM_BEACON_UPDATES_MAX + 1];
+    assert!(matches!(many.encode(), Err(BundleError::Count { key: 10, .. })));
+}
+
+#[test]
+fn a_bundle_captured_from_a_node_shows_its_statement() {
+    let read = |name: &str| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let statement = read("tests/golden/captured.statement");
+    let bundle = Bundle::decode(&read("tests/golden/captured.evm")).unwrap();
+    let stated = Statement::decode(&statement).unwrap();
+    let expected = Expected {
+        origin: stated.origin.as_str(),
+        seq: stated.seq,
+        size: stated.to.size.get(),
+        root: stated.to.root,
+        previous: stated.previous,
+        statement: Hash::of(&statement),
+    };
+    let mut trust = Trust::new(31_337);
+    trust.blocks = vec![keccak256(&bundle.headers[0])];
+    let facts = verify(&bundle, &expected, &trust).unwrap();
+    assert!(facts.has_receipt && matches!(facts.basis, Basis::PinnedBlock { .. }));
+    // The block that the page names, on which the other verifier runs.
+    let page = String::from_utf8(read("docs/verify-by-hand.md")).unwrap();
+    assert!(page.contains(&format!("    0x{}\n", hex_encode(&trust.blocks[0]))));
+}
+
+#[test]
 fn every_forks_light_client_proof_verifies() {
     for fork in BeaconFork::ALL {
         for periods in [0, 2] {
@@ -481,6 +658,232 @@ fn a_committee_that_the_update_does_not_lead_to_is_refused() {
     twice.updates.push(part.updates[0].clone());
     let verdict = beacon::verify_part(&twice, &trust);
     assert_eq!(verdict, Err(BeaconError::Period { found: 100, expected: 101 }));
+}
+
+#[test]
+fn the_committee_is_that_of_the_signature_and_not_of_the_signed_header() {
+    // The last slot of period 100; the block after it, of period 101, holds the signature.
+    let chain = ethereum::chain(BeaconFork::Deneb, MINIMAL);
+    let committee = Committee::new(9, &MINIMAL);
+    let claim = Claim {
+        attested_slot: 6463,
+        finalized_slot: 6440,
+        execution_block: [1; 32],
+        next: None,
+        participants: 31,
+    };
+    let update = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
+    let part = ledgerstone::anchor::evm::BeaconPart {
+        committee: committee.public.encode(),
+        updates: Vec::new(),
+        finality: ethereum::fork_bytes(&update),
+    };
+    let under = |period| {
+        let committees = vec![PinnedCommittee { period, root: committee.public.root() }];
+        beacon::verify_part(&part, &beacon::Trust { chain: chain.clone(), committees })
+    };
+    assert_eq!(under(101).map(|finalized| finalized.period), Ok(101));
+    assert_eq!(under(100), Err(BeaconError::NotPinned(101)));
+}
+
+#[test]
+fn the_version_is_that_of_the_slot_before_the_signature() {
+    // The second version is in force from slot 6424 on, between the signed header and the signature.
+    let fork = |epoch, version| ForkAt { epoch, version: [version; 4], fork: Some(BeaconFork::Deneb) };
+    let both = |trust: &mut beacon::Trust| trust.chain.forks = vec![fork(0, 6), fork(803, 7)];
+    let refused = Err(BeaconError::Update(UpdateError::Signature));
+    assert_eq!(finality_of(31, |_| {}, both), Ok(()), "signed in the block after the header's");
+    assert_eq!(
+        finality_of(31, |update| update.signature_slot = 6425, both),
+        refused,
+        "under the old version"
+    );
+    let committee = Committee::new(9, &MINIMAL);
+    let mut later = ethereum::chain(BeaconFork::Deneb, MINIMAL);
+    later.forks = vec![fork(0, 7)];
+    let claim = Claim {
+        attested_slot: 6420,
+        finalized_slot: 6404,
+        execution_block: [1; 32],
+        next: None,
+        participants: 31,
+    };
+    let mut update = ethereum::update(&later, BeaconFork::Deneb, &committee, &claim);
+    later.forks = vec![fork(0, 6), fork(803, 7)];
+    assert_eq!(verify_update(&later, &committee.public, &update), Err(UpdateError::Signature));
+    update.signature_slot = 6425;
+    assert!(
+        verify_update(&later, &committee.public, &update).is_ok(),
+        "under the new one, missing five slots"
+    );
+}
+
+#[test]
+fn an_update_without_a_finalized_header_is_no_proof_and_leads_to_no_committee() {
+    let empty = |update: &mut Update| {
+        update.finality_branch.iter_mut().for_each(|word| *word = [0; 32]);
+        update.finalized.beacon = beacon::BeaconHeader::default();
+        update.finalized.execution_branch.iter_mut().for_each(|word| *word = [0; 32]);
+        let lengths = [32, 20, 32, 32, 256, 32, 8, 8, 8, 8, 0, 32, 32, 32, 32, 8, 8];
+        let fields = lengths.iter().map(|length| vec![0; *length]).collect();
+        update.finalized.execution = beacon::ExecutionHeader::from_fields(update.fork, fields).unwrap();
+    };
+    assert_eq!(finality_of(31, empty, |_| {}), Err(BeaconError::NotFinal));
+    let (bundle, trust) = whole();
+    let mut part = bundle.beacon.clone().unwrap();
+    let mut update = Update::decode(&part.updates[0].ssz, BeaconFork::Electra, &MINIMAL).unwrap();
+    empty(&mut update);
+    part.updates[0].ssz = update.encode();
+    let verdict = beacon::verify_part(&part, trust.beacon.as_ref().unwrap());
+    assert_eq!(verdict, Err(BeaconError::NoNextCommittee(100)));
+}
+
+#[test]
+fn a_next_committee_counts_where_the_same_period_made_it_final_and_showed_it() {
+    let chain = ethereum::chain(BeaconFork::Electra, MINIMAL);
+    let (first, second) = (Committee::new(1, &MINIMAL), Committee::new(2, &MINIMAL));
+    let verdict = |attested_slot, finalized_slot, change: fn(&mut Update)| {
+        let claim = Claim {
+            attested_slot,
+            finalized_slot,
+            execution_block: [1; 32],
+            next: Some(&second),
+            participants: 31,
+        };
+        let mut update = ethereum::update(&chain, BeaconFork::Electra, &first, &claim);
+        change(&mut update);
+        let claim = Claim { attested_slot: 6484, finalized_slot: 6468, next: None, ..claim };
+        let finality = ethereum::update(&chain, BeaconFork::Electra, &second, &claim);
+        let part = ledgerstone::anchor::evm::BeaconPart {
+            committee: first.public.encode(),
+            updates: vec![ethereum::fork_bytes(&update)],
+            finality: ethereum::fork_bytes(&finality),
+        };
+        let committees = vec![PinnedCommittee { period: 100, root: first.public.root() }];
+        beacon::verify_part(&part, &beacon::Trust { chain: chain.clone(), committees })
+            .map(|found| found.period)
+    };
+    assert_eq!(verdict(6420, 6404, |_| {}), Ok(101));
+    assert_eq!(
+        verdict(6404, 6399, |_| {}),
+        Err(BeaconError::NoNextCommittee(100)),
+        "final in the period before"
+    );
+    assert_eq!(verdict(6399, 6396, |_| {}), Err(BeaconError::NoNextCommittee(100)), "attested there");
+    let shown = verdict(6420, 6404, |update| {
+        update.next.as_mut().unwrap().1.iter_mut().for_each(|word| *word = [0; 32]);
+    });
+    assert_eq!(shown, Err(BeaconError::Update(UpdateError::NextCommittee)), "a committee without a branch");
+    let missing = verdict(6420, 6404, |update| {
+        let (committee, branch) = update.next.as_mut().unwrap();
+        committee.pubkeys.iter_mut().for_each(|key| *key = [0; 48]);
+        committee.aggregate_pubkey = [0; 48];
+        branch.iter_mut().for_each(|word| *word = [0; 32]);
+    });
+    assert_eq!(missing, Err(BeaconError::NoNextCommittee(100)), "neither");
+    let slot = verdict(6420, 6404, |update| update.signature_slot += 1);
+    assert_eq!(slot, Err(BeaconError::SignatureSlot { found: 6422, earliest: 6421 }));
+}
+
+/// A sound update of a committee.
+fn sound() -> (beacon::Chain, Committee, Update) {
+    let chain = ethereum::chain(BeaconFork::Deneb, MINIMAL);
+    let committee = Committee::new(9, &MINIMAL);
+    let claim = Claim {
+        attested_slot: 6420,
+        finalized_slot: 6404,
+        execution_block: [1; 32],
+        next: None,
+        participants: 31,
+    };
+    let update = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
+    (chain, committee, update)
+}
+
+#[test]
+fn slots_out_of_order_and_committees_of_another_size_are_refused() {
+    let (chain, committee, sound) = sound();
+    let verdict = |signature_slot| {
+        let update = Update { signature_slot, ..sound.clone() };
+        verify_update(&chain, &committee.public, &update).map(|verified| verified.participants)
+    };
+    assert_eq!((verdict(6421), verdict(6422)), (Ok(31), Ok(31)));
+    assert_eq!((verdict(6420), verdict(0)), (Err(UpdateError::Slots), Err(UpdateError::Slots)));
+    let claim = Claim {
+        attested_slot: 6420,
+        finalized_slot: 6421,
+        execution_block: [1; 32],
+        next: None,
+        participants: 31,
+    };
+    let late = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
+    assert_eq!(
+        verify_update(&chain, &committee.public, &late),
+        Err(UpdateError::Slots),
+        "final before signed"
+    );
+    let mut fewer = committee.public.clone();
+    fewer.pubkeys.pop();
+    assert_eq!(verify_update(&chain, &fewer, &sound), Err(UpdateError::Size));
+    let mut bits = sound;
+    bits.aggregate.bits.push(0);
+    assert_eq!(verify_update(&chain, &committee.public, &bits), Err(UpdateError::Size));
+}
+
+#[test]
+fn a_bootstrap_pins_the_committee_that_its_block_names() {
+    let committee = Committee::new(3, &MINIMAL);
+    for fork in BeaconFork::ALL {
+        let chain = ethereum::chain(fork, MINIMAL);
+        let sound = ethereum::bootstrap(fork, 6420, &committee);
+        let root = sound.header.beacon.root();
+        let pinned = PinnedCommittee { period: 100, root: committee.public.root() };
+        assert_eq!(PinnedCommittee::from_bootstrap(&chain, &sound, &root), Ok(pinned), "{fork:?}");
+        let with = |change: fn(&mut beacon::Bootstrap)| {
+            let mut changed = sound.clone();
+            change(&mut changed);
+            PinnedCommittee::from_bootstrap(&chain, &changed, &root).unwrap_err()
+        };
+        assert_eq!(with(|b| b.current_sync_committee.pubkeys.swap(0, 1)), BeaconError::Bootstrap);
+        assert_eq!(with(|b| b.current_sync_committee.aggregate_pubkey[9] ^= 1), BeaconError::Bootstrap);
+        assert_eq!(with(|b| b.branch[4][0] ^= 1), BeaconError::Bootstrap);
+        assert_eq!(with(|b| _ = b.branch.pop()), BeaconError::Bootstrap);
+        assert_eq!(with(|b| b.header.beacon.proposer_index += 1), BeaconError::Bootstrap, "another block");
+        let execution = BeaconError::Update(UpdateError::Execution(6420));
+        assert_eq!(with(|b| b.header.execution_branch[0][0] ^= 1), execution);
+        let other = PinnedCommittee::from_bootstrap(&chain, &sound, &[1; 32]);
+        assert_eq!(other, Err(BeaconError::Bootstrap));
+    }
+    let deneb = ethereum::chain(BeaconFork::Deneb, MINIMAL);
+    let fulu = ethereum::bootstrap(BeaconFork::Fulu, 6420, &committee);
+    let verdict = PinnedCommittee::from_bootstrap(&deneb, &fulu, &fulu.header.beacon.root());
+    assert_eq!(verdict, Err(BeaconError::Update(UpdateError::Fork(6420))));
+}
+
+#[test]
+fn an_execution_header_has_the_fields_of_its_fork_and_short_extra_data() {
+    let (_, _, update) = sound();
+    let header = &update.attested.execution;
+    assert!(header.root(BeaconFork::Deneb).is_some());
+    assert_eq!(header.root(BeaconFork::Capella), None, "it has blob gas, which Capella lacks");
+    // The extra data of the last header ends the bytes: five there, at most thirty-two.
+    let ssz = update.encode();
+    let with = |more: usize| {
+        let bytes = [ssz.as_slice(), &vec![7; more]].concat();
+        Update::decode_finality(&bytes, BeaconFork::Deneb, &MINIMAL).map(|update| update.signature_slot)
+    };
+    assert_eq!((with(0), with(27)), (Ok(6421), Ok(6421)));
+    assert_eq!(with(28), Err(beacon::SszError::ListLength));
+    // They start where the fields of fixed size end, and at no other place that an offset may name.
+    let mut apart = ssz.clone();
+    let offset = ssz.len() - 5 - 584 + 436;
+    assert_eq!(apart[offset..offset + 4], 584_u32.to_le_bytes());
+    apart[offset..offset + 4].copy_from_slice(&588_u32.to_le_bytes());
+    _ = apart.splice(ssz.len() - 5..ssz.len() - 5, [0; 4]);
+    assert_eq!(
+        Update::decode_finality(&apart, BeaconFork::Deneb, &MINIMAL).map(drop),
+        Err(beacon::SszError::Offset)
+    );
 }
 
 #[test]

@@ -29,11 +29,12 @@ use std::path::{Path, PathBuf};
 
 use ethereum::{Trie, index_key, list};
 use ledgerstone::anchor::evm::beacon::{
-    self, BeaconError, Chain, ForkAt, MAINNET, MINIMAL, PinnedCommittee, SyncCommittee, Update, UpdateError,
-    bootstrap_from_json, update_from_json, updates_from_json, verify_update,
+    self, BeaconError, Chain, ForkAt, JsonError, MAINNET, MINIMAL, PinnedCommittee, SyncCommittee, Update,
+    UpdateError, bootstrap_from_json, update_from_json, updates_from_json, verify_update,
 };
 use ledgerstone::anchor::evm::{BeaconFork, BeaconPart, BlockHeader, ForkBytes, Word, keccak256, rlp, trie};
 use ledgerstone::encoding::{hex_decode, hex_encode};
+use ledgerstone::limits::{BEACON_JSON_BYTES_MAX, EVM_BEACON_UPDATES_MAX};
 use serde_json::Value;
 
 /// The folder of outside vectors, or a printed line that says what is left out without it.
@@ -251,6 +252,46 @@ fn mainnet_updates_lead_from_a_bootstrap_to_the_finalized_block() {
     let sepolia = beacon::Trust { chain: Chain { genesis_validators_root: [0; 32], ..chain }, ..trust };
     let verdict = beacon::verify_part(&part, &sepolia);
     assert_eq!(verdict, Err(BeaconError::Update(UpdateError::Signature)));
+}
+
+#[test]
+fn light_client_data_with_lists_of_another_length_is_refused() {
+    let Some(folder) = vectors("ethereum/beacon", "6") else { return };
+    let bootstrap = |change: fn(&mut Value)| {
+        let mut changed = json(folder.join("bootstrap.json"));
+        change(&mut changed["data"]);
+        bootstrap_from_json(changed.to_string().as_bytes(), &MAINNET).map(drop)
+    };
+    let count = |field, found, expected| Err(JsonError::Count { field, found, expected });
+    assert_eq!(bootstrap(|_| {}), Ok(()));
+    let keys = bootstrap(|data| _ = list_of(&mut data["current_sync_committee"]["pubkeys"]).pop());
+    assert_eq!(keys, count("pubkeys", 511, 512));
+    let branch = bootstrap(|data| _ = list_of(&mut data["current_sync_committee_branch"]).pop());
+    assert!(
+        matches!(branch, Err(JsonError::Count { field: "current_sync_committee_branch", .. })),
+        "{branch:?}"
+    );
+    let longer = bootstrap(|data| list_of(&mut data["header"]["execution_branch"]).push(Value::Null));
+    assert_eq!(longer, count("execution_branch", 5, 4));
+
+    let mut finality = json(folder.join("finality.json"));
+    assert!(update_from_json(finality.to_string().as_bytes(), &MAINNET).is_ok());
+    finality["data"]["sync_aggregate"]["sync_committee_bits"] = Value::from(format!("0x{}", "ff".repeat(65)));
+    let bits = update_from_json(finality.to_string().as_bytes(), &MAINNET).map(drop);
+    assert_eq!(bits, Err(JsonError::Field("sync_committee_bits")));
+
+    // More than a bundle holds are refused by their number, before any is read.
+    let many = Value::from(vec![Value::Null; EVM_BEACON_UPDATES_MAX + 1]);
+    let many = updates_from_json(many.to_string().as_bytes(), &MAINNET).map(drop);
+    assert_eq!(many, count("updates", EVM_BEACON_UPDATES_MAX + 1, EVM_BEACON_UPDATES_MAX));
+    let mut long = fs::read(folder.join("finality.json")).unwrap();
+    long.resize(BEACON_JSON_BYTES_MAX + 1, b' ');
+    assert_eq!(update_from_json(&long, &MAINNET).map(drop), Err(JsonError::TooLong));
+    assert!(update_from_json(&long[..BEACON_JSON_BYTES_MAX], &MAINNET).is_ok(), "spaces are no harm");
+}
+
+fn list_of(value: &mut Value) -> &mut Vec<Value> {
+    value.as_array_mut().unwrap()
 }
 
 /// The header's RLP, made from the payload of the beacon block, has the hash that the light client finalized.

@@ -36,10 +36,14 @@ mod lies;
 mod mainnet;
 #[path = "anchor_evm/node.rs"]
 mod node;
+#[path = "anchor_evm/rules.rs"]
+mod rules;
 #[path = "anchor_evm/settings.rs"]
 mod settings;
 mod support;
 #[path = "anchor_evm/trial.rs"]
 mod trial;
+#[path = "anchor_evm/views.rs"]
+mod views;
 #[path = "anchor_evm/world.rs"]
 mod world;

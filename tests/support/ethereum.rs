@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use blst::min_pk::{AggregatePublicKey, AggregateSignature, PublicKey, SecretKey};
 use ledgerstone::anchor::evm::beacon::{
-    BeaconHeader, Chain, ExecutionHeader, ForkAt, Header, PinnedCommittee, Preset, SyncAggregate,
+    BeaconHeader, Bootstrap, Chain, ExecutionHeader, ForkAt, Header, PinnedCommittee, Preset, SyncAggregate,
     SyncCommittee, Update,
 };
 use ledgerstone::anchor::evm::{
@@ -186,16 +186,23 @@ pub fn advance() -> Advance {
     }
 }
 
+/// One event.
+pub fn log(address: &[u8], topics: &[&[u8]], data: &[u8]) -> Vec<u8> {
+    let mut items = strings(&[address]);
+    items.extend(list(&strings(topics)));
+    items.extend(strings(&[data]));
+    list(&items)
+}
+
 /// An EIP-1559 receipt with an event of somebody else and the contract's.
 pub fn receipt(status: u8, contract: &[u8; 20], advance: &Advance) -> Vec<u8> {
-    let log = |address: &[u8], topics: &[&[u8]], data: &[u8]| {
-        let mut items = strings(&[address]);
-        items.extend(list(&strings(topics)));
-        items.extend(strings(&[data]));
-        list(&items)
-    };
+    receipt_of(status, &log(contract, &[&advanced_topic(), advance.log_id.as_bytes()], &advance.event_data()))
+}
+
+/// An EIP-1559 receipt with an event of somebody else and these logs.
+pub fn receipt_of(status: u8, more: &[u8]) -> Vec<u8> {
     let mut logs = log(&[0xee; 20], &[&[1; 32]], b"something else");
-    logs.extend(log(contract, &[&advanced_topic(), advance.log_id.as_bytes()], &advance.event_data()));
+    logs.extend(more);
     let mut items = strings(&[&[status][usize::from(status == 0)..]]);
     rlp::write_uint(&mut items, 36_000);
     items.extend(strings(&[&[0; 256]]));
@@ -386,6 +393,14 @@ pub fn update(chain: &Chain, fork: BeaconFork, committee: &Committee, claim: &Cl
         aggregate,
         signature_slot: claim.attested_slot + 1,
     }
+}
+
+/// The committee that serves at `slot`, as the block there shows it.
+pub fn bootstrap(fork: BeaconFork, slot: u64, committee: &Committee) -> Bootstrap {
+    let at = if matches!(fork, BeaconFork::Electra | BeaconFork::Fulu) { 86 } else { 54 };
+    let state = Sparse([(at, committee.public.root())].into());
+    let header = light_header(fork, slot, &[0x88; 32], state.node(1));
+    Bootstrap { fork, header, current_sync_committee: committee.public.clone(), branch: state.branch(at) }
 }
 
 pub fn fork_bytes(update: &Update) -> ForkBytes {

@@ -55,6 +55,10 @@ async fn gas_of_advances(anvil: &Anvil, world: &World) -> Vec<u64> {
             let is_advance = call["input"].as_str().unwrap().len() == 2 + 2 * 196;
             if from_us && is_advance && receipt["to"].as_str() == Some(&contract) {
                 assert_eq!(receipt["status"], "0x1");
+                let fee = |key: &str| {
+                    u128::from_str_radix(call[key].as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+                };
+                assert!(fee("maxFeePerGas") > fee("maxPriorityFeePerGas"), "room for the base fee: {call}");
                 let used = receipt["gasUsed"].as_str().unwrap().strip_prefix("0x").unwrap();
                 gas.push(u64::from_str_radix(used, 16).unwrap());
             }

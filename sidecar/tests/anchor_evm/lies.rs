@@ -167,7 +167,7 @@ async fn stale_and_other_chains_among_the_endpoints_are_named() {
     let liar = Liar::start(other.address).await;
     world.lane(&[anvil.url(), liar.url()], "");
     let app = world.start().await;
-    world.says(&app, "contradict each other").await;
+    world.says(&app, "the lane's endpoints contradict each other since").await;
     assert_eq!(world.count(), 0);
     app.drain(DRAIN).await.unwrap();
 

@@ -100,10 +100,116 @@ fn a_header_needs_its_fields_and_may_have_more() {
     let later = header(&[0x07, 0xc1, 0x80], &[5]);
     assert_eq!(BlockHeader::decode(&later).unwrap().hash, keccak256(&later), "fields of forks to come");
     assert!(BlockHeader::decode(&header(&[0x81, 0x07], &[5])).is_err(), "they are canonical RLP");
+    assert!(BlockHeader::decode(&header(&[0xc2, 0x81, 0x07], &[5])).is_err(), "and what is within them is");
     assert!(BlockHeader::decode(&header(&[], &[0, 5])).is_err());
     assert!(BlockHeader::decode(&header(&[], &[1; 9])).is_err());
     assert!(BlockHeader::decode(&header(&[0x07; 60], &[5])).is_err(), "too many fields");
     assert_eq!(BlockHeader::decode(&vec![0; 16 * 1024 + 1]), Err(HeaderError::TooLong));
+}
+
+#[test]
+fn a_field_of_another_length_makes_no_header() {
+    let lengths = [32, 32, 20, 32, 32, 32, 256, 0, 1, 1, 1, 1, 5, 32, 8];
+    let header = |changed: Option<usize>| {
+        let mut items = Vec::new();
+        for (at, length) in lengths.into_iter().enumerate() {
+            rlp::write_bytes(&mut items, &vec![9; length + usize::from(changed == Some(at))]);
+        }
+        let mut out = Vec::new();
+        rlp::write_list(&mut out, &items);
+        BlockHeader::decode(&out)
+    };
+    assert!(header(None).is_ok());
+    for at in 0..7 {
+        assert_eq!(header(Some(at)), Err(HeaderError::Rlp(RlpError::Length)), "field {at}");
+    }
+}
+
+/// A node of a trie: a list of strings, or of lists that are encoded already.
+fn node(items: &[&[u8]]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for item in items {
+        match item.first() {
+            Some(0xc0..) if rlp::check(item).is_ok() => all.extend_from_slice(item),
+            _ => rlp::write_bytes(&mut all, item),
+        }
+    }
+    let mut out = Vec::new();
+    rlp::write_list(&mut out, &all);
+    out
+}
+
+/// A branch with one child, under nibble 1.
+fn branch(child: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut items = [b"".as_slice(); 17];
+    (items[1], items[16]) = (child, value);
+    node(&items)
+}
+
+fn looked_up(key: &[u8], proof: &[Vec<u8>]) -> Result<Option<Vec<u8>>, trie::TrieError> {
+    trie::lookup(&keccak256(&proof[0]), key, proof).map(|value| value.map(<[u8]>::to_vec))
+}
+
+#[test]
+fn a_node_has_one_spelling_and_one_place() {
+    use trie::TrieError;
+    let refused = |error| Err(TrieError::Node { at: 0, error });
+    // A leaf for the key 0x12, spelled as it must be and in every other way.
+    assert_eq!(looked_up(&[0x12], &[node(&[&[0x20, 0x12], b"value"])]), Ok(Some(b"value".to_vec())));
+    for head in [0x60, 0xa0, 0x21, 0x2f] {
+        let leaf = node(&[&[head, 0x12], b"value"]);
+        assert_eq!(looked_up(&[0x12], &[leaf]), refused(RlpError::NotShortest), "{head:02x}");
+    }
+    assert_eq!(looked_up(&[0x12], &[node(&[b"", b"value"])]), refused(RlpError::Length), "no prefix");
+    assert_eq!(looked_up(&[0x12], &[node(&[&[0x20, 0x12], b""])]), refused(RlpError::Length), "no value");
+    let leaf = node(&[&[0x32], b"value"]);
+    // What is shorter than a digest stands in its parent, and nothing else does.
+    let whole = branch(&leaf, b"");
+    assert_eq!(looked_up(&[0x12], &[whole]), Ok(Some(b"value".to_vec())));
+    let apart = branch(&keccak256(&leaf), b"");
+    assert_eq!(looked_up(&[0x12], &[apart, leaf.clone()]), Err(TrieError::NotEmbedded { at: 1 }));
+    let long = node(&[&[0x32], &[7; 40]]);
+    assert_eq!(
+        looked_up(&[0x12], &[branch(&long, b"")]),
+        refused(RlpError::Length),
+        "too long to stand there"
+    );
+    let apart = branch(&keccak256(&long), b"");
+    assert_eq!(looked_up(&[0x12], &[apart, long]), Ok(Some(vec![7; 40])));
+    // An extension goes on somewhere; a child is a digest or a node.
+    assert_eq!(looked_up(&[0x12], &[node(&[&[0x00], &leaf])]), refused(RlpError::Length), "of no nibble");
+    assert_eq!(looked_up(&[0x12], &[branch(&[7; 31], b"")]), refused(RlpError::Length), "a short digest");
+    assert_eq!(looked_up(&[0x12], &[node(&[b"", b"", b""])]), refused(RlpError::Count(3)));
+}
+
+#[test]
+fn a_path_that_parts_or_ends_has_no_value() {
+    let leaf = node(&[&[0x32], b"value"]);
+    assert_eq!(looked_up(&[0x13], &[branch(&leaf, b"")]), Ok(None), "another leaf");
+    assert_eq!(looked_up(&[0x22], &[branch(&leaf, b"")]), Ok(None), "no child");
+    assert_eq!(looked_up(&[], &[branch(&leaf, b"")]), Ok(None), "a branch without a value");
+    assert_eq!(looked_up(&[], &[branch(&leaf, b"here")]), Ok(Some(b"here".to_vec())));
+    let extension = node(&[&[0x00, 0x41], &branch(&leaf, b"")]);
+    assert_eq!(looked_up(&[0x41, 0x12], std::slice::from_ref(&extension)), Ok(Some(b"value".to_vec())));
+    assert_eq!(looked_up(&[0x42, 0x12], std::slice::from_ref(&extension)), Ok(None), "another way");
+    assert_eq!(looked_up(&[0x41], &[extension]), Ok(None));
+    for key in [&[0x12, 0x34][..], &[0x12], &[]] {
+        let expected = (key == [0x12]).then(|| b"value".to_vec());
+        assert_eq!(looked_up(key, &[node(&[&[0x20, 0x12], b"value"])]), Ok(expected), "{key:?}");
+    }
+}
+
+#[test]
+fn slots_carry_into_the_byte_before() {
+    let ids = (0..4_000).map(|n| LogId::new(&[0xa1; 20], &format!("log.example/{n}")));
+    let of_last = |last: u8| move |id: &LogId| id.slots()[0][31] == last;
+    for (last, carried) in [(0xff, [1, 1]), (0xfe, [0, 1])] {
+        let [base, next, second] = ids.clone().find(of_last(last)).unwrap().slots();
+        for (slot, carried, offset) in [(next, carried[0], 1), (second, carried[1], 2)] {
+            assert_eq!(slot[31], last.wrapping_add(offset));
+            assert_eq!(slot[30], base[30].wrapping_add(carried), "{last:02x} + {offset}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::read::write_number;
 use super::*;
+use crate::anchor::bitcoin::{BitcoinTrust, BlockHeader, Network, Pin};
+use crate::check::Status;
 use crate::hash::Hash;
 use crate::limits::{
     OTS_ANSWER_BYTES_MAX, OTS_ATTESTATIONS_MAX, OTS_DEPTH_MAX, OTS_OPERATIONS_MAX, OTS_PAYLOAD_BYTES_MAX,
@@ -195,6 +197,7 @@ fn applies_each_operation_as_its_standard_says() {
         assert_eq!(operation.apply(&[1, 2]), result);
         assert_eq!(operation.result_bytes(2), Ok(result.len()));
     }
+    assert_eq!(Op::Hexlify.apply(&[0xab, 0x0c, 0xff]), b"ab0cff", "in lowercase, as the reference writes it");
     assert_eq!(Op::Reverse.result_bytes(0), Err(ReadError::Message));
     assert_eq!(Op::Hexlify.result_bytes(0), Err(ReadError::Message));
 }
@@ -310,6 +313,158 @@ fn refuses_an_upgrade_that_could_not_be_read_back() {
     assert_eq!(proof, before);
     assert_eq!(proof.upgrade(&deep(OTS_DEPTH_MAX - 4)), Ok(true));
     assert_eq!(DetachedTimestamp::parse(&proof.to_bytes()), Ok(proof));
+}
+
+#[test]
+fn refuses_a_merge_that_could_not_be_read_back() {
+    let proof = |timestamp| DetachedTimestamp::new(HashOp::Sha256, &[0; 32], timestamp);
+    let attested = |heights: core::ops::Range<u64>| {
+        let mut all = Timestamp::attested(Attestation::Bitcoin { height: heights.start });
+        heights.for_each(|height| all.merge(&Timestamp::attested(Attestation::Bitcoin { height })));
+        all
+    };
+    let half = OTS_ATTESTATIONS_MAX as u64 / 2;
+    let mut merged = proof(attested(0..half)).unwrap();
+    let before = merged.clone();
+    let error = merged.merge(&proof(attested(half..2 * half + 1)).unwrap()).unwrap_err();
+    assert_eq!((error, error.code()), (MergeError::Limit(ReadError::Attestations), Code::Limit));
+    assert_eq!(merged, before, "nothing was changed");
+    assert_eq!(merged.merge(&proof(attested(half..2 * half)).unwrap()), Ok(()));
+    assert_eq!(DetachedTimestamp::parse(&merged.to_bytes()), Ok(merged));
+
+    // Rows of operations beside each other, each under a first one of its own.
+    let row = |number: usize| {
+        let block = Timestamp::attested(Attestation::Bitcoin { height: 1 });
+        let deep = (0..OTS_DEPTH_MAX - 2).fold(block, |row, _| Timestamp::after(Op::Reverse, row));
+        Timestamp::after(Op::Append(number.to_be_bytes().to_vec()), deep)
+    };
+    let rows = |numbers: core::ops::Range<usize>| {
+        let mut all = row(numbers.start);
+        numbers.for_each(|number| all.merge(&row(number)));
+        all
+    };
+    let fitting = OTS_OPERATIONS_MAX / (OTS_DEPTH_MAX - 1);
+    let mut merged = proof(rows(0..fitting)).unwrap();
+    let error = merged.merge(&proof(rows(fitting..fitting + 1)).unwrap()).unwrap_err();
+    assert_eq!(error, MergeError::Limit(ReadError::Operations));
+    assert_eq!(proof(rows(0..fitting + 1)), Err(ReadError::Operations));
+    assert_eq!(DetachedTimestamp::parse(&merged.to_bytes()), Ok(merged));
+}
+
+#[test]
+fn a_calendar_s_uri_has_at_most_a_thousand_plain_characters() {
+    let long = |length| "a".repeat(length).parse::<CalendarUri>().map(|uri| uri.as_str().len());
+    assert_eq!((long(0), long(1000), long(1001)), (Ok(0), Ok(1000), Err(UriError::Long)));
+    for text in ["https://a.example/?q", "user@a", "a b", "%2f", "a#b", "ä"] {
+        assert_eq!(text.parse::<CalendarUri>(), Err(UriError::Character), "{text}");
+    }
+}
+
+/// Headers of a chain for tests with these merkle roots, and the pin of the first one, at this height.
+fn headers(height: u64, roots: &[[u8; 32]]) -> (Vec<u8>, Pin) {
+    let mut all: Vec<BlockHeader> = Vec::new();
+    for (time, root) in (1_u32..).zip(roots) {
+        let mut bytes = [0; 80];
+        let previous = all.last().map_or([0; 32], |header| *header.hash().header_order());
+        bytes[4..36].copy_from_slice(&previous);
+        bytes[36..68].copy_from_slice(root);
+        bytes[68..72].copy_from_slice(&time.to_le_bytes());
+        bytes[72..76].copy_from_slice(&Network::Regtest.easiest_bits().to_le_bytes());
+        let header = (0_u32..).find_map(|nonce| {
+            bytes[76..].copy_from_slice(&nonce.to_le_bytes());
+            let header = BlockHeader::from_bytes(bytes);
+            header.shows_work(Network::Regtest).unwrap().then_some(header)
+        });
+        all.push(header.unwrap());
+    }
+    let pin = Pin { height, hash: all[0].hash() };
+    (all.iter().flat_map(|header| *header.as_bytes()).collect(), pin)
+}
+
+/// A proof of a digest that leads to block 101 by one nonce and to block 103 by another, and the merkle roots of both.
+fn two_blocks(kind: HashOp) -> (Hash, Vec<u8>, [[u8; 32]; 2]) {
+    let digest = Hash::of(b"a statement");
+    let to = |nonce: u8, height| {
+        let block = Timestamp::attested(Attestation::Bitcoin { height });
+        Timestamp::after(Op::Append(vec![nonce]), Timestamp::after(Op::Hash(HashOp::Sha256), block))
+    };
+    let mut timestamp = to(1, 101);
+    timestamp.merge(&to(3, 103));
+    let proof = DetachedTimestamp::new(kind, digest.as_bytes(), timestamp).unwrap();
+    let root = |nonce: u8| *Hash::of(&[digest.as_bytes().as_slice(), &[nonce]].concat()).as_bytes();
+    (digest, proof.to_bytes(), [root(1), root(3)])
+}
+
+fn examined(kind: HashOp, headers: &[u8], pins: Vec<Pin>) -> Examination {
+    let (digest, proof, _) = two_blocks(kind);
+    examine(&digest, &proof, Some(headers), &BitcoinTrust { network: Network::Regtest, pins })
+}
+
+#[test]
+fn of_two_blocks_the_lower_one_is_when_the_statement_existed() {
+    let (_, _, [first, second]) = two_blocks(HashOp::Sha256);
+    let (bytes, pin) = headers(100, &[[0; 32], first, [0; 32], second]);
+    let found = examined(HashOp::Sha256, &bytes, vec![pin]);
+    assert_eq!(found.proved.map(|block| (block.height, block.confirmations)), Some((101, 3)));
+    assert!(!found.checks[0].detail.contains("do not reach"), "{found:?}");
+    let reached = examined(HashOp::Sha256, &bytes[..3 * 80], vec![pin]);
+    assert_eq!(reached.proved.map(|block| block.height), Some(101));
+    assert!(reached.checks[0].detail.contains("the headers do not reach block 103"), "{reached:?}");
+    // One of them contradicts a header: that is not outweighed by the other.
+    let (bytes, pin) = headers(100, &[[0; 32], first, [0; 32], [7; 32]]);
+    let found = examined(HashOp::Sha256, &bytes, vec![pin]);
+    assert_eq!((found.checks[0].status, found.proved), (Status::Failed, None));
+}
+
+#[test]
+fn a_digest_of_another_kind_is_not_the_statements() {
+    let (_, _, [first, second]) = two_blocks(HashOp::Sha256);
+    let (bytes, pin) = headers(100, &[[0; 32], first, [0; 32], second]);
+    assert!(examined(HashOp::Sha256, &bytes, vec![pin]).proved.is_some());
+    let other = examined(HashOp::Keccak256, &bytes, vec![pin]);
+    assert_eq!((other.checks[0].status, other.checks[1].status), (Status::Failed, Status::NotChecked));
+    assert!(other.checks[0].detail.contains("keccak256"), "{other:?}");
+}
+
+#[test]
+fn headers_without_a_pinned_block_show_the_path_and_no_work() {
+    let (_, _, [first, second]) = two_blocks(HashOp::Sha256);
+    let (bytes, pin) = headers(100, &[[0; 32], first, [0; 32], second]);
+    let elsewhere = Pin { hash: headers(100, &[[9; 32]]).1.hash, ..pin };
+    let found = examined(HashOp::Sha256, &bytes, vec![elsewhere]);
+    assert_eq!((found.checks[0].status, found.checks[1].status), (Status::Passed, Status::NotChecked));
+    assert!(found.checks[0].rests_on.as_ref().unwrap().contains("in no chain with a pinned block"));
+    let (bytes, _) = headers(100, &[[0; 32], [1; 32], [0; 32], [2; 32]]);
+    let none = examined(HashOp::Sha256, &bytes, vec![elsewhere]);
+    assert_eq!((none.checks[0].status, none.checks[1].status), (Status::Failed, Status::NotChecked));
+    assert_eq!(none.proved, None);
+}
+
+#[test]
+fn no_attestation_but_bitcoins_counts_as_a_bitcoin_block() {
+    let unknown = attested([9; 8], &[4]);
+    let (litecoin, ethereum) = (
+        attested([0x06, 0x86, 0x9a, 0x0d, 0x73, 0xd7, 0x1b, 0x45], &[4]),
+        attested([0x30, 0xfe, 0x80, 0x87, 0xb5, 0xc7, 0xea, 0xd7], &[4]),
+    );
+    let calendar = attested(PENDING_TAG, &[1, b'a']);
+    for (other, kind) in [
+        (unknown, None),
+        (litecoin, Some(Attestation::Litecoin { height: 4 })),
+        (ethereum, Some(Attestation::Ethereum { height: 4 })),
+        (calendar, Some(pending("a"))),
+    ] {
+        let proof = DetachedTimestamp::parse(&file(&other)).unwrap();
+        let attested = proof.attestations();
+        assert!(kind.is_none_or(|kind| attested[0].attestation == kind));
+        assert_eq!(
+            (proof.bitcoin_attestations(), proof.is_complete(), proof.only(4)),
+            (Ok(vec![]), false, None)
+        );
+        let both = DetachedTimestamp::parse(&file(&[vec![0xff], other, block(4)].concat())).unwrap();
+        assert_eq!(both.bitcoin_attestations().unwrap().len(), 1);
+        assert!(both.is_complete());
+    }
 }
 
 #[test]

@@ -246,6 +246,33 @@ fn a_test_chain_keeps_its_target() {
 }
 
 #[test]
+fn a_test_chain_keeps_its_target_over_every_period() {
+    // Where the main chain's target could fall to a half.
+    let first = mined(BlockHash::from_header_order([0; 32]), 1, 0x207f_ffff);
+    let next = |bits| [first, mined(BlockHash::of(&first), 2, bits)].concat();
+    let pin = Pin { height: 2015, hash: BlockHash::of(&first) };
+    assert_eq!(check(&next(0x207f_ffff), REGTEST, &[pin]), Ok(2015));
+    let harder = check(&next(0x203f_ffff), REGTEST, &[pin]);
+    assert_eq!(harder, Err(SegmentError::Difficulty { height: 2016 }));
+}
+
+#[test]
+fn the_work_is_each_header_s_own_but_the_pinned_one_s() {
+    let bits = [0x1d00_ffff, 0x1d00_ffff, 0x1c05_a3f4, 0x1d00_ffff];
+    let headers = bits.map(|bits| header(BlockHash::from_header_order([0; 32]), [0; 32], 1, bits, 0));
+    let hashes = headers.iter().map(BlockHash::of).collect();
+    let chain =
+        HeaderChain { headers: &headers, hashes, first_height: 0, pin: genesis(), work: Work::default() };
+    let work = |bits| Target::from_bits(bits, MAIN).unwrap().work();
+    let (easy, hard) = (work(0x1d00_ffff), work(0x1c05_a3f4));
+    assert_ne!(easy, hard);
+    let three = easy.plus(easy).plus(hard);
+    for (pinned, expected) in [(0, three), (1, three), (2, easy.plus(easy).plus(easy)), (3, three)] {
+        assert_eq!(chain.work_without(pinned, MAIN), Ok(expected), "{pinned}");
+    }
+}
+
+#[test]
 fn refuses_a_block_dated_back_to_the_median_of_eleven() {
     let times = |last| (0..11).map(|step| 1000 + step * 10).chain([last]);
     for (first, last, expected) in [

@@ -67,6 +67,9 @@ fn a_branch_has_exactly_the_length_of_its_index() {
     assert!(!is_branch(&leaves[5], &branch, 12, &root));
     assert!(!is_branch(&leaves[5], &branch[..2], 13, &root));
     assert!(!is_branch(&leaves[5], &[branch.as_slice(), &[[0; 32]]].concat(), 13, &root));
+    let above = pair(&[9; 32], &root);
+    assert!(!is_branch(&leaves[5], &[branch.as_slice(), &[[9; 32]]].concat(), 13, &above), "a node more");
+    assert!(!is_branch(&root, &[], 13, &root), "none at all");
     assert!(is_branch(&four, &[six, left], 6, &root));
     assert!(is_branch(&root, &[], 1, &root));
     assert!(!is_branch(&root, &[], 0, &[1; 32]));
