@@ -2,8 +2,9 @@
 //!
 //! Danger: our files are read by nobody else, or two readers see two things in one file. Expected: the reference writes every
 //! file of ours as we wrote it, and we every one of its; of mangled files both refuse the same; a statement stamped with two
-//! calendars and upgraded after their blocks verifies here and there, and with no bit of proof or headers changed.
-//! The reference is `opentimestamps` of PyPI, in an environment that `scripts/py-env` makes.
+//! calendars and upgraded after their blocks verifies here and there, and with no bit of proof or headers changed; the command
+//! that the documentation names, `ots verify`, does what it says there.
+//! The reference is `opentimestamps` and `opentimestamps-client` of PyPI, in an environment that `scripts/py-env` makes.
 
 #![cfg(feature = "opentimestamps")]
 #![allow(
@@ -27,7 +28,7 @@ use ledgerstone::anchor::opentimestamps::{
     Attestation, CalendarAnswer, DetachedTimestamp, HashOp, Op, Stamping, Timestamp, examine,
 };
 use ledgerstone::check::Status;
-use ledgerstone::encoding::{hex_decode, hex_encode};
+use ledgerstone::encoding::{base64_decode, hex_decode, hex_encode};
 use ledgerstone::hash::Hash;
 use serde_json::Value;
 
@@ -146,6 +147,23 @@ fn we_write_the_references_proofs_as_it_wrote_them() {
         let proof = DetachedTimestamp::parse(&hex_decode(line).unwrap()).unwrap();
         assert_eq!(hex_encode(&proof.to_bytes()), *line);
     }
+}
+
+#[test]
+fn every_operation_gives_the_message_that_the_reference_computes() {
+    let Some(python) = python() else { return };
+    let theirs = reference(&python, &["random", "23", "400"], &[]);
+    let said = reference(&python, &["messages"], &theirs);
+    assert_eq!(said.len(), theirs.len());
+    let mut count = 0;
+    for (line, said) in theirs.iter().zip(&said) {
+        let proof = DetachedTimestamp::parse(&hex_decode(line).unwrap()).unwrap();
+        let mut ours: Vec<String> = proof.attestations().iter().map(|one| hex_encode(&one.message)).collect();
+        ours.sort_unstable();
+        count += ours.len();
+        assert_eq!(ours.join(" "), *said, "{line}");
+    }
+    assert!(count > 2_000, "{count} attestations");
 }
 
 #[test]
@@ -313,6 +331,89 @@ fn a_statement_goes_from_two_calendars_to_a_block_and_needs_neither_afterwards()
     assert_eq!(reference(&python, &["verify"], &[line]), ["1700000600"]);
     assert_eq!(statuses(&statement, &bytes, Some(&headers), &trust), [Status::Passed; 2]);
     no_bit_can_change(&statement, &bytes, &headers, &trust);
+}
+
+/// What `ots` says to the arguments of a command, in a folder, with options before them; and whether it says success.
+fn ots(python: &str, folder: &Path, options: &[&str], command: &str) -> (bool, String) {
+    let arguments = command.strip_prefix("ots ").unwrap().split(' ');
+    let output = Command::new(Path::new(python).with_file_name("ots"))
+        .args(["--no-cache", "--no-default-whitelist"])
+        .args(options)
+        .args(arguments)
+        .current_dir(folder)
+        .env("TZ", "UTC")
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_documented_command_verifies_our_proof_with_a_node_and_no_other_file_with_it() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let calendar = Calendar::start(&python, &folder.path().join("headers"), 100);
+    let stamping = Stamping::new(Hash::of(b"what was stated"), [9; 16]);
+    let mut proof = stamping.finish(&[calendar.stamp(&stamping)]).unwrap();
+    let height = calendar.mine(3);
+    assert_eq!(calendar.upgrade(&mut proof), 200);
+    let proof = proof.only(height).unwrap().to_bytes();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let node = calendar.url.replace("http://", "http://user:word@");
+    let options = ["--btc-regtest", "--bitcoin-node", &node];
+    for (page, command) in [
+        ("docs/verify-by-hand.md", "ots verify -f statement statement.ots"),
+        ("docs/anchoring.md", "ots verify -f statement proof.ots"),
+    ] {
+        assert!(fs::read_to_string(root().join(page)).unwrap().contains(command), "{page}: {command}");
+        let name = command.rsplit(' ').next().unwrap();
+        write("statement", b"what was stated");
+        write(name, &proof);
+        let (holds, said) = ots(&python, folder.path(), &options, command);
+        assert!(
+            holds && said.contains("Success! Bitcoin block 101 attests existence as of 2023-11-14"),
+            "{said}"
+        );
+        write("statement", b"what was not stated");
+        let (holds, said) = ots(&python, folder.path(), &options, command);
+        assert!(!holds && said.contains("File does not match original"), "{said}");
+        // A proof that leads to another root than the block's: its first operation appends another nonce.
+        write("statement", b"what was stated");
+        let mut changed = proof.clone();
+        let nonce = changed.windows(16).position(|window| window == [9; 16]).unwrap();
+        changed[nonce] ^= 1;
+        write(name, &changed);
+        let (holds, said) = ots(&python, folder.path(), &options, command);
+        assert!(!holds && said.contains("Bitcoin verification failed"), "{said}");
+    }
+}
+
+/// The proof that `docs/verify-by-hand.md` shows: of the statement of the example receipt's anchor, to a block of a chain for
+/// tests.
+fn example() -> DetachedTimestamp {
+    let receipt: Value =
+        serde_json::from_slice(&fs::read(root().join("tests/golden/receipt-anchored.json")).unwrap())
+            .unwrap();
+    let statement = base64_decode(receipt["anchors"][0]["statement"].as_str().unwrap()).unwrap();
+    let hashed = |timestamp| Timestamp::after(Op::Hash(HashOp::Sha256), timestamp);
+    let root = Timestamp::attested(Attestation::Bitcoin { height: 101 });
+    let beside = Hash::of(b"another transaction");
+    let transaction = Timestamp::after(Op::Prepend(beside.as_bytes().to_vec()), hashed(hashed(root)));
+    let nonced = Timestamp::after(Op::Append(vec![9; 16]), hashed(transaction));
+    DetachedTimestamp::new(HashOp::Sha256, Hash::of(&statement).as_bytes(), nonced).unwrap()
+}
+
+#[test]
+fn the_client_reads_the_page_s_proof_to_the_root_that_we_read() {
+    let golden = root().join("tests/golden/statement.ots");
+    if std::env::var_os("LEDGERSTONE_BLESS").is_some() {
+        fs::write(&golden, example().to_bytes()).unwrap();
+    }
+    assert_eq!(fs::read(golden).unwrap(), example().to_bytes(), "run again with LEDGERSTONE_BLESS=1");
+    let [block] = example().bitcoin_attestations().unwrap()[..] else { panic!("one block") };
+    // `tests/verify_by_hand.rs` sees the client print it.
+    let said = format!("check that Bitcoin block {} has merkleroot {}\n", block.height, block.merkle_root);
+    let page = fs::read_to_string(root().join("docs/verify-by-hand.md")).unwrap();
+    assert!(page.contains(&said), "{said}");
 }
 
 /// Whatever bit of the proof or of the headers changes, whatever is cut off: it is proved no more.

@@ -61,10 +61,20 @@ fn openssl_knows_ml_dsa() -> bool {
     (numbers.next(), numbers.next()) >= (Some(3), Some(5))
 }
 
-/// The folder of a Python that has the page's one package; nothing where it cannot be had, and a failure under `CI=true`.
-fn ml_dsa_python() -> Option<PathBuf> {
+/// The packages that a block needs whose label has this word, as a file of `tests/oracle/`.
+fn requirements(label: &str) -> Option<&'static str> {
+    match label {
+        "sh dilithium-py" => Some("requirements.txt"),
+        "sh opentimestamps-client" => Some("opentimestamps_requirements.txt"),
+        "sh ethereum" => Some("evm_requirements.txt"),
+        _ => None,
+    }
+}
+
+/// The folder of a Python that has the packages; nothing where they cannot be had, and a failure under `CI=true`.
+fn python_with(requirements: &str) -> Option<PathBuf> {
     let made = Command::new(root().join("scripts/py-env"))
-        .arg(root().join("tests/oracle/requirements.txt"))
+        .arg(root().join("tests/oracle").join(requirements))
         .output();
     match made {
         Ok(made) if made.status.success() => {
@@ -74,9 +84,9 @@ fn ml_dsa_python() -> Option<PathBuf> {
         failed => {
             assert!(
                 std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "dilithium-py is needed: {failed:?}"
+                "the packages of {requirements} are needed: {failed:?}"
             );
-            println!("skipped: the check of ML-DSA in Python, because scripts/py-env failed");
+            println!("skipped: what needs {requirements}, because scripts/py-env failed");
             None
         }
     }
@@ -90,6 +100,11 @@ fn folder(receipt: &str) -> TempDir {
         ("log.policy", "log.policy"),
         ("receipt-anchored.json", "anchored.json"),
         ("authority-root.pem", "authority-root.pem"),
+        ("statement.ots", "statement.ots"),
+        ("captured.statement", "captured.statement"),
+        ("captured.evm", "proof.evm"),
+        ("../oracle/evm_bundle.py", "evm_bundle.py"),
+        ("../../contracts/AnchorHead.code-hash.txt", "AnchorHead.code-hash.txt"),
     ] {
         fs::copy(root().join("tests/golden").join(golden), dir.path().join(name)).unwrap();
     }
@@ -117,13 +132,14 @@ fn every_block_of_the_page_runs_and_prints_what_the_page_shows() {
     if !tools_are_there() {
         return;
     }
-    let (dir, blocks, python) = (folder(&golden()), blocks(), ml_dsa_python());
+    let (dir, blocks) = (folder(&golden()), blocks());
     let mut run = Vec::new();
     for (command, output) in blocks.iter().zip(blocks.iter().skip(1)) {
+        let python = requirements(&command.label).and_then(python_with);
         let can_run = match command.label.as_str() {
             "sh" => true,
             "sh openssl-3.5" => openssl_knows_ml_dsa(),
-            "sh dilithium-py" => python.is_some(),
+            label if requirements(label).is_some() => python.is_some(),
             label => {
                 assert!(!label.starts_with("sh"), "nobody knows what {label} needs");
                 false
@@ -140,7 +156,11 @@ fn every_block_of_the_page_runs_and_prints_what_the_page_shows() {
         run.push(command.label.as_str());
     }
     assert!(run.iter().filter(|label| **label == "sh").count() >= 6, "{run:?}");
-    assert!(python.is_none() || run.contains(&"sh dilithium-py"), "the second signature is checked: {run:?}");
+    for label in ["sh dilithium-py", "sh opentimestamps-client", "sh ethereum"] {
+        let stands = blocks.iter().any(|block| block.label == label);
+        let can_run = requirements(label).and_then(python_with).is_some();
+        assert!(stands && (!can_run || run.contains(&label)), "{label}: {run:?}");
+    }
 }
 
 /// Whether the whole page goes through with this receipt.
@@ -156,7 +176,7 @@ fn the_page_s_programs_stop_at_a_changed_receipt() {
     if !tools_are_there() {
         return;
     }
-    let (golden, python) = (golden(), ml_dsa_python());
+    let (golden, python) = (golden(), python_with("requirements.txt"));
     assert!(page_accepts(&golden, python.as_deref()));
     let ed25519_signature = golden.split("lending ").nth(1).unwrap().split('\\').next().unwrap();
     let mut other_signature = ed25519_signature.to_owned();
@@ -192,4 +212,41 @@ fn the_page_s_programs_stop_at_a_changed_receipt() {
         python.is_none(),
         "the second signature was changed"
     );
+}
+
+/// Whether the page's block of this label prints what the page shows, after `change` changed the folder.
+fn block_holds(label: &str, python: &Path, change: impl FnOnce(&Path)) -> bool {
+    let dir = folder(&golden());
+    let blocks = blocks();
+    let made = blocks.iter().find(|block| block.text == "python3 anchor.py\n").unwrap();
+    assert!(shell(dir.path(), &made.text, None).status.success(), "it writes the file `statement`");
+    change(dir.path());
+    let at = blocks.iter().position(|block| block.label == label).unwrap();
+    let ran = shell(dir.path(), &blocks[at].text, Some(python));
+    ran.status.success() && ran.stdout == blocks[at + 1].text.as_bytes()
+}
+
+#[test]
+fn the_page_s_commands_show_nothing_of_a_changed_anchor() {
+    if !tools_are_there() {
+        return;
+    }
+    for (label, files) in [
+        ("sh opentimestamps-client", ["statement", "statement.ots"]),
+        ("sh ethereum", ["captured.statement", "proof.evm"]),
+    ] {
+        let Some(python) = requirements(label).and_then(python_with) else { continue };
+        assert!(block_holds(label, &python, |_| {}), "{label}");
+        for file in files {
+            for part in 0..12 {
+                let holds = block_holds(label, &python, |dir| {
+                    let mut bytes = fs::read(dir.join(file)).unwrap();
+                    let at = bytes.len() * part / 12;
+                    bytes[at] ^= 1;
+                    fs::write(dir.join(file), bytes).unwrap();
+                });
+                assert!(!holds, "{label}: {file}, part {part}");
+            }
+        }
+    }
 }

@@ -36,6 +36,8 @@ mod lies;
 mod mainnet;
 #[path = "anchor_evm/node.rs"]
 mod node;
+#[path = "anchor_evm/oracle.rs"]
+mod oracle;
 #[path = "anchor_evm/rules.rs"]
 mod rules;
 #[path = "anchor_evm/settings.rs"]

@@ -1,6 +1,7 @@
 """The reference implementation of OpenTimestamps as an oracle: one line in, one line out.
 
     opentimestamps_reference.py reserialise          HEX of an .ots file      -> HEX of what the reference writes, or `refused`
+    opentimestamps_reference.py messages             HEX of an .ots file      -> each attestation's message in HEX, sorted
     opentimestamps_reference.py verify               HEX of a file, HEX of a header -> the block's time, or `refused`
     opentimestamps_reference.py random SEED COUNT    nothing                  -> HEX of COUNT random .ots files
 """
@@ -55,6 +56,10 @@ def reserialise(line):
         return write(read(bytes.fromhex(line))).hex()
     except Exception:  # noqa: BLE001: whatever it raises, it does not read the file
         return "refused"
+
+
+def messages(line):
+    return " ".join(sorted(message.hex() for message, _ in read(bytes.fromhex(line)).timestamp.all_attestations()))
 
 
 def verify(line):
@@ -116,7 +121,7 @@ def main():
         for _ in range(int(arguments[1])):
             print(random_proof(draw).hex())
         return
-    answer = {"reserialise": reserialise, "verify": verify}[command]
+    answer = {"reserialise": reserialise, "messages": messages, "verify": verify}[command]
     for line in sys.stdin:
         print(answer(line.strip()))
 

@@ -14,6 +14,7 @@ Prints one line of JSON once it listens: {"url": ..., "pin": {"height": ..., "ha
     GET  /timestamp/HEX     the timestamp of a commitment, which ends in a Bitcoin attestation; 404 while it waits for a block
     POST /mine              mines a block of all that waits, then N - 1 empty ones for a body of N digits (1 without a body);
                             answers {"height": ..., "hash": ...} of the first of them
+    POST /                  JSON-RPC as a Bitcoin node answers it: getblockcount, getblockhash, getblockheader
 
 Uses the `opentimestamps` package of PyPI alone. Not a real calendar: it keeps nothing on disk, and its chain is nobody's.
 """
@@ -117,14 +118,33 @@ class Calendar:
             return {"height": height, "hash": self.chain.hash_of(height)}
 
 
+    def asked(self, call):
+        """What a Bitcoin node that has these headers answers."""
+        method, params = call["method"], call["params"]
+        with self.lock:
+            count = self.chain.first + len(self.chain.headers) - 1
+            if method == "getblockcount":
+                return {"result": count}
+            if method == "getblockhash" and self.chain.first <= params[0] <= count:
+                return {"result": self.chain.hash_of(params[0])}
+            for header in self.chain.headers:
+                if method == "getblockheader" and params[0] == sha256d(header)[::-1].hex():
+                    return {"result": header.hex()}
+        return {"error": {"code": -8, "message": "Block height out of range"}}
+
+
 class Handler(BaseHTTPRequestHandler):
     calendar = None
 
     def do_POST(self):
         length = int(self.headers.get("Content-Length", 0))
-        if length > 64:
+        if length > (64 if self.path != "/" else 4096):
             return self.answer(400, b"too long")
         body = self.rfile.read(length)
+        if self.path == "/":
+            call = json.loads(body)
+            said = {"result": None, "error": None, "id": call["id"], **self.calendar.asked(call)}
+            return self.answer(200, json.dumps(said).encode(), "application/json")
         if self.path == "/digest" and body:
             return self.answer(200, self.calendar.submit(body), "application/vnd.opentimestamps.v1")
         if self.path == "/mine" and (not body or body.isdigit()):
