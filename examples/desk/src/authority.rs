@@ -21,7 +21,6 @@ use axum::routing::post;
 use ledgerstone::anchor::rfc3161::REPLY_CONTENT_TYPE;
 use ledgerstone::anchor::rfc3161::authority::Authority;
 use ledgerstone::time::UnixMillis;
-use ledgerstone_verifier::anchors::TRUST_FORMAT;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -59,7 +58,6 @@ impl LocalAuthority {
         let authority = Authority::create(&seed, "The example's own timestamp authority", from, until)?;
         let roots = folder.authority_roots();
         fs::write(&roots, authority.root_pem())?;
-        fs::write(folder.anchor_trust(), Self::trust())?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
         let desk = Arc::new(Desk { authority, issued: AtomicU64::new(0) });
@@ -78,17 +76,12 @@ impl LocalAuthority {
         &self.url
     }
 
-    /// The trust file of a reader who believes this authority.
-    fn trust() -> String {
-        format!(
-            r#"# Whom a reader of this log's anchors trusts. It comes from the reader, never from the log.
-format = "{TRUST_FORMAT}"
-quorum = "1 of rfc3161"
-
-[rfc3161]
+    /// What a reader who believes this authority writes into a trust file.
+    #[must_use]
+    pub fn trust(&self) -> &'static str {
+        r#"[rfc3161]
 roots = ["keys/authority.pem"]
 "#
-        )
     }
 
     /// The sidecar's configuration of a lane to it.
@@ -100,7 +93,6 @@ roots = ["keys/authority.pem"]
             self.roots.file_name().and_then(|name| name.to_str()).context("the roots have no name")?;
         Ok(format!(
             r#"
-# Where the log's head is fixed outside.
 [[anchors.rfc3161]]
 name = "{LANE}"
 url = "{}"

@@ -18,6 +18,7 @@ use tonic::transport::Channel;
 
 use crate::folder::RunFolder;
 use crate::served::ModelServer;
+use crate::targets::Targets;
 
 /// How long the sidecar may take to end in order.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -78,11 +79,12 @@ impl Desk {
     /// Waits until every anchor target has fixed the log up to `index` and the proofs are on disk.
     ///
     /// # Errors
-    /// If that takes longer than a minute.
-    pub async fn anchored(&self, index: LeafIndex) -> Result<()> {
+    /// If that takes longer than a minute, or a target is gone.
+    pub async fn anchored(&self, index: LeafIndex, targets: &mut Targets) -> Result<()> {
         let until = Instant::now() + ANCHORED;
         let anchors = self.running.anchors();
         while anchors.lanes().any(|lane| lane.confirmed_size().get() <= index.get()) {
+            targets.stand()?;
             ensure!(Instant::now() < until, "the log was not anchored in time:\n{}", anchors.to_text());
             tokio::time::sleep(ANCHOR_POLL).await;
         }
@@ -109,16 +111,23 @@ fn this_run(model_server: SocketAddr) -> Vec<String> {
     flags
 }
 
+/// The name of an example's log.
+#[must_use]
+pub fn origin(example: &str) -> String {
+    format!("{example}.example/decisions")
+}
+
 /// How the sidecar's configuration of an example begins: everything but what its traffic means.
 #[must_use]
 pub fn configuration(example: &str) -> String {
+    let origin = origin(example);
     format!(
         r#"# The sidecar of the {example} example.
 # See what each key means and where its value comes from:
 #   ledgerstone-sidecar config explain --config sidecar.toml
 
 [log]
-origin = "{example}.example/decisions"
+origin = "{origin}"
 store = "store"
 key_file = "keys/log.key"
 

@@ -85,6 +85,18 @@ impl RunFolder {
         self.root.join("keys/authority.pem")
     }
 
+    /// The key that pays for anchors on a chain.
+    #[must_use]
+    pub fn anchor_key(&self) -> PathBuf {
+        self.root.join("keys/anchor.key")
+    }
+
+    /// What the chain node said.
+    #[must_use]
+    pub fn chain_log(&self) -> PathBuf {
+        self.root.join("chain.log")
+    }
+
     /// The file that says whom a reader of the anchors trusts.
     #[must_use]
     pub fn anchor_trust(&self) -> PathBuf {

@@ -7,6 +7,11 @@
 
 pub mod audit;
 pub mod authority;
+#[cfg(feature = "ethereum")]
+pub mod chain;
+#[cfg(not(feature = "ethereum"))]
+#[path = "chain/absent.rs"]
+pub mod chain;
 pub mod client;
 pub mod commands;
 pub mod desk;
@@ -17,6 +22,7 @@ pub mod sample;
 pub mod served;
 pub mod steps;
 pub mod table;
+pub mod targets;
 pub mod tell;
 pub mod tensors;
 pub mod tolerance;

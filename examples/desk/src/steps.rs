@@ -54,22 +54,22 @@ pub fn log(number: u32, folder: &RunFolder, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
-/// Checks what fixed the log outside, and shows that a log without its last entries is not the one that was fixed.
+/// Checks what fixed the log outside, and shows that a log without its last entries is not the one that was fixed. `basis`
+/// says in words what that rests on.
 ///
 /// # Errors
 /// If it does not verify.
-pub fn anchors(number: u32, folder: &RunFolder, policy: &Policy) -> Result<()> {
+pub fn anchors(number: u32, folder: &RunFolder, policy: &Policy, basis: &str) -> Result<()> {
     step(number, "The log's head was fixed outside, while the decisions were made");
-    say(
-        "Here by a timestamp authority in the example's own process, so that nothing needs a network: it shows the way, and \
-         proves nothing to a stranger. A real one is named in the sidecar's configuration, as are Bitcoin and EVM chains.",
-    );
+    say(basis);
     let report = evidence::check_anchors(folder, policy, &mut Shown::new(true, false))?;
     let shown = [
         CheckName::AnchorStatements,
         CheckName::AnchorLog,
         CheckName::AnchorTimestampToken,
         CheckName::AnchorTimestampCertificate,
+        CheckName::AnchorEvmStorage,
+        CheckName::AnchorEvmHeader,
         CheckName::AnchorQuorum,
     ];
     tell::report(&report, &shown);

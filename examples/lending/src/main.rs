@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use example_desk::authority::LocalAuthority;
+use example_desk::chain::Program;
 use example_desk::desk::Desk;
 use example_desk::folder::RunFolder;
 use example_desk::sample::{Audited, Question};
 use example_desk::served::ModelServer;
+use example_desk::targets::Targets;
 use example_desk::tell::{count, rate, say, seconds, step, table};
 use example_desk::{audit, client, evidence, steps, tell};
 use ledgerstone::policy::Policy;
@@ -36,6 +37,9 @@ struct Arguments {
     /// Send the first N applications only
     #[arg(long, value_name = "N")]
     first: Option<usize>,
+    /// Anchor the log to a chain too: the program anvil, which this run starts and ends (needs the feature `ethereum`)
+    #[arg(long, value_name = "PROGRAM")]
+    anvil: Option<Program>,
 }
 
 #[tokio::main]
@@ -52,21 +56,23 @@ async fn main() -> Result<()> {
     );
 
     let server = ModelServer::new("lending-model-server", vec![Arc::new(Mortgage(Arc::clone(&model)))]);
-    let authority = LocalAuthority::start(&folder).await?;
-    let configuration = office::configuration(model.feature_names())? + &authority.lane()?;
+    let mut targets = Targets::start(&folder, "lending", arguments.anvil.as_ref()).await?;
+    let configuration = office::configuration(model.feature_names())? + &targets.configuration()?;
     let desk = Desk::open(&folder, server, &configuration).await?;
-    told_who_is_there(&desk, &folder, &model);
+    told_who_is_there(&desk, &folder, &model, targets.rows());
     let decided = decide(&desk, &applications).await?;
     let refused = refused_with_good_credit_history(&model, &applications, &decided)?;
     let receipt = desk.receipt(refused.answer.decision).await?;
-    desk.anchored(decided.iter().map(|one| one.answer.index).max().unwrap_or_default()).await?;
+    let last = decided.iter().map(|one| one.answer.index).max().unwrap_or_default();
+    desk.anchored(last, &mut targets).await?;
     desk.close().await?;
+    let anchored_by = targets.close(&folder).await?;
 
     let policy = evidence::policy(&folder)?;
     step(3, &format!("Application {} was refused. This is the applicant's receipt", refused.application));
     steps::receipt(&receipt_of(&folder, refused), &receipt, Some(PROBABILITY), &policy)?;
     steps::log(4, &folder, &policy)?;
-    steps::anchors(5, &folder, &policy)?;
+    steps::anchors(5, &folder, &policy, anchored_by)?;
     steps::one_byte(6, &folder, refused.answer.index, &policy)?;
     recompute(&folder, &decided, refused, &policy)?;
     let audited = steps::sampled_audit(8, &folder, &Question { tolerable: "1%", range: None })?;
@@ -79,14 +85,16 @@ fn receipt_of(folder: &RunFolder, decided: &Decided) -> PathBuf {
     folder.receipt(&format!("application-{}", decided.application))
 }
 
-fn told_who_is_there(desk: &Desk, folder: &RunFolder, model: &Model) {
-    step(1, "Two servers start");
+fn told_who_is_there(desk: &Desk, folder: &RunFolder, model: &Model, chain: Vec<(&'static str, String)>) {
+    step(1, if chain.is_empty() { "Two servers start" } else { "Two servers and a chain start" });
     let trees = format!("{} XGBoost trees, {} inputs", model.tree_count(), model.feature_count());
-    table(&[
+    let mut rows = vec![
         ("model server", format!("{} speaks the Open Inference Protocol; {trees}", desk.model_server)),
         ("sidecar", format!("{} speaks for it, and keeps a log", desk.sidecar)),
         ("log", folder.store().display().to_string()),
-    ]);
+    ];
+    rows.extend(chain);
+    table(&rows);
 }
 
 /// Sends every application, and says what came of it.
