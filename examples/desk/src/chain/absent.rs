@@ -65,3 +65,14 @@ impl LocalChain {
         match *self {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_how_to_build_what_is_missing() {
+        let error = "/usr/bin/anvil".parse::<Program>().unwrap_err().to_string();
+        assert!(error.contains("--features ethereum -- --anvil \"/usr/bin/anvil\""), "{error}");
+    }
+}
