@@ -1,9 +1,11 @@
-//! The HTTP(S) client of the anchors: one request on one connection, one bounded answer.
+//! The HTTP(S) client of the anchors: one request, one bounded answer.
 //!
 //! Guarantees: an answer is cut off at its bound before anybody reads it; every exchange ends within its time limit;
 //! a redirect is refused, because whoever may name another place may name one inside this network; `https` is checked
-//! against the certificates that the operator named and no others. Does not do: proxies, cookies, compression, keeping
-//! connections; anchoring asks seldom.
+//! against the certificates that the operator named and no others; a connection is used again only by a client that was
+//! told to keep them, one for each place, and only after a complete answer. A question that a kept connection did not
+//! answer is asked again on a fresh one: all questions here may be asked twice. Does not do: proxies, cookies,
+//! compression.
 
 use std::fmt;
 use std::path::Path;
@@ -12,18 +14,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
 use ledgerstone::code::Code;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+mod connection;
+
+use connection::{Connection, Kept};
 
 /// Bytes of a file with certificate authorities: a system's bundle has 220 kB.
 const CA_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -104,6 +107,7 @@ pub struct Question {
 pub struct Client {
     tls: Option<Arc<ClientConfig>>,
     limit: Duration,
+    kept: Option<Kept>,
 }
 
 impl fmt::Debug for Client {
@@ -120,7 +124,13 @@ impl Client {
     /// [`CaError`] if the file cannot be read or holds no certificate.
     pub fn new(limit: Duration, ca_file: Option<&Path>) -> Result<Self, CaError> {
         let tls = ca_file.map(client_config).transpose()?;
-        Ok(Self { tls, limit })
+        Ok(Self { tls, limit, kept: None })
+    }
+
+    /// The same, keeping one connection for each place that it asks.
+    #[must_use]
+    pub fn keeping_connections(self) -> Self {
+        Self { kept: Some(Kept::default()), ..self }
     }
 
     /// Asks and returns the body of the answer.
@@ -133,51 +143,38 @@ impl Client {
     }
 
     async fn exchange(&self, question: Question) -> Result<Bytes, HttpFault> {
-        let Address { host, port, is_tls, .. } = &question.address;
+        let Some(kept) = &self.kept else {
+            return self.connect(&question.address).await?.ask(&question).await;
+        };
+        if let Some(mut connection) = kept.take(&question.address) {
+            match connection.ask(&question).await {
+                // Whoever is asked may close at any time while nothing is asked.
+                Err(HttpFault::Closed) => {}
+                ended => {
+                    kept.keep(&question.address, connection);
+                    return ended;
+                }
+            }
+        }
+        let mut connection = self.connect(&question.address).await?;
+        let ended = connection.ask(&question).await;
+        kept.keep(&question.address, connection);
+        ended
+    }
+
+    async fn connect(&self, address: &Address) -> Result<Connection, HttpFault> {
+        let Address { host, port, is_tls, .. } = address;
         let unreachable = |error: std::io::Error| HttpFault::Unreachable { reason: error.to_string() };
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
         // Small messages in both directions: waiting to fill a segment only costs time.
         _ = stream.set_nodelay(true);
         if !is_tls {
-            return converse(stream, question).await;
+            return Connection::over(stream).await;
         }
         let tls = self.tls.clone().ok_or(HttpFault::NoAuthority)?;
         let name = ServerName::try_from(host.clone()).map_err(|_| HttpFault::NoAuthority)?;
         let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(unreachable)?;
-        converse(stream, question).await
-    }
-}
-
-async fn converse(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    question: Question,
-) -> Result<Bytes, HttpFault> {
-    let request = request(&question).ok_or(HttpFault::Closed)?;
-    let closed = |_| HttpFault::Closed;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(closed)?;
-    // Polled beside the answer and dropped with it, so that no connection outlives its exchange.
-    let connection = async {
-        // An error of the connection is an error of the answer.
-        _ = connection.await;
-        std::future::pending::<()>().await;
-    };
-    let answer = async {
-        let answer = sender.send_request(request).await.map_err(closed)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), question.answer_bytes_max).collect().await;
-        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-            true => HttpFault::TooLarge { max: question.answer_bytes_max },
-            false => HttpFault::Closed,
-        })?;
-        match status {
-            StatusCode::OK => Ok(body.to_bytes()),
-            status if status.is_redirection() => Err(HttpFault::Redirect { status: status.as_u16() }),
-            status => Err(HttpFault::Status { status: status.as_u16(), text: shown(&body.to_bytes()) }),
-        }
-    };
-    tokio::select! {
-        answer = answer => answer,
-        () = connection => Err(HttpFault::Closed),
+        Connection::over(stream).await
     }
 }
 

@@ -31,7 +31,8 @@ pub fn build(
     origin: &KeyName,
     keys: &dyn KeyProvider,
 ) -> Result<EvmLane, EvmSetupError> {
-    let http = Client::new(config.lane.timeout, config.lane.ca_file.as_deref())?;
+    // A look at the chain is about a dozen questions to each endpoint.
+    let http = Client::new(config.lane.timeout, config.lane.ca_file.as_deref())?.keeping_connections();
     let endpoint = |address: &crate::anchor::http::Address| Endpoint::new(&address.to_string(), http.clone());
     let endpoints = config.rpc.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
     let signer = FileSigner::load(&config.key_file, Some(keys))?;
