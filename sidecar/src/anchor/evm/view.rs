@@ -7,19 +7,19 @@
 //! Does not do: deciding what follows; the scheduler in the library does.
 //! Rests on: where only one endpoint is configured, on its word that the blocks are the chain's.
 
-use std::fmt;
-
 use alloy_eips::eip1559::BaseFeeParams;
 use alloy_primitives::{Address, B256, U64, U128, U256};
 use ledgerstone::anchor::evm::{LogId, StoredHead};
-use ledgerstone::code::Code;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::block::{self, Block, BlockError, Wanted};
-use super::proof::{self, Proof, ProofError};
+mod fault;
+
+pub use self::fault::{Contradiction, EndpointError, Fault, ViewError};
+use super::block::{self, Block, Wanted};
+use super::proof::{self, Proof};
 use super::receipts::{self, Receipt};
-use super::rpc::{ANSWER_BYTES_MAX, Endpoint, RpcError};
+use super::rpc::{ANSWER_BYTES_MAX, Endpoint};
 
 /// How far an endpoint's newest block may lie behind the newest of all, in seconds of block time, before the endpoint
 /// counts as one that does not answer. Finality on Ethereum takes 15 minutes; what is older than that is of no use.
@@ -101,11 +101,27 @@ impl Chain {
     /// # Errors
     /// [`ViewError`] if too few endpoints answer, or those that do contradict each other.
     pub async fn view(&self, transactions: &[B256]) -> Result<ChainView, ViewError> {
-        let (standings, faults) = self.standings().await?;
-        let chain_id = same_chain(&standings)?;
-        let finalized = common(&standings, Wanted::Finalized, 0).await?;
-        let safe = common(&standings, Wanted::Safe, 0).await?;
-        let latest = common(&standings, Wanted::Latest, TIP_BLOCKS_MAX).await?;
+        let (mut standings, mut faults) = self.standings().await?;
+        loop {
+            match self.look(&standings, transactions).await {
+                Ok(view) => return Ok(ChainView { faults, ..view }),
+                // One that failed in the middle counts as one that did not answer, where enough are left.
+                Err(ViewError::Endpoint(fault)) if standings.len() > self.quorum.max(1) => {
+                    standings.retain(|standing| standing.endpoint.name() != fault.endpoint);
+                    faults.push(fault);
+                    self.enough(&standings, &mut faults)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The view that all of `standings` agree on.
+    async fn look(&self, standings: &[Standing], transactions: &[B256]) -> Result<ChainView, ViewError> {
+        let chain_id = same_chain(standings)?;
+        let finalized = common(standings, Wanted::Finalized, 0).await?;
+        let safe = common(standings, Wanted::Safe, 0).await?;
+        let latest = common(standings, Wanted::Latest, TIP_BLOCKS_MAX).await?;
         if !(finalized.number() <= safe.number() && safe.number() <= latest.number()) {
             return Err(ViewError::Order);
         }
@@ -133,7 +149,7 @@ impl Chain {
             tip,
             receipts,
             endpoints: endpoints.len(),
-            faults,
+            faults: Vec::new(),
             latest,
             safe,
             finalized,
@@ -160,10 +176,16 @@ impl Chain {
             }
             behind <= LAG_SECONDS_MAX
         });
-        if standings.len() < self.quorum.max(1) {
-            return Err(ViewError::TooFew { answered: standings.len(), quorum: self.quorum, faults });
-        }
+        self.enough(&standings, &mut faults)?;
         Ok((standings, faults))
+    }
+
+    fn enough(&self, standings: &[Standing], faults: &mut Vec<Fault>) -> Result<(), ViewError> {
+        let (answered, quorum) = (standings.len(), self.quorum);
+        match answered < quorum.max(1) {
+            true => Err(ViewError::TooFew { answered, quorum, faults: std::mem::take(faults) }),
+            false => Ok(()),
+        }
     }
 
     async fn contract(&self, endpoints: &[&Endpoint], block: &Block) -> Result<ContractState, ViewError> {
@@ -367,127 +389,4 @@ where
     let mut answers = asked.join_all().await;
     answers.sort_by_key(|(place, _)| *place);
     answers.into_iter().map(|(_, answer)| answer).collect()
-}
-
-/// What is wrong with one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{error}")]
-pub struct Fault {
-    /// Host and port.
-    pub endpoint: String,
-    /// What is wrong.
-    #[source]
-    pub error: EndpointError,
-}
-
-impl Fault {
-    fn of(endpoint: &Endpoint, error: EndpointError) -> Self {
-        Self { endpoint: endpoint.name().to_owned(), error }
-    }
-}
-
-/// How one endpoint failed. Most of these name it themselves.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EndpointError {
-    /// A call failed.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    /// A block is not what it says.
-    #[error(transparent)]
-    Block(#[from] BlockError),
-    /// An account is not what it says.
-    #[error(transparent)]
-    Proof(#[from] ProofError),
-    /// The chain has no such block.
-    #[error(
-        "the endpoint has no {wanted} block; where the chain's nodes have none, set finality = \"N confirmations\""
-    )]
-    NoBlock {
-        /// Which one was asked for.
-        wanted: &'static str,
-    },
-    /// The endpoint is behind the others.
-    #[error(
-        "the endpoint's newest block is {seconds} seconds older than another endpoint's: it does not follow the chain"
-    )]
-    Stale {
-        /// How far, in seconds of block time.
-        seconds: u64,
-    },
-}
-
-/// Two endpoints show two chains.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contradiction {
-    /// Which block: latest, safe or finalized.
-    pub what: &'static str,
-    /// Its height.
-    pub number: u64,
-    /// One endpoint and the hash it gives.
-    pub first: (String, B256),
-    /// Another one and its hash.
-    pub second: (String, B256),
-}
-
-impl fmt::Display for Contradiction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, number, first, second } = self;
-        write!(f, "{what} block {number} is {} at {} and {} at {}", first.1, first.0, second.1, second.0)
-    }
-}
-
-/// Why there is no view of the chain.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ViewError {
-    /// Too few endpoints answered.
-    #[error("{answered} endpoints answered and {quorum} must{}", listed(.faults))]
-    TooFew {
-        /// How many did.
-        answered: usize,
-        /// How many must.
-        quorum: usize,
-        /// What was wrong with the others.
-        faults: Vec<Fault>,
-    },
-    /// An endpoint that had answered failed in the middle.
-    #[error(transparent)]
-    Endpoint(Fault),
-    /// Endpoints are on two chains.
-    #[error("{} is on chain {} and {} on chain {}: correct the list of endpoints", .first.0, .first.1, .second.0, .second.1)]
-    Chains {
-        /// One endpoint and its chain id.
-        first: (String, u64),
-        /// Another one and its chain id.
-        second: (String, u64),
-    },
-    /// Endpoints show two histories.
-    #[error("the endpoints contradict each other: {0}; find out which one is wrong")]
-    Disagree(Box<Contradiction>),
-    /// Final, safe and newest block are not in that order.
-    #[error("the final, the safe and the newest block are not in that order: an endpoint is wrong")]
-    Order,
-}
-
-impl ViewError {
-    /// What the reader must do about it.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::TooFew { .. } | Self::Endpoint(_) => Code::Unavailable,
-            Self::Chains { .. } => Code::Misuse,
-            Self::Disagree(_) | Self::Order => Code::Inconsistent,
-        }
-    }
-
-    /// Whether endpoints contradict each other, rather than fail to answer.
-    #[must_use]
-    pub fn is_contradiction(&self) -> bool {
-        matches!(self, Self::Chains { .. } | Self::Disagree(_) | Self::Order)
-    }
-}
-
-fn listed(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("; {fault}")).collect()
 }
