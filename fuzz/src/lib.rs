@@ -7,6 +7,7 @@
 
 pub mod anchors;
 pub mod mutate;
+pub mod nodes;
 pub mod targets;
 pub mod timestamps;
 

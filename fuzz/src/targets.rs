@@ -27,7 +27,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, timestamps};
+use crate::{anchors, nodes, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_report", run: audit_report },
     Target { name: "audit_results", run: audit_results },
     Target { name: "bitcoin_headers", run: anchors::bitcoin_headers },
+    Target { name: "beacon_answer", run: nodes::beacon_answer },
     Target { name: "beacon_update", run: anchors::beacon_update },
     Target { name: "catboost_model", run: model },
     Target { name: "cbor_value", run: cbor_value },
@@ -78,6 +79,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "rfc3161_reply", run: timestamps::reply },
     Target { name: "rfc3161_request", run: timestamps::request },
     Target { name: "rfc3161_trust", run: timestamps::trust },
+    Target { name: "rpc_answer", run: nodes::rpc_answer },
     Target { name: "safetensors", run: tensors },
     Target { name: "scorecard", run: model },
     Target { name: "signed_note", run: signed_note },

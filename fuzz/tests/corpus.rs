@@ -470,11 +470,111 @@ fn anchors() -> Vec<Seed> {
     ]
 }
 
+/// What nodes of chains answer.
+fn nodes() -> Vec<Seed> {
+    use ledgerstone::anchor::evm::keccak256;
+    use serde_json::{Value, json};
+
+    let hex = |bytes: &[u8]| format!("0x{}", ledgerstone::encoding::hex_encode(bytes));
+    let word = |byte: u8| hex(&[byte; 32]);
+    let nodes = |nodes: &[Vec<u8>]| nodes.iter().map(|node| json!(hex(node))).collect::<Value>();
+    let answer = |result: Value| {
+        json!({ "jsonrpc": "2.0", "id": ledgerstone_fuzz::nodes::ID, "result": result })
+            .to_string()
+            .into_bytes()
+    };
+    let chain = ethereum::Block::new();
+    let bundle = chain.bundle(0);
+    let header = ethereum::header(1000, &[1; 32], &chain.state().root(), &chain.receipts.root());
+    assert_eq!(header, bundle.headers[0]);
+    let block = json!({
+        "hash": hex(&keccak256(&header)), "parentHash": word(1), "sha3Uncles": word(2), "miner": hex(&[3; 20]),
+        "stateRoot": hex(&chain.state().root()), "transactionsRoot": word(5),
+        "receiptsRoot": hex(&chain.receipts.root()), "logsBloom": hex(&[0; 256]), "difficulty": "0x0",
+        "number": "0x3e8", "gasLimit": "0x2255100", "gasUsed": "0xbc614e",
+        "timestamp": format!("{:#x}", 1_795_000_000 + 12 * 1000), "extraData": hex(b"extra"), "mixHash": word(14),
+        "nonce": hex(&[0; 8]), "baseFeePerGas": "0x7", "withdrawalsRoot": word(17), "blobGasUsed": "0x0",
+        "excessBlobGas": "0x20000", "parentBeaconBlockRoot": word(20), "requestsHash": word(21), "transactions": [],
+    });
+    let [packed, statement, _] =
+        ledgerstone::anchor::evm::LogId::new(&ethereum::FIRST_KEY, ethereum::ORIGIN).slots();
+    let value = ethereum::packed(ethereum::SEQ, ethereum::SIZE, &ethereum::FIRST_KEY);
+    let proof = json!({
+        "address": hex(&ethereum::CONTRACT), "balance": "0x0", "nonce": "0x1",
+        "codeHash": hex(&ledgerstone::anchor::evm::code_hash()), "storageHash": hex(&chain.storage.root()),
+        "accountProof": nodes(&bundle.account_proof),
+        "storageProof": [
+            { "key": hex(&packed), "value": hex(&value), "proof": nodes(&bundle.packed_proof) },
+            { "key": hex(&statement), "value": hex(ethereum::statement().as_bytes()), "proof": nodes(&bundle.statement_proof) },
+        ],
+    });
+    let receipt = |index: u64, kind: &str| {
+        json!({
+            "transactionHash": word(0x70 + index as u8), "transactionIndex": format!("{index:#x}"), "blockHash": word(9),
+            "blockNumber": "0x3e8", "gasUsed": "0x9000", "effectiveGasPrice": "0x7", "status": "0x1", "type": kind,
+            "cumulativeGasUsed": format!("{:#x}", 0x9000 * (index + 1)), "logsBloom": hex(&[0; 256]),
+            "logs": [{ "address": hex(&ethereum::CONTRACT), "topics": [word(4)], "data": "0x0102" }],
+        })
+    };
+    let refused = json!({ "id": 1, "error": { "code": -32000, "message": "nonce too low" } });
+    vec![
+        ("rpc_answer", "block", answer(block)),
+        ("rpc_answer", "hash", answer(json!(word(0x70)))),
+        ("rpc_answer", "null", answer(Value::Null)),
+        ("rpc_answer", "proof", answer(proof)),
+        ("rpc_answer", "quantity", answer(json!("0x3b9aca00"))),
+        ("rpc_answer", "receipt", answer(receipt(0, "0x2"))),
+        ("rpc_answer", "receipts", answer(json!([receipt(0, "0x0"), receipt(1, "0x2"), receipt(2, "0x7e")]))),
+        ("rpc_answer", "refused", refused.to_string().into_bytes()),
+        ("beacon_answer", "bootstrap", light_client("bootstrap").to_string().into_bytes()),
+        ("beacon_answer", "finality", light_client("finality").to_string().into_bytes()),
+        ("beacon_answer", "updates", json!([light_client("update")]).to_string().into_bytes()),
+    ]
+}
+
+/// An answer of a beacon node of the small test network, in which every value is zero.
+fn light_client(what: &str) -> serde_json::Value {
+    use serde_json::json;
+
+    let zeros = |count: usize| format!("0x{}", "00".repeat(count));
+    let branch = |depth: usize| vec![zeros(32); depth];
+    let header = json!({
+        "beacon": {
+            "slot": "0", "proposer_index": "0", "parent_root": zeros(32), "state_root": zeros(32), "body_root": zeros(32),
+        },
+        "execution": {
+            "parent_hash": zeros(32), "fee_recipient": zeros(20), "state_root": zeros(32), "receipts_root": zeros(32),
+            "logs_bloom": zeros(256), "prev_randao": zeros(32), "block_number": "0", "gas_limit": "0", "gas_used": "0",
+            "timestamp": "0", "extra_data": "0x", "base_fee_per_gas": "0", "block_hash": zeros(32),
+            "transactions_root": zeros(32), "withdrawals_root": zeros(32), "blob_gas_used": "0", "excess_blob_gas": "0",
+        },
+        "execution_branch": branch(4),
+    });
+    let committee = json!({ "pubkeys": vec![zeros(48); 32], "aggregate_pubkey": zeros(48) });
+    let mut data = json!({
+        "attested_header": header, "finalized_header": header, "finality_branch": branch(6), "signature_slot": "1",
+        "sync_aggregate": { "sync_committee_bits": zeros(4), "sync_committee_signature": zeros(96) },
+    });
+    match what {
+        "update" => {
+            data["next_sync_committee"] = committee;
+            data["next_sync_committee_branch"] = json!(branch(5));
+        }
+        "bootstrap" => {
+            data = json!({
+                "header": header, "current_sync_committee": committee, "current_sync_committee_branch": branch(5),
+            });
+        }
+        _ => {}
+    }
+    json!({ "version": "deneb", "data": data })
+}
+
 #[test]
 fn the_committed_seeds_are_those_the_library_makes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let update = std::env::var_os("UPDATE_CORPUS").is_some();
-    for (target, name, bytes) in seeds().into_iter().chain(anchors()) {
+    for (target, name, bytes) in seeds().into_iter().chain(anchors()).chain(nodes()) {
         assert!(ledgerstone_fuzz::TARGETS.iter().any(|t| t.name == target), "no target {target}");
         let path: PathBuf = root.join(target).join(name);
         if update {

@@ -105,8 +105,7 @@ pub async fn fetch(endpoint: &Endpoint, wanted: Wanted) -> Result<Option<Block>,
     let answer: Option<Value> = endpoint.call("eth_getBlockByNumber", params, ANSWER_BYTES_MAX).await?;
     let Some(answer) = answer.filter(|answer| !answer.is_null()) else { return Ok(None) };
     let odd = || BlockError::Odd { endpoint: endpoint.name().to_owned() };
-    let rebuilt = serde_json::from_value::<Described>(answer.clone()).ok().and_then(rebuild);
-    let block = match rebuilt {
+    let block = match described(&answer) {
         Some(block) => block,
         None => raw(endpoint, &answer).await?.ok_or_else(odd)?,
     };
@@ -143,6 +142,12 @@ fn is_unmarked(fault: &RpcFault) -> bool {
         RpcFault::Refused { code, message } => *code == UNKNOWN_BLOCK || UNMARKED.contains(&message.as_str()),
         _ => false,
     }
+}
+
+/// The block that an answer to `eth_getBlockByNumber` describes, if its fields hash to its hash.
+#[must_use]
+pub fn described(answer: &Value) -> Option<Block> {
+    serde_json::from_value::<Described>(answer.clone()).ok().and_then(rebuild)
 }
 
 /// The header's RLP from its fields, if it hashes to what the endpoint says.

@@ -18,6 +18,9 @@ use super::rpc::{ANSWER_BYTES_MAX, Endpoint, RECEIPTS_BYTES_MAX, RpcError};
 /// The type of an OP-stack deposit transaction, whose receipt has two fields more.
 const DEPOSIT_TYPE: u8 = 0x7e;
 
+/// The largest type that a transaction can have.
+const TYPE_MAX: u8 = 0x7f;
+
 /// A receipt as an endpoint describes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,8 +43,8 @@ pub struct Receipt {
     pub status: Option<U64>,
     #[serde(default)]
     root: Option<B256>,
-    #[serde(default, rename = "type")]
-    kind: Option<U64>,
+    #[serde(default, rename = "type", deserialize_with = "transaction_type")]
+    kind: u8,
     cumulative_gas_used: U64,
     logs_bloom: Bloom,
     logs: Vec<DescribedLog>,
@@ -49,6 +52,13 @@ pub struct Receipt {
     deposit_nonce: Option<U64>,
     #[serde(default)]
     deposit_receipt_version: Option<U64>,
+}
+
+/// The type of a transaction, 0 where none is said; what is larger would be the beginning of a list (EIP-2718).
+fn transaction_type<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let value = Option::<U64>::deserialize(deserializer)?.unwrap_or_default();
+    let kind = u8::try_from(value.to::<u64>()).ok().filter(|kind| *kind <= TYPE_MAX);
+    kind.ok_or_else(|| serde::de::Error::custom("a transaction's type is at most 0x7f"))
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -77,15 +87,14 @@ impl Receipt {
         self.logs_bloom.encode(&mut payload);
         let log = |log: &DescribedLog| Log::new_unchecked(log.address, log.topics.clone(), log.data.clone());
         self.logs.iter().map(log).collect::<Vec<_>>().encode(&mut payload);
-        let kind = u8::try_from(self.kind.unwrap_or_default().to::<u64>()).unwrap_or(u8::MAX);
-        if kind == DEPOSIT_TYPE {
+        if self.kind == DEPOSIT_TYPE {
             for field in [self.deposit_nonce, self.deposit_receipt_version].into_iter().flatten() {
                 field.encode(&mut payload);
             }
         }
         let mut bytes = Vec::with_capacity(payload.len() + 8);
-        if kind != 0 {
-            bytes.push(kind);
+        if self.kind != 0 {
+            bytes.push(self.kind);
         }
         alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut bytes);
         bytes.extend_from_slice(&payload);
@@ -125,15 +134,24 @@ pub async fn prove(
         endpoint.call("eth_getBlockReceipts", json!([at(&block.hash)]), RECEIPTS_BYTES_MAX).await?;
     let receipts = receipts.unwrap_or_default();
     let name = || endpoint.name().to_owned();
-    let place = receipts.iter().position(|receipt| receipt.transaction_hash == *transaction);
-    let place = place.ok_or_else(|| ReceiptError::Missing { endpoint: name(), block: block.number() })?;
+    let proved = among(&receipts, transaction);
+    let (root, proof) =
+        proved.ok_or_else(|| ReceiptError::Missing { endpoint: name(), block: block.number() })?;
+    match root == block.header.receipts_root {
+        true => Ok(proof),
+        false => Err(ReceiptError::OtherRoot { endpoint: name(), block: block.number() }),
+    }
+}
+
+/// The root of `receipts`, which are those of one block in their order, and the way from it to the one of `transaction`.
+/// `None` if it is not among them.
+#[must_use]
+pub fn among(receipts: &[Receipt], transaction: &B256) -> Option<(B256, ReceiptProof)> {
+    let place = receipts.iter().position(|receipt| receipt.transaction_hash == *transaction)?;
     let encoded: Vec<Vec<u8>> = receipts.iter().map(Receipt::encode).collect();
     let (root, nodes) = index_trie(&encoded, place);
-    if root != block.header.receipts_root {
-        return Err(ReceiptError::OtherRoot { endpoint: name(), block: block.number() });
-    }
-    let receipt = encoded.into_iter().nth(place).unwrap_or_default().into();
-    Ok(ReceiptProof { index: place as u64, receipt, nodes })
+    let receipt = encoded.into_iter().nth(place)?.into();
+    Some((root, ReceiptProof { index: place as u64, receipt, nodes }))
 }
 
 /// Root of the trie that maps the RLP of an index to a value, and the nodes on the way to the value at `place`.
@@ -188,6 +206,25 @@ mod tests {
     use alloy_trie::proof::verify_proof;
 
     use super::*;
+
+    #[test]
+    fn receipts_of_types_that_no_transaction_has_are_refused() {
+        let receipt = |kind: serde_json::Value| {
+            let zero = B256::ZERO;
+            serde_json::from_value::<Receipt>(json!({
+                "transactionHash": zero, "transactionIndex": "0x0", "blockHash": zero, "blockNumber": "0x1", "type": kind,
+                "gasUsed": "0x1", "status": "0x1", "cumulativeGasUsed": "0x1", "logsBloom": Bloom::ZERO, "logs": [],
+            }))
+        };
+        for (kind, first) in
+            [(json!("0x0"), 0xf9), (json!(null), 0xf9), (json!("0x2"), 2), (json!("0x7f"), 0x7f)]
+        {
+            assert_eq!(receipt(kind).unwrap().encode().first(), Some(&first));
+        }
+        for kind in ["0x80", "0xc0", "0xff", "0x100", "0x10000000000000002"] {
+            assert!(receipt(json!(kind)).is_err(), "{kind}");
+        }
+    }
 
     #[test]
     fn every_value_of_an_index_trie_is_proved_at_every_size() {

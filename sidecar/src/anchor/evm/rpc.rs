@@ -124,7 +124,11 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
     Value::deserialize(deserializer).map(Some)
 }
 
-fn result<T: DeserializeOwned>(answer: &[u8], id: u64) -> Result<T, RpcFault> {
+/// The result in `answer`, the body of an answer to request `id`.
+///
+/// # Errors
+/// [`RpcFault`] if it is no answer to that request, or the endpoint refused.
+pub fn result<T: DeserializeOwned>(answer: &[u8], id: u64) -> Result<T, RpcFault> {
     let envelope: Envelope = serde_json::from_slice(answer).map_err(|_| RpcFault::NotJsonRpc)?;
     if let Some(error) = envelope.error {
         return Err(RpcFault::Refused { code: error.code, message: printable(&error.message) });
