@@ -130,7 +130,7 @@ async fn post(address: SocketAddr, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Reads one HTTP message with a content length.
-async fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+pub async fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
