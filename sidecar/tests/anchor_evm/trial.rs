@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::node::Anvil;
 use crate::support::request;
-use crate::world::{LANE, World, verify_one, word};
+use crate::world::{LANE, World, trust, verify_one, word};
 
 /// Callers that ask one after the other for as long as the sidecar answers.
 const CALLERS: usize = 4;
@@ -113,9 +113,8 @@ fn audit(store: &Path, world: &World, blocks: &[[u8; 32]]) -> Report {
     chain.contract = Some(world.deployed.contract.into_array());
     chain.first_key = Some(world.account.into_array());
     chain.blocks = blocks.to_vec();
-    let mut trust = AnchorTrust::default();
-    trust.quorum = Some("1 of ethereum".parse().unwrap());
-    trust.ethereum = vec![chain];
+    let quorum = Some("1 of ethereum".parse().unwrap());
+    let trust = AnchorTrust { quorum, ethereum: vec![chain], ..AnchorTrust::default() };
     let options = verify_anchors::Options { policy: Some(world.files.policy()), trust: Some(trust) };
     verify_anchors::run_on_dir(store, &options, &mut Silent).unwrap().report
 }
@@ -167,8 +166,9 @@ fn every_changed_byte_is_found(
         let statement = Statement::decode(&link.statement).unwrap();
         let mut refused = |what: &str, place: usize, changed: &Link| {
             let fits = chain.clone().push(changed).is_ok()
-                && Statement::decode(&changed.statement)
-                    .is_ok_and(|other| verify_one(proof, &other, &changed.statement, *block).is_ok());
+                && Statement::decode(&changed.statement).is_ok_and(|other| {
+                    verify_one(proof, &other, &changed.statement, &trust(31_337, *block)).is_ok()
+                });
             assert!(!fits, "{what} {}, byte {place}", statement.seq);
             tried += 1;
         };
@@ -194,7 +194,7 @@ fn every_changed_byte_is_found(
             changed[place] ^= 1;
             let is_bundle = Bundle::decode(&changed).is_ok();
             let holds = is_bundle
-                && verify_one(&changed, &statement, &link.statement, *block)
+                && verify_one(&changed, &statement, &link.statement, &trust(31_337, *block))
                     .is_ok_and(|facts| matches!(facts.basis, evm::Basis::PinnedBlock { .. }));
             assert!(!holds, "proof {}, byte {place}", statement.seq);
             tried += 1;

@@ -186,14 +186,14 @@ pub fn statement_in(store: &Path, seq: u64) -> PathBuf {
 }
 
 /// Trust in one block of a chain.
-fn trust(chain_id: u64, block: [u8; 32]) -> Trust {
+pub fn trust(chain_id: u64, block: [u8; 32]) -> Trust {
     let mut trust = Trust::new(chain_id);
     trust.blocks = vec![block];
     trust
 }
 
 /// Verifies one proof.
-fn verify_one(
+pub fn verify_one(
     proof: &[u8],
     statement: &Statement,
     bytes: &[u8],

@@ -185,12 +185,13 @@ impl Chain {
         let header = self.next_header();
         let mut state = self.head().state.clone();
         let (mut transactions, mut receipts, mut gas) = (Vec::new(), Vec::new(), 0);
-        while takes_pool {
+        loop {
             let fits = |sent: &Sent| {
                 let offered = sent.transaction.max_fee_per_gas;
                 sent.transaction.nonce == nonce(&state, sent.from) && offered >= self.base_fee.into()
             };
-            let Some(place) = self.pool.iter().position(fits) else { break };
+            let place = self.pool.iter().position(fits).filter(|_| takes_pool);
+            let Some(place) = place else { break };
             let sent = self.pool.remove(place);
             let done = execute(&mut state, &header, &sent.from, &sent.transaction);
             let done = done.expect("the pool holds what the account can pay");
