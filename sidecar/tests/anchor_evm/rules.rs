@@ -73,12 +73,12 @@ async fn the_days_gas_budget_ends_the_days_anchors() {
     let Some(anvil) = Anvil::start(2, &[]).await else { return };
     let world = World::new(&anvil).await;
     world.lane(&[anvil.url()], "");
-    // Enough for two transactions of 120,000.
+    // Enough for two transactions of 200,000.
     let text = std::fs::read_to_string(world.files.config()).unwrap();
-    std::fs::write(world.files.config(), text.replace("gas_budget = 100000000", "gas_budget = 300000"))
+    std::fs::write(world.files.config(), text.replace("gas_budget = 100000000", "gas_budget = 500000"))
         .unwrap();
     let app = world.start().await;
-    world.says(&app, "the day's gas budget of 300000 is spent").await;
+    world.says(&app, "the day's gas budget of 500000 is spent").await;
     world.proved(2).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let nonce = anvil.number("eth_getTransactionCount", json!([world.account, "latest"])).await;
