@@ -186,6 +186,20 @@ pub enum ReceiptCommand {
     /// Add to a receipt what has fixed the log outside since it was given
     #[command(after_help = EXIT_CODES)]
     Upgrade(ReceiptUpgradeArguments),
+    /// Print the page that checks receipts in a browser: one HTML file that needs no network
+    #[command(after_help = EXIT_CODES)]
+    Page(ReceiptPageArguments),
+}
+
+/// Arguments of `receipt page`.
+#[derive(Debug, Args)]
+pub struct ReceiptPageArguments {
+    /// Put the keys in this file into the page; its readers then see their fingerprint and are told to compare it
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Write the page here instead of to standard output; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Arguments of `receipt upgrade`.
