@@ -7,11 +7,11 @@ import type { Speech } from "../words/language.ts";
 import { h, s, type Child } from "./dom.ts";
 import { inertText } from "./inert.ts";
 
-const WIDTH = 160;
+const WIDTH = 132;
 const MIDDLE = WIDTH / 2;
-const CELLS_MAX = 48;
-const CELLS_A_ROW = 12;
-const LEAVES_MAX = 16;
+const CELLS_MAX = 45;
+const CELLS_A_ROW = 9;
+const LEAVES_MAX = 12;
 
 interface Link {
   title: string;
@@ -46,7 +46,7 @@ function item(link: Link, last: boolean, { words }: Speech): HTMLElement {
   return h(
     "li",
     { class: `link ${link.status}${last ? " last" : ""}` },
-    link.drawing,
+    h("div", { class: "drawn" }, link.drawing),
     h("div", {}, h("h3", {}, link.title, " ", h("span", { class: `pill ${link.status}` }, said)), h("p", {}, link.text)),
   );
 }

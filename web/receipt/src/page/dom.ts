@@ -34,7 +34,7 @@ function filled<T extends Element>(element: T, attributes: Attributes, children:
 }
 
 /** A button that does something. */
-export function button(label: string, does: () => void, kind = "quiet"): HTMLButtonElement {
+export function button(label: string, does: () => void, kind = "plain"): HTMLButtonElement {
   const element = h("button", { type: "button", class: kind }, label);
   element.addEventListener("click", does);
   return element;

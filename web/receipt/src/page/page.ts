@@ -189,7 +189,7 @@ class Page {
   #keys(): HTMLElement {
     const { words } = this.#speech;
     const label = this.#state.trust === null ? words.start.chooseKeys : words.keys.replace;
-    const section = keys(this.#state.trust, this.#chooser("keys-file", label, "quiet"), this.#speech);
+    const section = keys(this.#state.trust, this.#chooser("keys-file", label, "plain"), this.#speech);
     section.querySelector("h2")?.setAttribute("tabindex", "-1");
     return section;
   }

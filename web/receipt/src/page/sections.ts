@@ -27,11 +27,13 @@ export function verdict({ report }: Checked, speech: Speech): HTMLElement {
           : [words.anchorsOpen, words.anchorsOpenText];
   const passed = report.checks.filter((check) => check.status === "passed").length;
   const counted = words.counted(speech.count(passed), speech.count(report.checks.length));
+  const reason = report.checks.find((check) => check.status === "failed")?.reason;
+  const why = reason === undefined ? null : h("p", { class: "why" }, speech.words.reasons[reason]);
   return h(
     "section",
     { class: `verdict ${report.verdict}`, "aria-labelledby": "verdict-title" },
     sign(report.verdict),
-    h("div", {}, h("h1", { id: "verdict-title", tabindex: -1 }, title), h("p", {}, text), h("p", { class: "counted" }, counted)),
+    h("div", {}, h("h1", { id: "verdict-title", tabindex: -1 }, title), why, h("p", {}, text), h("p", { class: "counted" }, counted)),
   );
 }
 
@@ -234,7 +236,7 @@ function factGroups(fields: readonly Field[], speech: Speech): HTMLElement[] {
       h("tr", {}, h("th", { scope: "row" }, h("code", {}, field.path)), h("td", {}, shownValue(field, speech))),
     );
     const heads = h("tr", {}, h("th", { scope: "col" }, words.path), h("th", { scope: "col" }, words.value));
-    return scrolled(title, h("table", {}, h("caption", {}, title), h("thead", {}, heads), h("tbody", {}, ...rows)));
+    return scrolled(`${words.facts}: ${title}`, h("table", {}, h("caption", {}, title), h("thead", {}, heads), h("tbody", {}, ...rows)));
   });
 }
 

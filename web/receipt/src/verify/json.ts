@@ -26,7 +26,7 @@ export function readJson(bytes: Uint8Array): Json {
   if (source === null) {
     throw new Fault("unreadable");
   }
-  return new Reader(source).document();
+  return new Reader(source).whole();
 }
 
 class Reader {
@@ -38,7 +38,7 @@ class Reader {
     this.#source = source;
   }
 
-  document(): Json {
+  whole(): Json {
     const value = this.#value();
     this.#space();
     if (this.#at < this.#source.length) {

@@ -157,7 +157,7 @@ export const de: Messages = {
     anchorsOpen: "Dass die Beweise von außen halten: Diese Seite prüft sie nicht bis zum Ende.",
   },
   keys: {
-    title: "Wessen Schlüssel das sind",
+    title: "Die öffentlichen Schlüssel des Protokolls",
     why: "Um zu wissen, wer unterschrieben hat, braucht die Seite die öffentlichen Schlüssel des Protokolls: eine kleine Datei, die oft log.policy heißt. Holen Sie sie aus einer Quelle, der Sie vertrauen, und nicht von dem, der Ihnen den Beleg gab.",
     none: "Noch keine Schlüssel. Alles außer den Unterschriften lässt sich ohne sie prüfen.",
     embedded: "Diese Schlüssel kamen mit der Seite. Ausgesucht hat sie, wer Ihnen die Seite gab.",

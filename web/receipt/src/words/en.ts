@@ -157,7 +157,7 @@ export const en: Messages = {
     anchorsOpen: "That the proofs from outside hold: this page does not check them to the end.",
   },
   keys: {
-    title: "Whose keys these are",
+    title: "The log's public keys",
     why: "To know who signed, the page needs the log's public keys: a small file, often called log.policy. Get it from a source you trust, and not from whoever gave you the receipt.",
     none: "No keys so far. All but the signatures can be checked without them.",
     embedded: "These keys came with this page. Whoever gave you the page chose them.",

@@ -157,7 +157,7 @@ export const es: Messages = {
     anchorsOpen: "Que las pruebas externas se sostengan: esta página no las comprueba hasta el final.",
   },
   keys: {
-    title: "De quién son estas claves",
+    title: "Las claves públicas del registro",
     why: "Para saber quién firmó, la página necesita las claves públicas del registro: un archivo pequeño, que suele llamarse log.policy. Consígalo de una fuente de confianza, y no de quien le dio el justificante.",
     none: "Aún no hay claves. Todo menos las firmas se puede comprobar sin ellas.",
     embedded: "Estas claves venían con la página. Las eligió quien le dio la página.",

@@ -157,7 +157,7 @@ export const fr: Messages = {
     anchorsOpen: "Que les preuves extérieures tiennent : cette page ne les vérifie pas jusqu’au bout.",
   },
   keys: {
-    title: "À qui sont ces clés",
+    title: "Les clés publiques du registre",
     why: "Pour savoir qui a signé, la page a besoin des clés publiques du registre : un petit fichier, souvent nommé log.policy. Procurez-vous-le auprès d’une source de confiance, et non de qui vous a remis le reçu.",
     none: "Pas encore de clés. Tout peut être vérifié sans elles, sauf les signatures.",
     embedded: "Ces clés sont venues avec cette page. C’est la personne qui vous a remis la page qui les a choisies.",

@@ -1,0 +1,89 @@
+// Whole receipts: the golden ones, and what becomes of them when somebody changes them.
+
+import { expect, test } from "vitest";
+
+import { check, type Report } from "../src/verify/check.ts";
+import { readPolicy } from "../src/verify/policy.ts";
+import { utf8 } from "../src/verify/bytes.ts";
+import { golden, goldenText } from "./support.ts";
+
+const policy = readPolicy(golden("log.policy"));
+
+function failed({ checks }: Report): string[] {
+  return checks.filter((found) => found.status === "failed").map((found) => `${found.name} ${found.reason}`);
+}
+
+function open({ checks }: Report): string[] {
+  return checks.filter((found) => found.status === "not_checked").map((found) => `${found.name} ${found.open}`);
+}
+
+test("the golden receipt is verified with the log's keys", () => {
+  const report = check(golden("receipt.json"), policy);
+  expect(report.verdict).toBe("verified");
+  expect(report.checks).toHaveLength(6);
+  expect(report.signers.map((key) => key.id)).toEqual(["2d10827d", "9b7a8a2f"]);
+});
+
+test("without keys nothing is verified, however right it is", () => {
+  const report = check(golden("receipt.json"), null);
+  expect(report.verdict).toBe("undecided");
+  expect(open(report)).toEqual(["checkpoint.signatures no-policy"]);
+});
+
+test("an anchor is left open, and never passed", () => {
+  const report = check(golden("receipt-anchored.json"), policy);
+  expect(report.verdict).toBe("undecided");
+  expect(open(report)).toEqual(["receipt.anchor anchor-kind"]);
+});
+
+test.each<[string, string, string]>([
+  ['"text": "deny"', '"text": "approve"', "receipt.fields fields-changed"],
+  ['"float": 0.1875', '"float": 0.9', "receipt.fields fields-changed"],
+  ['"float": 0.1875', '"float": 0.18750', "receipt.format malformed"],
+  ['"index": 8', '"index": 9', "receipt.fields fields-order"],
+  ["index 6\\n", "index 5\\n", "receipt.inclusion inclusion-root"],
+  ["index 6\\n", "index 11\\n", "receipt.inclusion index-outside"],
+  ['"origin": "log.', '"origin": "lob.', "checkpoint.format other-origin"],
+  ['"decision_id": "01', '"decision_id": "02', "receipt.entry other-decision"],
+  ["receipt/v1", "receipt/v2", "receipt.format other-version"],
+  ['"rAEBAhQD', '"rAEBAhUD', "receipt.entry not-a-decision"],
+  ['"rAEBAhQD', '"rAEBAhQE', "receipt.entry entry-malformed"],
+  ["{\n", "{ \n", "receipt.format not-canonical"],
+])("%s changed to %s is found", (from, to, expected) => {
+  const changed = goldenText("receipt.json").replace(from, to);
+  expect(changed).not.toBe(goldenText("receipt.json"));
+  const report = check(utf8(changed), policy);
+  expect(report.verdict).toBe("failed");
+  expect(failed(report)).toEqual([expected]);
+});
+
+test("every seventh byte of the file, changed, and every cut of it leave nothing verified", () => {
+  const file = golden("receipt.json");
+  for (let at = 0; at < file.length; at += 7) {
+    const changed = file.slice();
+    changed[at] = (changed[at] ?? 0) ^ (1 << (at % 7));
+    expect(check(changed, policy).verdict, `byte ${at}`).toBe("failed");
+    expect(check(file.subarray(0, at), policy).verdict, `cut at ${at}`).toBe("failed");
+  }
+});
+
+test("the anchor's way is checked: place, statement and signatures", () => {
+  const file = goldenText("receipt-anchored.json");
+  const anchors = file.indexOf('"anchors"');
+  const late = (from: string, to: string): Report => check(utf8(file.slice(0, anchors) + file.slice(anchors).replace(from, to)), policy);
+  expect(failed(late("index 6\\n", "index 5\\n"))).toEqual(["receipt.anchor anchor-other-place"]);
+  expect(failed(late("LRCCfZVLB3K3", "LRCCfZVLB3K4"))).toEqual(["receipt.anchor anchor-other-checkpoint"]);
+  expect(failed(late('"kind": "rfc3161"', '"kind": "RFC"'))).toEqual(["receipt.format malformed"]);
+});
+
+test("a file of more than 4 MiB is refused unread", () => {
+  const report = check(new Uint8Array(4 * 1024 * 1024 + 1), policy);
+  expect(failed(report)).toEqual(["receipt.format too-large"]);
+});
+
+test("keys of another log, and one wrong key beside a right one, verify nothing", () => {
+  const other = readPolicy(utf8("quorum none\n"));
+  expect(failed(check(golden("receipt.json"), other))).toEqual(["checkpoint.signatures unknown-log"]);
+  const signature = goldenText("receipt.json").replace(/\\n— log\.bank\.example\/lending m3qK[^\\]*/, "");
+  expect(failed(check(utf8(signature), policy))).toEqual(["checkpoint.signatures signature-absent"]);
+});

@@ -1,0 +1,67 @@
+// What matters in the sources and in the built page is enforced here, not by review.
+
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+import { PAGE } from "./support.ts";
+
+const SRC = fileURLToPath(new URL("../src", import.meta.url));
+const FILE_LINES_MAX = 500;
+const FUNCTION_LINES_MAX = 50;
+
+const files = (readdirSync(SRC, { recursive: true }) as string[])
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => [name, readFileSync(join(SRC, name), "utf8")] as const);
+
+test("nothing turns text into HTML or code, and nothing reaches a network or a store", () => {
+  const forbidden = /innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|\bfetch\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|import\(|localStorage|sessionStorage|indexedDB|\.cookie|\.style\b/;
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter(([, text]) => forbidden.test(text)).map(([name]) => name)).toEqual([]);
+});
+
+test("the verifier knows nothing of the page", () => {
+  const reaching = files.filter(([name, text]) => name.startsWith("verify/") && /from "\.\.\/|\bdocument\b|\bwindow\b/.test(text));
+  expect(reaching.map(([name]) => name)).toEqual([]);
+});
+
+test("files and functions stay short", () => {
+  expect(files.filter(([, text]) => text.split("\n").length > FILE_LINES_MAX).map(([name]) => name)).toEqual([]);
+  const long = files.flatMap(([name, text]) => {
+    const lines = text.split("\n");
+    return lines.flatMap((line, start) => {
+      const [, indent] = /^( *)(?:export )?(?:async )?(?:function |#?\w+\(.*\{$)/.exec(line) ?? [];
+      const length = indent === undefined ? 0 : lines.slice(start).indexOf(`${indent}}`) + 1;
+      return length > FUNCTION_LINES_MAX ? [`${name}:${start + 1} has ${length} lines`] : [];
+    });
+  });
+  expect(long).toEqual([]);
+});
+
+test("the policy of the built page allows its own script and style and nothing else", () => {
+  const page = readFileSync(PAGE, "utf8");
+  const [, policy = ""] = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page) ?? [];
+  const script = page.slice(page.indexOf("<script>") + 8, page.lastIndexOf("</script>"));
+  const style = page.slice(page.indexOf("<style>") + 7, page.indexOf("</style>"));
+  const source = (text: string): string => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  expect(policy.split("; ")).toEqual([
+    "default-src 'none'",
+    `script-src ${source(script)}`,
+    `style-src ${source(style)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ]);
+  expect(page.match(/<(link|img|iframe|object|embed|form|base)\b/g)).toBeNull();
+  expect(page.match(/<script\b/g)).toHaveLength(2);
+});
+
+test("the built page holds the licences of what is in it", () => {
+  const page = readFileSync(PAGE, "utf8");
+  for (const name of ["@noble/curves 2.4.0", "@noble/hashes 2.4.0", "@noble/post-quantum 0.7.1"]) {
+    expect(page).toContain(`\n${name}\n\nThe MIT License (MIT)`);
+  }
+});
