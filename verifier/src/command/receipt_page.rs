@@ -30,9 +30,9 @@ const PLACE: &str = "<script type=\"text/plain\" id=\"embedded-policy\"></script
 struct Printed<'a> {
     format: &'static str,
     /// SHA-256 of the page.
-    sha256: Hash,
+    sha256: String,
     /// SHA-256 of the policy in it, as the page shows it, or null.
-    policy_sha256: Option<Hash>,
+    policy_sha256: Option<String>,
     /// The file, or null where the page is in `page`.
     written: Option<String>,
     /// The page, or null where it was written.
@@ -50,9 +50,9 @@ pub(super) fn run(arguments: &ReceiptPageArguments, output: &mut Output) -> Resu
         write_new(path, page.as_bytes(), Secrecy::Public)?;
     }
     let written = arguments.output.as_ref().map(|path| path.display().to_string());
-    let policy_sha256 = policy.as_deref().map(Hash::of);
+    let policy_sha256 = policy.as_deref().map(|bytes| Hash::of(bytes).to_string());
     if output.is_json() {
-        let sha256 = Hash::of(page.as_bytes());
+        let sha256 = Hash::of(page.as_bytes()).to_string();
         let page = written.is_none().then_some(page.as_str());
         output.json(&Printed { format: FORMAT, sha256, policy_sha256, written, page })?;
         return Ok(Exit::Verified);
@@ -90,25 +90,4 @@ fn with_policy(policy: Option<&[u8]>) -> String {
     };
     let filled = PLACE.replace("></", &format!(">{}</", STANDARD.encode(policy)));
     PAGE.replacen(PLACE, &filled, 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_has_one_place_for_keys() {
-        assert_eq!(PAGE.matches(PLACE).count(), 1);
-        assert_eq!(with_policy(None), PAGE);
-    }
-
-    #[test]
-    fn a_policy_changes_nothing_but_its_place() {
-        let policy = b"# </script><script>alert(1)</script>\nquorum none\n";
-        let page = with_policy(Some(policy));
-        let encoded = STANDARD.encode(policy);
-        assert_eq!(page.len(), PAGE.len() + encoded.len());
-        assert_eq!(page.replacen(&encoded, "", 1), PAGE);
-        assert!(!page.contains("alert(1)"));
-    }
 }

@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 
 import { check, type Report } from "../src/verify/check.ts";
+import { shorter } from "../src/verify/shorter.ts";
 import { readPolicy } from "../src/verify/policy.ts";
 import { utf8 } from "../src/verify/bytes.ts";
 import { golden, goldenText } from "./support.ts";
@@ -86,4 +87,26 @@ test("keys of another log, and one wrong key beside a right one, verify nothing"
   expect(failed(check(golden("receipt.json"), other))).toEqual(["checkpoint.signatures unknown-log"]);
   const signature = goldenText("receipt.json").replace(/\\n— log\.bank\.example\/lending m3qK[^\\]*/, "");
   expect(failed(check(utf8(signature), policy))).toEqual(["checkpoint.signatures signature-absent"]);
+});
+
+test("a shorter receipt is verified, shows what was chosen, and holds nothing of the rest", () => {
+  for (const name of ["receipt.json", "receipt-anchored.json"]) {
+    const file = golden(name);
+    const whole = check(file, policy);
+    const fields = whole.receipt?.fields ?? [];
+    for (let choice = 0; choice < 1 << fields.length; choice += 37) {
+      const kept = fields.filter((_, at) => (choice >> at) % 2 === 1).map((field) => field.index);
+      const made = shorter(file, (index) => kept.includes(index));
+      const report = check(made, policy);
+      expect(report.verdict).toBe(whole.verdict);
+      expect(report.receipt?.fields.map((field) => field.index)).toEqual(kept);
+      expect(new TextDecoder().decode(made).includes('"deny"')).toBe(kept.includes(8));
+    }
+    expect(shorter(file, () => true)).toEqual(file);
+  }
+});
+
+test("nothing shorter is made of a receipt whose fields were changed", () => {
+  const changed = utf8(goldenText("receipt.json").replace('"text": "deny"', '"text": "approve"'));
+  expect(() => shorter(changed, () => true)).toThrow("fields-changed");
 });

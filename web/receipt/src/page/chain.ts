@@ -51,6 +51,12 @@ function item(link: Link, last: boolean, { words }: Speech): HTMLElement {
   );
 }
 
+/** What a link says: its sentence, or why it is broken. */
+function saying(report: Report, name: CheckName, sentence: string, { words }: Speech): string {
+  const reason = report.checks.find((check) => check.name === name && check.status === "failed")?.reason;
+  return reason === undefined ? sentence : words.reasons[reason];
+}
+
 function statusOf(report: Report, ...names: CheckName[]): Status {
   const found = report.checks.filter((check) => names.includes(check.name)).map((check) => check.status);
   return found.includes("failed") ? "failed" : found.includes("not_checked") ? "not_checked" : "passed";
@@ -67,7 +73,7 @@ function fieldsLink(receipt: Receipt, report: Report, speech: Speech): Link {
   const shown = receipt.fields.length;
   return {
     title: speech.words.chain.fields,
-    text: speech.words.chain.fieldsText(speech.count(shown), speech.count(count)),
+    text: saying(report, "receipt.fields", speech.words.chain.fieldsText(speech.count(shown), speech.count(count)), speech),
     status: statusOf(report, "receipt.format", "receipt.fields"),
     drawing: fieldsDrawing(count, new Set(receipt.fields.map((field) => field.index))),
   };
@@ -111,9 +117,10 @@ function entryLink(report: Report, { words }: Speech): Link {
 function logLink(receipt: Receipt, report: Report, speech: Speech): Link {
   const { inclusion, checkpoint } = receipt;
   const [place, size] = [speech.number(inclusion.index + 1n), speech.count(checkpoint.size)];
+  const sentence = speech.words.chain.logText(place, size, speech.count(inclusion.hashes.length));
   return {
     title: speech.words.chain.log,
-    text: speech.words.chain.logText(place, size, speech.count(inclusion.hashes.length)),
+    text: saying(report, "receipt.inclusion", sentence, speech),
     status: statusOf(report, "receipt.inclusion"),
     drawing: logDrawing(receipt),
   };
@@ -169,12 +176,11 @@ function path(from: number, steps: ("left" | "right")[], rise: number): SVGEleme
 function signaturesLink(receipt: Receipt, report: Report, speech: Speech): Link {
   const status = statusOf(report, "checkpoint.format", "checkpoint.signatures");
   const words = speech.words.chain;
-  const failure = report.checks.find((check) => check.name === "checkpoint.signatures" && check.status === "failed");
+  const signed = words.signaturesText(speech.count(report.signers.length));
   const seals = report.signers.length || receipt.checkpoint.note.signatures.length;
-  const text = failure?.reason === undefined ? words.signaturesOpen : speech.words.reasons[failure.reason];
   return {
     title: words.signatures,
-    text: status === "passed" ? words.signaturesText(speech.count(report.signers.length)) : text,
+    text: status === "passed" ? signed : saying(report, "checkpoint.signatures", words.signaturesOpen, speech),
     status,
     drawing: sealsDrawing(Math.min(seals, 4), status),
   };

@@ -1,6 +1,6 @@
 // The page itself: takes files, checks them, shows the answer. Everything is drawn anew when something changes.
 
-import { fromBase64 } from "../verify/bytes.ts";
+import { fromBase64, hex } from "../verify/bytes.ts";
 import { POLICY_BYTES_MAX, RECEIPT_BYTES_MAX } from "../verify/limits.ts";
 import { CATALOGUES, isLanguage, languageOf, Speech } from "../words/language.ts";
 import { chain } from "./chain.ts";
@@ -8,6 +8,7 @@ import { decision } from "./decision.ts";
 import { button, h } from "./dom.ts";
 import { inert } from "./inert.ts";
 import { details, keys, notProved, proved, verdict } from "./sections.ts";
+import { share } from "./share.ts";
 import { checked, looksLikeReceipt, trustIn, type Checked, type Problem, type State } from "./state.ts";
 
 const FILE_BYTES_MAX = Math.max(RECEIPT_BYTES_MAX, POLICY_BYTES_MAX);
@@ -147,20 +148,22 @@ class Page {
     const speech = this.#speech;
     const { report } = checked;
     const { receipt } = report;
+    const shortening = share(checked, speech);
     return [
       this.#bar(checked),
       ...this.#problem(),
-      verdict(checked, speech),
+      verdict(checked, this.#state.trust, speech),
       decision(receipt, report, speech),
       ...(receipt === null ? [] : [chain(receipt, report, speech)]),
       proved(checked, speech),
       notProved(checked, this.#state.trust, speech),
       this.#keys(),
+      ...(shortening === null ? [] : [shortening]),
       details(checked, speech),
     ];
   }
 
-  #bar({ name, at }: Checked): HTMLElement {
+  #bar({ name, at, digest }: Checked): HTMLElement {
     const { words } = this.#speech;
     const time = this.#speech.time(BigInt(at.getTime()));
     const again = button(words.bar.another, () => {
@@ -171,7 +174,14 @@ class Page {
     return h(
       "div",
       { class: "bar" },
-      h("p", {}, h("span", { class: "quiet" }, `${words.bar.file}: `), inert(name, this.#speech), h("span", { class: "quiet when" }, words.bar.checkedAt(time))),
+      h(
+        "p",
+        {},
+        h("span", { class: "quiet" }, `${words.bar.file}: `),
+        inert(name, this.#speech),
+        h("span", { class: "quiet when" }, words.bar.checkedAt(time)),
+        h("span", { class: "quiet on-paper" }, `${words.details.fileHash}: `, h("code", {}, hex(digest))),
+      ),
       h("div", { class: "actions" }, again, print),
     );
   }

@@ -14,7 +14,7 @@ import type { Checked, Trust } from "./state.ts";
 import { shownValue } from "./values.ts";
 
 /** The verdict, first of all. */
-export function verdict({ report }: Checked, speech: Speech): HTMLElement {
+export function verdict({ report }: Checked, trust: Trust | null, speech: Speech): HTMLElement {
   const words = speech.words.verdict;
   const keysMissing = report.checks.some((check) => check.open === "no-policy");
   const [title, text] =
@@ -28,12 +28,13 @@ export function verdict({ report }: Checked, speech: Speech): HTMLElement {
   const passed = report.checks.filter((check) => check.status === "passed").length;
   const counted = words.counted(speech.count(passed), speech.count(report.checks.length));
   const reason = report.checks.find((check) => check.status === "failed")?.reason;
+  const came = trust !== null && trust.name === null && report.verdict !== "failed" ? h("p", {}, words.embedded) : null;
   const why = reason === undefined ? null : h("p", { class: "why" }, speech.words.reasons[reason]);
   return h(
     "section",
     { class: `verdict ${report.verdict}`, "aria-labelledby": "verdict-title" },
     sign(report.verdict),
-    h("div", {}, h("h1", { id: "verdict-title", tabindex: -1 }, title), why, h("p", {}, text), h("p", { class: "counted" }, counted)),
+    h("div", {}, h("h1", { id: "verdict-title", tabindex: -1 }, title), why, h("p", {}, text), came, h("p", { class: "counted" }, counted)),
   );
 }
 

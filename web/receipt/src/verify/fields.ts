@@ -157,7 +157,7 @@ function string(major: number, content: Uint8Array): Uint8Array {
 }
 
 /** The hash of a field's leaf in a record of `count` fields. */
-function fieldHash(field: Field, count: number): Uint8Array {
+export function fieldHash(field: Field, count: number): Uint8Array {
   const value = encoded(field.value);
   if (value === null || value.length > VALUE_BYTES_MAX) {
     throw new Fault("fields-value", field.path);

@@ -34,6 +34,7 @@ export const de: Messages = {
     noKeysText: "Es wurde nichts Falsches gefunden. Aber ohne die öffentlichen Schlüssel des Protokolls lässt sich nicht sagen, wer unterschrieben hat; eine solche Datei könnte jeder anfertigen.",
     anchorsOpen: "Vom Protokoll unterschrieben; Beweise von außen nicht geprüft",
     anchorsOpenText: "Das Protokoll bürgt mit seinen Schlüsseln für das, was dieser Beleg zeigt. Die Datei enthält außerdem Beweise von außerhalb. Diese Seite kann sie nicht bis zum Ende prüfen; das Programm ledgerstone kann es.",
+    embedded: "Die Schlüssel kamen mit dieser Seite. Vergleichen Sie ihren Fingerabdruck, weiter unten, mit einem von anderswo.",
     counted: (passed, all) => `${passed.text} von ${all.text} Prüfungen bestanden.`,
   },
   decision: {
@@ -169,6 +170,12 @@ export const de: Messages = {
     replace: "Andere Schlüsseldatei nehmen",
     noQuorum: "Die Schlüsseldatei verlangt keine unabhängigen Zeugen.",
     quorum: (witnesses) => plural(witnesses, "Die Schlüsseldatei nennt einen unabhängigen Zeugen.", `Die Schlüsseldatei nennt ${witnesses.text} unabhängige Zeugen.`),
+  },
+  share: {
+    title: "Nur einige der Angaben zeigen",
+    text: "Sie können einen kürzeren Beleg anfertigen, der die Angaben beweist, die Sie auswählen, und über die anderen nichts sagt. Er entsteht auf diesem Gerät.",
+    legend: "Angaben, die der kürzere Beleg zeigt",
+    save: "Kürzeren Beleg speichern",
   },
   details: {
     title: "Technische Einzelheiten",

@@ -34,6 +34,7 @@ export const en: Messages = {
     noKeysText: "Nothing wrong was found. But without the log's public keys nobody can tell who signed this, and anybody could have made such a file.",
     anchorsOpen: "Signed by the log; proofs from outside were not checked",
     anchorsOpenText: "The log vouches with its keys for what this receipt shows. The file also carries proofs from outside the log. This page cannot check those to the end; the program ledgerstone can.",
+    embedded: "The keys came with this page. Compare their fingerprint, further down, with one from somewhere else.",
     counted: (passed, all) => `${passed.text} of ${all.text} checks passed.`,
   },
   decision: {
@@ -169,6 +170,12 @@ export const en: Messages = {
     replace: "Use another key file",
     noQuorum: "The key file asks for no independent witnesses.",
     quorum: (witnesses) => plural(witnesses, "The key file lists one independent witness.", `The key file lists ${witnesses.text} independent witnesses.`),
+  },
+  share: {
+    title: "Show only some of the facts",
+    text: "You can make a shorter receipt that proves the facts you choose and says nothing about the others. It is made on this device.",
+    legend: "Facts that the shorter receipt shows",
+    save: "Save the shorter receipt",
   },
   details: {
     title: "Technical details",

@@ -34,6 +34,7 @@ export const es: Messages = {
     noKeysText: "No se ha encontrado nada incorrecto. Pero sin las claves públicas del registro no se puede saber quién firmó; cualquiera podría haber hecho un archivo así.",
     anchorsOpen: "Firmado por el registro; pruebas externas sin comprobar",
     anchorsOpenText: "El registro responde con sus claves de lo que muestra este justificante. El archivo contiene además pruebas externas al registro. Esta página no puede comprobarlas hasta el final; el programa ledgerstone sí.",
+    embedded: "Las claves venían con esta página. Compare su huella, más abajo, con otra de distinta procedencia.",
     counted: (passed, all) => `${passed.text} de ${all.text} comprobaciones superadas.`,
   },
   decision: {
@@ -169,6 +170,12 @@ export const es: Messages = {
     replace: "Usar otro archivo de claves",
     noQuorum: "El archivo de claves no pide testigos independientes.",
     quorum: (witnesses) => plural(witnesses, "El archivo de claves indica un testigo independiente.", `El archivo de claves indica ${witnesses.text} testigos independientes.`),
+  },
+  share: {
+    title: "Mostrar solo algunos datos",
+    text: "Puede hacer un justificante más corto que pruebe los datos que elija y no diga nada de los demás. Se hace en este dispositivo.",
+    legend: "Datos que muestra el justificante más corto",
+    save: "Guardar el justificante más corto",
   },
   details: {
     title: "Detalles técnicos",

@@ -34,6 +34,7 @@ export const fr: Messages = {
     noKeysText: "Rien d’anormal n’a été trouvé. Mais sans les clés publiques du registre, on ne peut pas savoir qui a signé ; n’importe qui aurait pu fabriquer un tel fichier.",
     anchorsOpen: "Signé par le registre ; preuves extérieures non vérifiées",
     anchorsOpenText: "Le registre répond avec ses clés de ce que montre ce reçu. Le fichier contient aussi des preuves extérieures au registre. Cette page ne peut pas les vérifier jusqu’au bout ; le programme ledgerstone le peut.",
+    embedded: "Les clés sont venues avec cette page. Comparez leur empreinte, plus bas, avec une autre venue d’ailleurs.",
     counted: (passed, all) => `${passed.text} vérifications réussies sur ${all.text}.`,
   },
   decision: {
@@ -169,6 +170,12 @@ export const fr: Messages = {
     replace: "Utiliser un autre fichier de clés",
     noQuorum: "Le fichier de clés ne demande aucun témoin indépendant.",
     quorum: (witnesses) => plural(witnesses, "Le fichier de clés indique un témoin indépendant.", `Le fichier de clés indique ${witnesses.text} témoins indépendants.`),
+  },
+  share: {
+    title: "Ne montrer que certaines informations",
+    text: "Vous pouvez établir un reçu plus court, qui prouve les informations que vous choisissez et ne dit rien des autres. Il est établi sur cet appareil.",
+    legend: "Informations que montre le reçu plus court",
+    save: "Enregistrer le reçu plus court",
   },
   details: {
     title: "Détails techniques",

@@ -54,6 +54,7 @@ export interface Messages {
     noKeysText: string;
     anchorsOpen: string;
     anchorsOpenText: string;
+    embedded: string;
     counted: (passed: Count, all: Count) => string;
   };
   decision: {
@@ -134,6 +135,7 @@ export interface Messages {
     noQuorum: string;
     quorum: (witnesses: Count) => string;
   };
+  share: { title: string; text: string; legend: string; save: string };
   details: {
     title: string;
     checks: string;
