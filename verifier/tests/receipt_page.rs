@@ -79,7 +79,7 @@ fn the_page_and_this_verifier_judge_every_receipt_alike() {
     let mut ours = Vec::new();
     let mut file = BufWriter::new(fs::File::create(&asked).unwrap());
     for _ in 0..count {
-        let subject = subjects.next();
+        let subject = subjects.give();
         let line = json!({
             "file": base64_encode(&subject.file),
             "policy": subject.policy.as_deref().map(base64_encode),

@@ -321,7 +321,8 @@ fn proof_changed(proof: &mut String, rng: &mut Rng) -> &'static str {
             "an extra line"
         }
         9 => {
-            lines.insert(blank + 4, "extension".to_owned());
+            let at = lines.len().min(blank + 4);
+            lines.insert(at, "extension".to_owned());
             "an extension line"
         }
         10 => signature_changed(&mut lines, rng),

@@ -108,7 +108,8 @@ fn entry(rng: &mut Rng) -> Entry {
 }
 
 fn record(rng: &mut Rng) -> Record {
-    let count = 1 + rng.below(rng_width(rng));
+    let width = rng.one_of(&[1, 2, 3, 8, 20, 70]);
+    let count = 1 + rng.below(width);
     let mut builder = RecordBuilder::new();
     for at in 0..count {
         let path = match rng.below(4) {
@@ -127,10 +128,6 @@ fn record(rng: &mut Rng) -> Record {
         builder = builder.field(path, value(rng, 0)).unwrap();
     }
     builder.build().unwrap()
-}
-
-fn rng_width(rng: &mut Rng) -> usize {
-    rng.one_of(&[1, 2, 3, 8, 20, 70])
 }
 
 pub fn value(rng: &mut Rng, depth: usize) -> Value {

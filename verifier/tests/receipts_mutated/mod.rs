@@ -62,7 +62,7 @@ impl Subjects {
         Self { rng, given: 0 }
     }
 
-    pub fn next(&mut self) -> Subject {
+    pub fn give(&mut self) -> Subject {
         let at = self.given;
         self.given += 1;
         if let Some(golden) = GOLDEN.get(at / 2) {

@@ -126,6 +126,12 @@ describe("the entry", () => {
     expect(() => readEntry(Uint8Array.of(...example, 0))).toThrow(Fault);
   });
 
+  test("an entry of another version is refused", () => {
+    const changed = example.slice();
+    changed[2] = 0x02;
+    expect(() => readEntry(changed)).toThrow("entry-malformed");
+  });
+
   test("an entry of another kind is not a decision", () => {
     const changed = example.slice();
     changed[4] = 0x15;
@@ -264,7 +270,9 @@ describe("notes and keys", () => {
       "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
       "0100000000000000000000000000000000000000000000000000000000000080",
     ];
-    for (const point of points) {
+    // y + p for the small y that are on the curve: the same points written a second time.
+    const second = Array.from({ length: 17 }, (_, at) => `${(0xed + 2 + at).toString(16)}${"ff".repeat(30)}7f`);
+    for (const point of [...points, ...second]) {
       const material = Uint8Array.of(1, ...unhex(point));
       const id = hex(sha256(Uint8Array.of(...utf8("a\n"), ...material)).slice(0, 4));
       expect(readKey(`a+${id}+${base64(material)}`)).toBeNull();
@@ -296,6 +304,8 @@ test("a statement has its ten keys and grows", () => {
   for (let at = 0; at < example.length; at += 1) {
     expect(readStatement(example.subarray(0, at))).toBeNull();
   }
+  const still = hex(example).replace("0519012c06193039", "0519303906193039");
+  expect(readStatement(unhex(still))).toBeNull();
   const first = hex(example).replace("68657468657265756d0402", "68657468657265756d0401");
   expect(readStatement(unhex(first))).toBeNull();
 });
