@@ -85,7 +85,10 @@ fn lines_changed(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
 
 /// Changes what a receipt states.
 pub fn facts_changed(file: &mut File, rng: &mut Rng) -> &'static str {
-    match rng.below(16) {
+    if file.anchors.is_some() && rng.percent(60) {
+        return anchors_changed(file, rng);
+    }
+    match rng.below(14) {
         0 => base64_changed(&mut file.entry, rng),
         1 => entry_changed(&mut file.entry, rng),
         2..=5 => fields_changed(file, rng),

@@ -40,7 +40,7 @@ test("an anchor is left open, and never passed", () => {
 test.each<[string, string, string]>([
   ['"text": "deny"', '"text": "approve"', "receipt.fields fields-changed"],
   ['"float": 0.1875', '"float": 0.9', "receipt.fields fields-changed"],
-  ['"float": 0.1875', '"float": 0.18750', "receipt.format malformed"],
+  ['"float": 0.1875', '"float": 0.18750', "receipt.format not-canonical"],
   ['"index": 8', '"index": 9', "receipt.fields fields-order"],
   ["index 6\\n", "index 5\\n", "receipt.inclusion inclusion-root"],
   ["index 6\\n", "index 11\\n", "receipt.inclusion index-outside"],

@@ -55,7 +55,7 @@ export function floatText(value: number): string {
 function placed(digits: string, point: number): string {
   if (point > 16 || point <= -5) {
     const rest = digits.slice(1);
-    return `${digits.charAt(0)}${rest === "" ? "" : `.${rest}`}e${point - 1}`;
+    return `${digits.charAt(0)}${rest === "" ? "" : `.${rest}`}e${point > 0 ? "+" : ""}${point - 1}`;
   }
   if (point <= 0) {
     return `0.${"0".repeat(-point)}${digits}`;

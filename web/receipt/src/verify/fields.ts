@@ -1,6 +1,6 @@
 // Fields shown and the tree they belong to: docs/spec/field-tree.md, and docs/spec/receipt.md, section "Values".
 
-import { concat, equal, fromBase64, text, utf8 } from "./bytes.ts";
+import { base64, concat, equal, fromBase64, text, utf8 } from "./bytes.ts";
 import { floatText } from "./canonical.ts";
 import { head } from "./cbor.ts";
 import type { Commitment } from "./entry.ts";
@@ -72,19 +72,38 @@ function fail(): never {
 }
 
 function integer(json: Json): bigint {
-  if (typeof json !== "string" || !/^(0|-?[1-9][0-9]{0,39})$/.test(json)) {
+  if (typeof json !== "string" || !/^[+-]?[0-9]+$/.test(json)) {
     throw malformed();
   }
-  const value = BigInt(json);
+  const value = BigInt(json.replace("+", ""));
   return value >= INT_MIN && value <= INT_MAX ? value : fail();
 }
 
 function float(json: Json): number {
   if (json instanceof NumberToken) {
     const value = Number(json.text);
-    return Number.isFinite(value) && floatText(value) === json.text ? value : fail();
+    return Number.isFinite(value) ? value : fail();
   }
   return (typeof json === "string" ? NAMED_FLOATS.get(json) : undefined) ?? fail();
+}
+
+/** The value as the canonical form has it. */
+export function writeValue({ type, ...rest }: Value): Json {
+  const value = "value" in rest ? rest.value : true;
+  return new Map([[type, Array.isArray(value) ? value.map(writeValue) : scalar(value)]]);
+}
+
+function scalar(value: boolean | bigint | number | string | Uint8Array): Json {
+  switch (typeof value) {
+    case "bigint":
+      return String(value);
+    case "number":
+      return Number.isFinite(value) ? new NumberToken(floatText(value)) : String(value);
+    case "object":
+      return base64(value);
+    default:
+      return value;
+  }
 }
 
 /** Whether `path` is in its one spelling. */

@@ -5,7 +5,7 @@ import { writeJson } from "./canonical.ts";
 import { readCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { readEntry, type Entry } from "./entry.ts";
 import { Fault } from "./fault.ts";
-import { isPath, readHashes, readValue, type Field } from "./fields.ts";
+import { isPath, readHashes, readValue, writeValue, type Field } from "./fields.ts";
 import { NumberToken, readJson, type Json } from "./json.ts";
 import { ANCHORS_MAX, ANCHOR_PROOF_BYTES_MAX, RECEIPT_BYTES_MAX } from "./limits.ts";
 import { readTlogProof, type TlogProof } from "./proof.ts";
@@ -71,16 +71,21 @@ function facts(file: Map<string, Json>): Receipt {
     throw new Fault("checkpoint-malformed");
   }
   const anchors = file.has("anchors") ? list(file, "anchors").map(readAnchor) : [];
+  if (anchors.length > ANCHORS_MAX || new Set(anchors.map((anchor) => anchor.statement.lane)).size < anchors.length) {
+    return malformed("anchors");
+  }
   return { entry, entryBytes, fields, fieldProof, inclusion, checkpoint, anchors };
 }
 
-/** Whether keys, anchors and lanes stand in the one order that the format gives them; lanes once each. */
-function inOrder(file: Map<string, Json>, { anchors }: Receipt): boolean {
+/** Whether keys and lanes stand in the one order that the format gives them, and every value in its one spelling. */
+function inOrder(file: Map<string, Json>, { anchors, fields }: Receipt): boolean {
   const order = file.has("anchors") ? [...KEYS, "anchors"] : KEYS;
   const lanes = anchors.map((anchor) => anchor.statement.lane);
   const rising = lanes.every((lane, at) => at === 0 || (lanes[at - 1] ?? lane) < lane);
-  const counted = anchors.length <= ANCHORS_MAX && (anchors.length > 0 || !file.has("anchors"));
-  return Array.from(file.keys()).every((key, at) => key === order[at]) && rising && counted;
+  const named = anchors.length > 0 || !file.has("anchors");
+  const values = list(file, "fields").map((field) => (field instanceof Map ? (field.get("value") ?? null) : null));
+  const spelled = fields.every((field, at) => writeJson(writeValue(field.value)) === writeJson(values[at] ?? null));
+  return Array.from(file.keys()).every((key, at) => key === order[at]) && rising && named && spelled;
 }
 
 /** An object with exactly the keys `needed`, in that order, and then any of `optional`. */
