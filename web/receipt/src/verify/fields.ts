@@ -72,7 +72,7 @@ function fail(): never {
 }
 
 function integer(json: Json): bigint {
-  if (typeof json !== "string" || !/^[+-]?[0-9]+$/.test(json)) {
+  if (typeof json !== "string" || !/^[+-]?[0-9]{1,40}$/.test(json)) {
     throw malformed();
   }
   const value = BigInt(json.replace("+", ""));
