@@ -70,5 +70,5 @@ export default defineConfig({
     outDir: process.env["LEDGERSTONE_PAGE_OUT"] ?? "dist",
     emptyOutDir: true,
   },
-  test: { include: ["test/*.test.ts"], testTimeout: 120_000, hookTimeout: 60_000 },
+  test: { include: ["test/*.test.ts"], fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 },
 } as Parameters<typeof defineConfig>[0]);

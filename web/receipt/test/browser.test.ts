@@ -78,6 +78,16 @@ describe.runIf(there)("the page", () => {
     await page.waitForSelector("#verdict-title");
   }
 
+  /** What tells how many milliseconds of the processor the page's thread has taken. */
+  async function meter(page: Page): Promise<() => Promise<number>> {
+    const session = await page.context().newCDPSession(page);
+    await session.send("Performance.enable", { timeDomain: "threadTicks" });
+    return async () => {
+      const { metrics } = await session.send("Performance.getMetrics");
+      return (metrics.find(({ name }) => name === "TaskDuration")?.value ?? NaN) * 1000;
+    };
+  }
+
   const verdict = (page: Page): Promise<string | null> => page.textContent("#verdict-title");
 
   test("says genuine, changed, or not decided", async () => {
@@ -131,13 +141,20 @@ describe.runIf(there)("the page", () => {
         [goldenText("receipt.json"), goldenText("log.policy")] as const,
       );
     const times: number[] = [];
+    const spent: number[] = [];
     for (let turn = 0; turn < 5; turn += 1) {
-      times.push(await withPage({}, drop));
+      await withPage({}, async (page) => {
+        const processorTime = await meter(page);
+        const before = await processorTime();
+        times.push(await drop(page));
+        spent.push((await processorTime()) - before);
+      });
     }
-    const sorted = times.sort((one, other) => one - other);
-    console.log(`from drop to verdict on a fresh page: ${sorted.map((time) => `${Math.round(time)} ms`).join(", ")}`);
-    // The least is what the page takes; the rest is what the machine does beside it.
-    expect(sorted[0]).toBeLessThan(VERDICT_MILLISECONDS_MAX);
+    const shown = (all: number[]): string => all.map((time) => `${Math.round(time)} ms`).join(", ");
+    console.log(`from drop to verdict on a fresh page: ${shown(times)}; of that processor time of its thread: ${shown(spent)}`);
+    // What the clock says depends on what the machine does beside it; what the page takes is the thread's own time.
+    expect(spent.sort((one, other) => one - other)[2]).toBeLessThan(VERDICT_MILLISECONDS_MAX);
+    expect(spent[0]).toBeGreaterThan(1);
   });
 
   test("text of a file does nothing and hides nothing", async () => {
