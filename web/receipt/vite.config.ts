@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
 
+/** In the order of the cascade: what depends on the medium comes last. */
+const STYLES = ["base", "controls", "answer", "chain", "proofs", "media"];
 const LICENSED = ["@noble/curves", "@noble/hashes", "@noble/post-quantum"];
 
 function hashSource(text: string): string {
@@ -44,7 +46,7 @@ function onePage(): Plugin {
     generateBundle(_, bundle) {
       const chunks = Object.values(bundle).filter((item) => item.type === "chunk");
       const script = `\n${chunks.map((chunk) => chunk.code.trim()).join("\n")}\n`;
-      const style = `\n${readFileSync("src/page.css", "utf8").trim()}\n`;
+      const style = `\n${STYLES.map((name) => readFileSync(`src/style/${name}.css`, "utf8")).join("\n").trim()}\n`;
       if (chunks.length !== 1 || /<\/script|<!--/i.test(script) || /<\/style/i.test(style)) {
         throw new Error("the parts do not fit into one page");
       }
