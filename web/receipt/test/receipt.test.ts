@@ -110,3 +110,14 @@ test("nothing shorter is made of a receipt whose fields were changed", () => {
   const changed = utf8(goldenText("receipt.json").replace('"text": "deny"', '"text": "approve"'));
   expect(() => shorter(changed, () => true)).toThrow("fields-changed");
 });
+
+test("a wrong signature beside a right one of the same key spoils it", () => {
+  const line = /\\n(— log\.bank\.example\/lending LRCC[^\\]*)/.exec(goldenText("receipt.json"))?.[1] ?? "";
+  const wrong = line.replace("ZVLB3K3", "ZVLB3K4");
+  expect(wrong).not.toBe(line);
+  for (const both of [`${line}\\n${wrong}`, `${wrong}\\n${line}`]) {
+    const report = check(utf8(goldenText("receipt.json").replace(line, both)), policy);
+    expect(failed(report)).toEqual(["checkpoint.signatures signature-wrong"]);
+  }
+  expect(check(utf8(goldenText("receipt.json").replace(line, `${line}\\n${line}`)), policy).verdict).toBe("verified");
+});
