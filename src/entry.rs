@@ -148,6 +148,25 @@ impl Entry {
         }
     }
 
+    /// Adds to the decision whose entry is at `of`, with a record of its own. `kind` is one for which
+    /// [`Kind::is_follow_up`] holds.
+    #[must_use]
+    pub fn follow_up(
+        kind: Kind,
+        numbered: (WriterName, SessionId, u64),
+        decision: DecisionId,
+        of: LeafIndex,
+        commitment: Commitment,
+    ) -> Self {
+        let (writer, session, sequence) = numbered;
+        Self {
+            decision: Some(decision),
+            links: vec![of],
+            commitment: Some(commitment),
+            ..Self::new(kind, writer, session, sequence)
+        }
+    }
+
     /// Says that a model came into use.
     #[must_use]
     pub fn model(

@@ -86,6 +86,9 @@ pub const PUBLISH_INTERVAL_MS: u64 = 250;
 /// How long after the storage refused to take a file it is asked again, in milliseconds.
 pub const APPLY_RETRY_MS: u64 = 250;
 
+/// Later entries in one receipt: a decision with a few of each kind several times over.
+pub const RECEIPT_LATER_MAX: usize = 64;
+
 /// Anchors of one receipt: one of each lane of a log that uses every kind several times over.
 pub const RECEIPT_ANCHORS_MAX: usize = 16;
 

@@ -18,11 +18,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every proto file of the project, relative to `proto/`.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "inference/open_inference_grpc.proto",
     "ledgerstone/v1/audit.proto",
     "ledgerstone/v1/log.proto",
     "ledgerstone/v1/receipts.proto",
+    "ledgerstone/v1/recorder.proto",
     "ledgerstone/v1/registry.proto",
 ];
 

@@ -1,6 +1,8 @@
 //! The read side: the log and the receipts, over gRPC and over HTTP.
 
+use bytes::Bytes;
 use ledgerstone::code::Code;
+use ledgerstone::hash::Hash;
 use tokio::sync::watch;
 use tonic::{Status, metadata::MetadataValue};
 
@@ -9,10 +11,13 @@ use crate::receipts::ServeError;
 pub mod http;
 mod log;
 mod receipts;
+mod recorder;
 mod registry;
 
 pub use self::log::LogApi;
 pub use self::receipts::ReceiptsApi;
+pub use self::recorder::RecorderApi;
+pub(crate) use self::recorder::http as recorder_http;
 pub use self::registry::RegistryApi;
 
 /// Metadata key under which an error's stable code stands beside the gRPC status.
@@ -44,6 +49,11 @@ fn status_of(code: Code, message: impl Into<String>) -> Status {
         _ => tonic::Code::Internal,
     };
     status(grpc, code, message)
+}
+
+/// Hashes as messages carry them.
+fn hashes(hashes: &[Hash]) -> Vec<Bytes> {
+    hashes.iter().map(|hash| Bytes::copy_from_slice(hash.as_bytes())).collect()
 }
 
 impl From<ServeError> for Status {

@@ -27,6 +27,7 @@ use crate::anchor::{Anchors, Lane, setup};
 use crate::api::{Ending, ended};
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
+use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
 use crate::keyring::{FileKeyProvider, KeyProvider};
@@ -77,6 +78,7 @@ struct Ports {
     grpc: TcpListener,
     http: TcpListener,
     registry: Option<TcpListener>,
+    recorder: Option<TcpListener>,
 }
 
 /// An application with a recovered log and an open session.
@@ -101,12 +103,15 @@ pub struct Running {
     pub admin_addr: SocketAddr,
     /// Where the registry is, if it is served.
     pub registry_addr: Option<SocketAddr>,
+    /// Where entries are added to decisions, if anywhere.
+    pub recorder_addr: Option<SocketAddr>,
     status: Arc<Status>,
     anchors: Arc<Anchors>,
     session: Arc<Session>,
     log: LogHandle,
     grpc: JoinHandle<()>,
-    registry: Option<JoinHandle<()>>,
+    /// The registry and the recorder, where they are served.
+    sides: [Option<Side>; 2],
     http: Served,
     admin: Served,
     /// Work that ends with the sidecar: heartbeats, the index, health.
@@ -130,7 +135,11 @@ impl App {
             http: bind("server.http_listen", config.server.http_listen).await?,
             registry: match config.registry_listen {
                 None => None,
-                Some(address) => Some(registry(address).await?),
+                Some(address) => Some(unguarded("registry.listen", "register", address).await?),
+            },
+            recorder: match config.recorder_listen {
+                None => None,
+                Some(address) => Some(unguarded("recorder.listen", "add and read", address).await?),
             },
         };
         let admin = bind("server.admin_listen", config.server.admin_listen).await?;
@@ -211,36 +220,36 @@ impl Recovered {
             Arc::clone(&status),
             config.receipt_wait,
         );
-        let recorder =
+        let decisions =
             Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone());
         let services = grpc::Services {
-            intercept: Intercept::new(recorder, upstream, limits(&config)),
+            intercept: Intercept::new(decisions, upstream, limits(&config)),
             log: api::LogApi::new(reader.clone(), ends.clone()),
             receipts: api::ReceiptsApi::new(receipts.clone(), origin),
         };
-        let api = api::RegistryApi::new(
+        let histories = Histories::new(
             Arc::clone(&session),
             reader.clone(),
-            Arc::clone(&models),
+            receipts.clone(),
+            keys.clone(),
             config.receipt_wait,
         );
-        let registry = ports.registry.map(|port| -> Result<_, RecoverError> {
-            let address = port.local_addr().map_err(RecoverError::Port)?;
-            Ok((address, grpc::serve_registry(port, api, tls.clone(), ends.clone())?))
-        });
-        let (registry_addr, registry) = registry.transpose()?.unzip();
+        let registrations =
+            api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), config.receipt_wait);
+        let registry = Side::start(ports.registry, |port| {
+            grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
+        })?;
+        let recorder = Side::start(ports.recorder, |port| {
+            grpc::serve_recorder(port, api::RecorderApi::new(histories), tls.clone(), ends.clone())
+        })?;
         let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
         let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
         let (grpc, health) = grpc::serve(ports.grpc, services, tls, &config.limits, &status, ends)?;
-        let http = Served::start(
-            ports.http,
-            api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store)),
-        );
-        let http = http.map_err(RecoverError::Port)?;
-        let known = Arc::clone(&models).read_back(Arc::clone(&index), reader.clone());
+        let router = api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store));
+        let http = Served::start(ports.http, router).map_err(RecoverError::Port)?;
         let mut background = vec![
             health,
-            tokio::spawn(known),
+            tokio::spawn(Arc::clone(&models).read_back(Arc::clone(&index), reader.clone())),
             tokio::spawn(models.watch(config.models_watch_interval, metrics)),
             tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
             tokio::spawn(Builder::new(index, reader, keys).follow()),
@@ -251,13 +260,14 @@ impl Recovered {
             grpc_addr,
             http_addr,
             admin_addr,
-            registry_addr,
+            registry_addr: registry.as_ref().map(|side| side.address),
+            recorder_addr: recorder.as_ref().map(|side| side.address),
             status,
             anchors,
             session,
             log,
             grpc,
-            registry,
+            sides: [registry, recorder],
             http,
             admin,
             background,
@@ -292,8 +302,8 @@ impl Running {
         if timeout_at(until.max(Instant::now() + CLOSE), &mut self.grpc).await.is_err() {
             self.grpc.abort();
         }
-        if let Some(registry) = &self.registry {
-            registry.abort();
+        for side in self.sides.iter().flatten() {
+            side.server.abort();
         }
         for task in &self.background {
             task.abort();
@@ -303,6 +313,24 @@ impl Running {
         self.admin.stop().await;
         stopped.map_err(DrainError::Session)?;
         log.map_err(DrainError::Log)
+    }
+}
+
+/// A gRPC server on an address of its own.
+struct Side {
+    address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl Side {
+    /// Starts one on `port`, if there is one.
+    fn start(
+        port: Option<TcpListener>,
+        serve: impl FnOnce(TcpListener) -> Result<JoinHandle<()>, RecoverError>,
+    ) -> Result<Option<Self>, RecoverError> {
+        let Some(port) = port else { return Ok(None) };
+        let address = port.local_addr().map_err(RecoverError::Port)?;
+        Ok(Some(Self { address, server: serve(port)? }))
     }
 }
 
@@ -339,12 +367,12 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Bui
     TcpListener::bind(address).await.map_err(|source| BuildError::Port { key, address, source })
 }
 
-/// Binds the registry's port. There are no roles yet, so that whoever reaches it may register.
-async fn registry(address: SocketAddr) -> Result<TcpListener, BuildError> {
+/// Binds a port where whoever reaches it `may` do what it serves: there are no roles yet.
+async fn unguarded(key: &'static str, may: &str, address: SocketAddr) -> Result<TcpListener, BuildError> {
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "registry.listen is not a loopback address: whoever reaches it may register");
+        tracing::warn!(%address, "{key} is not a loopback address: whoever reaches it may {may}");
     }
-    bind("registry.listen", address).await
+    bind(key, address).await
 }
 
 fn upstream(config: &Config) -> Result<Upstream, BuildError> {

@@ -58,6 +58,8 @@ pub struct Config {
     pub receipt_wait: Duration,
     /// Where models and policies are registered, if anywhere.
     pub registry_listen: Option<SocketAddr>,
+    /// Where later entries are added to decisions, if anywhere.
+    pub recorder_listen: Option<SocketAddr>,
     /// How often the files of models are looked at for changes.
     pub models_watch_interval: Duration,
     /// Where the log's head is fixed.
@@ -200,10 +202,8 @@ impl Config {
             key_file: layers.parse_path("keys.file")?,
             heartbeat_interval: layers.duration("heartbeat.interval")?,
             receipt_wait: layers.duration("receipt.wait")?,
-            registry_listen: layers
-                .get("registry.listen")
-                .map(|_| layers.address("registry.listen"))
-                .transpose()?,
+            registry_listen: layers.address_if_set("registry.listen")?,
+            recorder_listen: layers.address_if_set("recorder.listen")?,
             models_watch_interval: layers.duration("models.watch_interval")?,
             anchors: AnchorsConfig::from_layers(layers)?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
@@ -282,6 +282,10 @@ impl Layers {
         let expected =
             format!("at most {PENDING_ENTRIES_MAX}, the number of entries that may wait for the log");
         self.parse(key, &expected, |_| (count <= PENDING_ENTRIES_MAX).then_some(count))
+    }
+
+    fn address_if_set(&self, key: &'static str) -> Result<Option<SocketAddr>, ConfigError> {
+        self.get(key).map(|_| self.address(key)).transpose()
     }
 
     fn address(&self, key: &'static str) -> Result<SocketAddr, ConfigError> {

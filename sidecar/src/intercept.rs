@@ -24,4 +24,4 @@ pub use metadata::{DECISION_ID, LEAF_INDEX, ORIGIN};
 pub use recorder::Recorder;
 pub use route::{RouteConfig, RouteError, Routes};
 pub use service::{Intercept, Limits};
-pub use session::{Session, SessionError, SessionOptions};
+pub use session::{NotAdmitted, Session, SessionError, SessionOptions};

@@ -11,7 +11,7 @@
 //!      { 4: key id, 5: nonce,            unprotected
 //!        -70001: wrapped record key },
 //!      ciphertext ])
-//! external_aad = ["ledgerstone/sealed/v1", decision id as 16 bytes]
+//! external_aad = ["ledgerstone/sealed/v1", decision id as 16 bytes, ?kind of the entry unless it is the decision's]
 //! plaintext    = { 1: record secret, 2: [[path, value], ...], ?3: request, ?4: response }
 //! ```
 //!
@@ -27,7 +27,7 @@ use coset::{
 };
 use ledgerstone::code::Code;
 use ledgerstone::encoding::cbor::Writer;
-use ledgerstone::entry::DecisionId;
+use ledgerstone::entry::{DecisionId, Kind};
 use ledgerstone::limits::SEALED_BYTES_MAX;
 use ledgerstone::record::{Contents, Record, RecordSecret, encode_contents};
 use zeroize::Zeroizing;
@@ -56,7 +56,7 @@ pub struct SealedContent {
     pub response: Option<Bytes>,
 }
 
-/// Seals `content` as the record of `decision`, under a fresh key that `keys` wraps.
+/// Seals `content` as the record of the entry of `kind` about `decision`, under a fresh key that `keys` wraps.
 ///
 /// # Errors
 /// [`SealError`] if the keys or randomness are not to be had, or the result would be larger than
@@ -64,6 +64,7 @@ pub struct SealedContent {
 pub fn seal(
     keys: &dyn KeyProvider,
     decision: &DecisionId,
+    kind: Kind,
     content: &SealedContent,
 ) -> Result<Vec<u8>, SealError> {
     let mut random = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES]);
@@ -79,7 +80,7 @@ pub fn seal(
     let message = CoseEncrypt0Builder::new()
         .protected(HeaderBuilder::new().algorithm(iana::Algorithm::A256GCM).build())
         .unprotected(unprotected(keys.key_id(), &nonce, &wrapped))
-        .try_create_ciphertext(&plaintext, &external(decision), |plaintext, aad| {
+        .try_create_ciphertext(&plaintext, &external(decision, kind), |plaintext, aad| {
             let payload = Payload { msg: plaintext, aad };
             cipher(&key).encrypt(&Nonce::from(nonce), payload)
         })
@@ -92,13 +93,14 @@ pub fn seal(
     Ok(sealed)
 }
 
-/// Opens the sealed record of `decision`.
+/// Opens the sealed record of the entry of `kind` about `decision`.
 ///
 /// # Errors
 /// [`OpenError`] if the bytes are not the sealed record of this decision, or the key is not to be had.
 pub fn open(
     keys: &dyn KeyProvider,
     decision: &DecisionId,
+    kind: Kind,
     sealed: &[u8],
 ) -> Result<SealedContent, OpenError> {
     let message = CoseEncrypt0::from_tagged_slice(sealed).map_err(|_| OpenError::Malformed)?;
@@ -113,7 +115,7 @@ pub fn open(
     }
     let key = keys.unwrap(&id, &wrapped).map_err(OpenError::Keys)?;
     let plaintext = message.decrypt_ciphertext(
-        &external(decision),
+        &external(decision, kind),
         || OpenError::Malformed,
         |ciphertext, aad| {
             let payload = Payload { msg: ciphertext, aad };
@@ -128,9 +130,15 @@ fn cipher(key: &RecordKey) -> Aes256Gcm {
     Aes256Gcm::new(&(*key.expose()).into())
 }
 
-fn external(decision: &DecisionId) -> Vec<u8> {
+/// What the encryption binds beside the plaintext. A decision's own record is bound to its id; what was added to it is bound to
+/// its kind too, so that a notice does not open as the decision.
+fn external(decision: &DecisionId, kind: Kind) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.array(2).text(DOMAIN).bytes(decision.as_bytes());
+    let own = kind == Kind::Decision;
+    writer.array(if own { 2 } else { 3 }).text(DOMAIN).bytes(decision.as_bytes());
+    if !own {
+        writer.uint(kind.number());
+    }
     writer.into_bytes()
 }
 

@@ -23,6 +23,8 @@ mod log;
 mod models;
 #[path = "api/receipts.rs"]
 mod receipts;
+#[path = "api/recorder.rs"]
+mod recorder;
 mod support;
 #[path = "api/tls.rs"]
 mod tls;

@@ -87,7 +87,7 @@ fn check_records(config: &Config) {
     for (entry, sealed) in sealed_records(&reader) {
         assert_eq!(entry.kind, Kind::Decision);
         decisions += 1;
-        let record = seal::open(&keys, &entry.decision.unwrap(), &sealed).unwrap().record;
+        let record = seal::open(&keys, &entry.decision.unwrap(), entry.kind, &sealed).unwrap().record;
         let Some(Value::Text(id)) = record.value(&schema::DECISION_REQUEST_ID) else { continue };
         let Some(bits) = golden.get(id) else { continue };
         let score = record.value(&schema::score("predict").unwrap());

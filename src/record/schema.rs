@@ -4,6 +4,8 @@
 //! other paths, or lacks some; which ones a decision needs is said by the packs that name them, and
 //! [`find`] answers whether a path is known at all.
 
+use core::fmt;
+
 use super::path::is_place;
 use super::{FieldPath, FieldPathError, PathPattern, Value};
 use crate::encoding::cbor::Writer;
@@ -53,6 +55,21 @@ impl Shape {
             (Self::Ints, Value::Array(items)) => items.iter().all(|item| Self::Int.admits(item)),
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Int => "an integer",
+            Self::Float => "a number",
+            Self::Bool => "true or false",
+            Self::Digest => "a SHA-256 digest",
+            Self::Texts => "a list of texts",
+            Self::Ints => "a list of integers",
+            Self::Any => "a value",
+        })
     }
 }
 
@@ -271,5 +288,7 @@ pub(super) fn masked_reason(index: u32) -> FieldPath {
 const INPUT_TENSOR: FieldPath = FieldPath::known("input/tensor");
 const OUTPUT_TENSOR: FieldPath = FieldPath::known("output/tensor");
 
+mod form;
 mod table;
+pub use form::{FORMS, Form, FormError};
 pub use table::*;

@@ -7,23 +7,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ledgerstone::code::Code;
 use ledgerstone::entry::{
     Entry, IdError, ModelDetails, PolicyDetails, RegisteredName, RegisteredVersion, SessionId, WriterName,
 };
 use ledgerstone::hash::Hash;
-use ledgerstone::merkle::LeafIndex;
 use ledgerstone::proto::ledgerstone_v1::registry_server::Registry;
 use ledgerstone::proto::ledgerstone_v1::{RegisterModelRequest, RegisterPolicyRequest, RegisterResponse};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
-use super::status_of;
+use super::{hashes, status_of};
 use crate::intercept::Session;
 use crate::models::Models;
+use crate::proved::{Proved, prove};
 use crate::reader::LogReader;
 
 /// Registrations at one time; the next one is refused.
@@ -74,31 +71,21 @@ impl RegistryApi {
         self.models.learn(index, &entry);
         self.models.check();
         tracing::info!(kind = %entry.kind, leaf_index = index.get(), "registered");
-        let mut published = self.log.watch();
-        let covered = published.wait_for(|published| index.is_in(published.size));
-        if !matches!(timeout(self.wait, covered).await, Ok(Ok(_))) {
-            let message = format!(
-                "registered at leaf index {index}, and no checkpoint covers it yet; do not register again"
-            );
-            return Err(status_of(Code::Unavailable, message));
-        }
-        let log = self.log.clone();
-        let proved = spawn_blocking(move || prove(&log, index)).await;
-        proved.map_err(|_| status_of(Code::Internal, "the proof failed because of a defect; report it"))?
+        let proved = prove(&self.log, index, self.wait).await;
+        proved.map(RegisterResponse::from).map_err(|error| status_of(error.code(), error.to_string()))
     }
 }
 
-fn prove(log: &LogReader, index: LeafIndex) -> Result<RegisterResponse, Status> {
-    let failed = |error: crate::reader::LogReadError| status_of(error.code(), error.to_string());
-    let published = log.published();
-    let proof = log.inclusion(index, published.size).map_err(failed)?;
-    Ok(RegisterResponse {
-        leaf_index: index.get(),
-        entry: log.entry(index).map_err(failed)?.into(),
-        tree_size: published.size.get(),
-        proof: proof.iter().map(|hash| Bytes::copy_from_slice(hash.as_bytes())).collect(),
-        checkpoint: Bytes::copy_from_slice(published.checkpoint.as_bytes()),
-    })
+impl From<Proved> for RegisterResponse {
+    fn from(proved: Proved) -> Self {
+        Self {
+            leaf_index: proved.index.get(),
+            entry: proved.entry.into(),
+            tree_size: proved.size.get(),
+            proof: hashes(&proved.proof),
+            checkpoint: proved.checkpoint.into(),
+        }
+    }
 }
 
 #[tonic::async_trait]

@@ -6,10 +6,12 @@ use std::time::Duration;
 use ledgerstone::proto::FILE_DESCRIPTOR_SET;
 use ledgerstone::proto::ledgerstone_v1::log_server::LogServer;
 use ledgerstone::proto::ledgerstone_v1::receipts_server::ReceiptsServer;
+use ledgerstone::proto::ledgerstone_v1::recorder_server::RecorderServer;
 use ledgerstone::proto::ledgerstone_v1::registry_server::RegistryServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
@@ -17,7 +19,8 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::RecoverError;
-use crate::api::{Ending, LogApi, ReceiptsApi, RegistryApi, ended};
+use crate::api::recorder_http::{self, ADDITION_BYTES_MAX};
+use crate::api::{Ending, LogApi, ReceiptsApi, RecorderApi, RegistryApi, ended};
 use crate::config::LimitsConfig;
 use crate::intercept::Intercept;
 use crate::status::Status;
@@ -98,6 +101,29 @@ pub(super) fn serve(
         }
     });
     Ok((server, tokio::spawn(report(Arc::clone(status), reporter))))
+}
+
+/// Serves what adds to decisions, over gRPC and as JSON, on an address of its own until `ending`.
+pub(super) fn serve_recorder(
+    listener: TcpListener,
+    recorder: RecorderApi,
+    tls: Option<ServerTlsConfig>,
+    ending: Ending,
+) -> Result<JoinHandle<()>, RecoverError> {
+    let mut server = Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE.0));
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
+    }
+    let json = recorder_http::router(recorder.histories().clone());
+    let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
+    let routes = Routes::from(json).add_service(service);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serve = server.add_routes(routes).serve_with_incoming_shutdown(incoming, ended(ending));
+    Ok(tokio::spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the recorder's server ended");
+        }
+    }))
 }
 
 /// Serves the registry on its own address until `ending`.

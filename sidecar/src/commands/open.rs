@@ -1,4 +1,4 @@
-//! `record open`: decrypts the record of one decision for the operator.
+//! `record open`: decrypts the record of one decision, and of what was added to it, for the operator.
 //!
 //! Guarantees: reads the log's files only, so it runs beside a sidecar and without a lookup index; says whether the
 //! record is the one that the entry commits to.
@@ -9,16 +9,16 @@ use anyhow::{Context as _, Result, bail};
 use ledgerstone::encoding::base64_encode;
 use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::merkle::LeafIndex;
-use ledgerstone::record::Value;
 use ledgerstone::tile::TILE_WIDTH;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::config::Config;
 use crate::keyring::FileKeyProvider;
-use crate::reader::LogReader;
+use crate::reader::{LogReader, Stored};
 use crate::seal::{self, SealedContent};
+use crate::value::fields_to_json;
 
-/// Prints the record of `decision` as JSON.
+/// Prints the record of `decision`, and those that were added to it, as JSON.
 ///
 /// # Errors
 /// If the log has no such decision, or its record does not open or is not the one the entry commits to.
@@ -27,62 +27,75 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
     let log = LogReader::at_rest(&config.log.store)
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
     let keys = FileKeyProvider::load(&config.key_file)?;
-    let Some((index, entry)) = find(&log, &decision)? else {
+    let mut places = find(&log, &decision)?;
+    let Some((index, entry)) = places.pop() else {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
     };
-    let Some(sealed) = log.sealed(index)? else {
-        bail!("entry {index} is decision {decision} and has no sealed record");
-    };
-    let content = seal::open(&keys, &decision, &sealed).context("the record does not open")?;
-    if Some(content.record.commit(&content.secret).commitment()) != entry.commitment {
-        bail!("the record of entry {index} is not the one that the entry commits to: keep both as evidence");
+    let content = content(&log, &keys, index, &entry)?
+        .with_context(|| format!("entry {index} is decision {decision} and has no sealed record"))?;
+    let mut shown = printed(index, &entry, &content);
+    let mut later = Vec::new();
+    for (index, entry) in places.iter().rev() {
+        let content = self::content(&log, &keys, *index, entry)?;
+        let fields = content.map(|content| fields_to_json(content.record.fields()));
+        later.push(json!({
+            "kind": entry.kind.as_str(),
+            "leaf_index": index.get(),
+            "recorded_at": entry.recorded_at.to_string(),
+            "fields": fields,
+        }));
     }
-    let text = serde_json::to_string_pretty(&printed(index, &entry, &content))?;
+    if let (false, Json::Object(shown)) = (later.is_empty(), &mut shown) {
+        shown.insert("later".to_owned(), Json::Array(later));
+    }
+    let text = serde_json::to_string_pretty(&shown)?;
     writeln!(out, "{text}").context("the record cannot be printed")
 }
 
-/// Searches the log from its end: decisions that somebody asks about are mostly recent.
-fn find(log: &LogReader, decision: &DecisionId) -> Result<Option<(LeafIndex, Entry)>> {
-    let size = log.published().size;
+/// The opened record of the entry at `index`, if it has one and it is the one that the entry commits to.
+fn content(
+    log: &LogReader,
+    keys: &FileKeyProvider,
+    index: LeafIndex,
+    entry: &Entry,
+) -> Result<Option<SealedContent>> {
+    let (Some(decision), Some(sealed)) = (entry.decision, log.sealed(index)?) else { return Ok(None) };
+    let content = seal::open(keys, &decision, entry.kind, &sealed)
+        .with_context(|| format!("the record of entry {index} does not open"))?;
+    if Some(content.record.commit(&content.secret).commitment()) != entry.commitment {
+        bail!("the record of entry {index} is not the one that the entry commits to: keep both as evidence");
+    }
+    Ok(Some(content))
+}
+
+/// The entries about a decision, the newest first and its own last; none if the log has no such decision. The log is
+/// searched from its end: decisions that somebody asks about are mostly recent.
+fn find(log: &LogReader, decision: &DecisionId) -> Result<Vec<(LeafIndex, Entry)>> {
+    let (size, mut found) = (log.published().size, Vec::new());
     for number in (0..size.get().div_ceil(u64::from(TILE_WIDTH))).rev() {
         let records = log.records(&log.bundle(number)?, |_, _| false)?;
-        let found = records.into_iter().find(|record| {
-            record.entry.kind == Kind::Decision && record.entry.decision.as_ref() == Some(decision)
-        });
-        if let Some(record) = found {
-            return Ok(Some((record.index, record.entry)));
+        let about =
+            records.into_iter().rev().filter(|record| record.entry.decision.as_ref() == Some(decision));
+        for Stored { index, entry, .. } in about {
+            let is_own = entry.kind == Kind::Decision;
+            found.push((index, entry));
+            if is_own {
+                return Ok(found);
+            }
         }
     }
-    Ok(None)
+    Ok(Vec::new())
 }
 
 fn printed(index: LeafIndex, entry: &Entry, content: &SealedContent) -> Json {
-    let fields =
-        content.record.fields().iter().map(|field| (field.path.as_str().to_owned(), value(&field.value)));
     let raw = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map(|bytes| base64_encode(bytes));
     json!({
         "decision_id": entry.decision.map(|decision| decision.to_string()),
         "leaf_index": index.get(),
         "recorded_at": entry.recorded_at.to_string(),
         "writer": entry.writer.as_str(),
-        "fields": fields.collect::<Map<String, Json>>(),
+        "fields": fields_to_json(content.record.fields()),
         "request_base64": raw(&content.request),
         "response_base64": raw(&content.response),
     })
-}
-
-/// A value for a person to read. What JSON has no number for is text.
-fn value(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => json!(value),
-        Value::Int(value) => {
-            i64::try_from(*value).map_or_else(|_| json!(value.to_string()), |value| json!(value))
-        }
-        Value::Float(value) if value.is_finite() => json!(value),
-        Value::Float(value) => json!(value.to_string()),
-        Value::Text(value) => json!(value),
-        Value::Bytes(value) => json!({ "base64": base64_encode(value) }),
-        Value::Array(values) => values.iter().map(self::value).collect(),
-    }
 }

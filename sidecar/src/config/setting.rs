@@ -49,7 +49,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 26] = [
+pub(super) const SETTINGS: [Setting; 27] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -75,6 +75,10 @@ pub(super) const SETTINGS: [Setting; 26] = [
     value("keys.provider", "file", "where the key that wraps record keys is held; only \"file\" for now"),
     required("keys.file", "the file with the key that wraps record keys"),
     value("heartbeat.interval", "60s", "how often a session says in the log that it is alive"),
+    unset(
+        "recorder.listen",
+        "where outcomes, reviews, notices and the like are added to decisions; whoever reaches it may add and read",
+    ),
     unset(
         "registry.listen",
         "where models and policies are registered over gRPC; whoever reaches it may register",

@@ -167,7 +167,7 @@ pub(super) fn open(
     let Some((sealed, decision)) = sealed.zip(entry.decision) else {
         return RecordPart::Absent(Absence::Lost);
     };
-    match contents(keys, &decision, sealed, raw) {
+    match contents(keys, (&decision, entry.kind), sealed, raw) {
         Ok(record) => record,
         Err(error) => {
             tracing::warn!(%index, %error, "a sealed record does not open");
@@ -178,11 +178,11 @@ pub(super) fn open(
 
 fn contents(
     keys: &dyn KeyProvider,
-    decision: &DecisionId,
+    (decision, kind): (&DecisionId, Kind),
     sealed: &[u8],
     raw: bool,
 ) -> Result<RecordPart, seal::OpenError> {
-    let content = seal::open(keys, decision, sealed)?;
+    let content = seal::open(keys, decision, kind, sealed)?;
     let [request, response] =
         [&content.request, &content.response].map(|bytes| bytes.as_deref().filter(|_| raw));
     Ok(RecordPart::Opened(encode_contents(&content.secret, &content.record, request, response)))

@@ -91,7 +91,7 @@ impl Builder {
     /// Whom a decision is about, if its record says so and opens.
     fn subjects(&self, entry: &Entry, sealed: &[u8]) -> Vec<String> {
         let Some(decision) = entry.decision else { return Vec::new() };
-        match seal::open(self.keys.as_ref(), &decision, sealed) {
+        match seal::open(self.keys.as_ref(), &decision, entry.kind, sealed) {
             Ok(content) => content.record.fields().iter().filter_map(subject).collect(),
             Err(error) => {
                 tracing::debug!(%decision, %error, "a record does not open");

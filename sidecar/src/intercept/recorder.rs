@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Mode};
+use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Kind, Mode};
 use ledgerstone::limits::SEALED_BYTES_MAX;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::{RecordError, RecordSecret};
@@ -164,7 +164,7 @@ impl Inner {
         let commitment = record.commit(&secret).commitment();
         let (request, response) = raw.kept();
         let content = SealedContent { secret, record, request, response };
-        let sealed = seal::seal(self.keys.as_ref(), &case.id, &content)?;
+        let sealed = seal::seal(self.keys.as_ref(), &case.id, Kind::Decision, &content)?;
         let details = DecisionDetails { status: i32::from(case.answered.code).unsigned_abs() };
         let session = &self.session;
         let mut entry =

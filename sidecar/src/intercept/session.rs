@@ -338,7 +338,7 @@ impl Drop for Seen {
 
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotAdmitted {
+pub enum NotAdmitted {
     /// The session is ending.
     #[error("the sidecar is stopping; send the request to another one")]
     Stopping,

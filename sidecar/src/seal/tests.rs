@@ -33,12 +33,12 @@ fn content() -> SealedContent {
 }
 
 fn sealed() -> Vec<u8> {
-    seal(&keys(), &decision(1), &content()).unwrap()
+    seal(&keys(), &decision(1), Kind::Decision, &content()).unwrap()
 }
 
 #[test]
 fn opens_what_it_sealed() {
-    let opened = open(&keys(), &decision(1), &sealed()).unwrap();
+    let opened = open(&keys(), &decision(1), Kind::Decision, &sealed()).unwrap();
     let wanted = content();
     assert_eq!(opened.record, wanted.record);
     assert_eq!(opened.secret.as_bytes(), wanted.secret.as_bytes());
@@ -53,7 +53,7 @@ fn opens_the_vector_of_the_second_implementation() {
     let id: [u8; 16] = std::array::from_fn(|i| u8::try_from(80 + i).unwrap());
     let secret: [u8; 32] = std::array::from_fn(|i| u8::try_from(100 + i).unwrap());
     let sealed = ledgerstone::encoding::hex_decode(ORACLE).unwrap();
-    let opened = open(&keys, &DecisionId::from_bytes(id), &sealed).unwrap();
+    let opened = open(&keys, &DecisionId::from_bytes(id), Kind::Decision, &sealed).unwrap();
     assert_eq!(opened.secret.as_bytes(), &secret);
     assert_eq!(opened.request.unwrap(), "request");
     assert_eq!(opened.response.unwrap(), "response");
@@ -69,7 +69,7 @@ fn refuses_every_changed_bit() {
     for bit in 0..sealed.len() * 8 {
         let mut changed = sealed.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert!(open(&keys(), &decision(1), &changed).is_err(), "bit {bit}");
+        assert!(open(&keys(), &decision(1), Kind::Decision, &changed).is_err(), "bit {bit}");
     }
 }
 
@@ -77,15 +77,15 @@ fn refuses_every_changed_bit() {
 fn refuses_every_truncation_and_every_surplus() {
     let sealed = sealed();
     for length in 0..sealed.len() {
-        assert!(open(&keys(), &decision(1), &sealed[..length]).is_err(), "{length} bytes");
+        assert!(open(&keys(), &decision(1), Kind::Decision, &sealed[..length]).is_err(), "{length} bytes");
     }
     let surplus = [sealed.as_slice(), &[0]].concat();
-    assert_eq!(open(&keys(), &decision(1), &surplus).unwrap_err(), OpenError::Malformed);
+    assert_eq!(open(&keys(), &decision(1), Kind::Decision, &surplus).unwrap_err(), OpenError::Malformed);
 }
 
 #[test]
 fn refuses_to_pass_for_another_decision() {
-    let error = open(&keys(), &decision(2), &sealed()).unwrap_err();
+    let error = open(&keys(), &decision(2), Kind::Decision, &sealed()).unwrap_err();
     assert_eq!(error, OpenError::Changed);
     assert_eq!(error.code(), Code::Inconsistent);
 }
@@ -93,10 +93,10 @@ fn refuses_to_pass_for_another_decision() {
 #[test]
 fn says_which_key_is_missing() {
     let others = FileKeyProvider::from_key(KeyId::new("other").unwrap(), &[7; KEY_BYTES]);
-    let error = open(&others, &decision(1), &sealed()).unwrap_err();
+    let error = open(&others, &decision(1), Kind::Decision, &sealed()).unwrap_err();
     assert!(error.to_string().contains("under key test"), "{error}");
     let same_name = FileKeyProvider::from_key(KeyId::new("test").unwrap(), &[8; KEY_BYTES]);
-    let error = open(&same_name, &decision(1), &sealed()).unwrap_err();
+    let error = open(&same_name, &decision(1), Kind::Decision, &sealed()).unwrap_err();
     assert_eq!(error, OpenError::Keys(KeyringError::BadWrappedKey));
 }
 
@@ -113,12 +113,12 @@ fn refuses_an_unprotected_header_that_nothing_protects() {
     let mut message = CoseEncrypt0::from_tagged_slice(&sealed()).unwrap();
     message.unprotected.rest.push((Label::Int(-70_002), CborValue::Bool(true)));
     let changed = message.to_tagged_vec().unwrap();
-    assert_eq!(open(&keys(), &decision(1), &changed).unwrap_err(), OpenError::Malformed);
+    assert_eq!(open(&keys(), &decision(1), Kind::Decision, &changed).unwrap_err(), OpenError::Malformed);
 }
 
 #[test]
 fn refuses_what_no_sealed_record_may_be_as_large_as() {
     let half = Bytes::from(vec![0; SEALED_BYTES_MAX / 2]);
     let large = SealedContent { request: Some(half.clone()), response: Some(half), ..content() };
-    assert_eq!(seal(&keys(), &decision(1), &large).unwrap_err(), SealError::TooLarge);
+    assert_eq!(seal(&keys(), &decision(1), Kind::Decision, &large).unwrap_err(), SealError::TooLarge);
 }

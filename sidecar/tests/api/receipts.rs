@@ -169,7 +169,7 @@ async fn append_foreign_record(stopped: &Stopped) -> String {
     let secret = || RecordSecret::from_bytes([3; 32]);
     let decision = DecisionId::from_bytes([9; 16]);
     let content = SealedContent { secret: secret(), record: record("deny"), request: None, response: None };
-    let sealed = seal::seal(&keys, &decision, &content).unwrap();
+    let sealed = seal::seal(&keys, &decision, Kind::Decision, &content).unwrap();
     let commitment = record("approve").commit(&secret()).commitment();
     let writer = WriterName::parse("forger").unwrap();
     let session = SessionId::from_bytes([1; 16]);

@@ -212,7 +212,7 @@ impl Sidecar {
         let named = taken.entry.sealed.unwrap();
         assert_eq!(named.digest, Hash::of(&sealed));
         assert_eq!(named.length, sealed.len() as u64);
-        let content = seal::open(self.keys.as_ref(), &id, &sealed).unwrap();
+        let content = seal::open(self.keys.as_ref(), &id, Kind::Decision, &sealed).unwrap();
         let commitment = content.record.commit(&content.secret).commitment();
         assert_eq!(taken.entry.commitment, Some(commitment), "the entry commits to the sealed fields");
         Decision { index: taken.index, entry: taken.entry, content }

@@ -2254,6 +2254,571 @@ pub mod receipts_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What to add.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AppendFollowUpRequest {
+    /// The decision id as a UUID in text form.
+    #[prost(string, tag = "1")]
+    pub decision_id: ::prost::alloc::string::String,
+    /// What it is: outcome, explanation, review, notice, contest or correction.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// A name of the caller's for this request, 1 to 64 characters of A-Z a-z 0-9 . _ -; empty for none. A request that is
+    /// repeated under its name adds nothing and gets the first one's answer.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The fields.
+    #[prost(message, repeated, tag = "4")]
+    pub fields: ::prost::alloc::vec::Vec<Field>,
+}
+/// One field of a record.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Field {
+    /// Its path, such as outcome/action.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// What stands there.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<Value>,
+}
+/// A value of a record.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Value {
+    #[prost(oneof = "value::Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub kind: ::core::option::Option<value::Kind>,
+}
+/// Nested message and enum types in `Value`.
+pub mod value {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        /// Nothing, known to be so; always true.
+        #[prost(bool, tag = "1")]
+        Null(bool),
+        /// True or false.
+        #[prost(bool, tag = "2")]
+        Bool(bool),
+        /// An integer in decimal; a time is milliseconds since 1970-01-01 UTC.
+        #[prost(string, tag = "3")]
+        Int(::prost::alloc::string::String),
+        /// A float.
+        #[prost(double, tag = "4")]
+        Float(f64),
+        /// Text.
+        #[prost(string, tag = "5")]
+        Text(::prost::alloc::string::String),
+        /// Bytes; of a digest 32.
+        #[prost(bytes, tag = "6")]
+        Bytes(::prost::bytes::Bytes),
+        /// A list.
+        #[prost(message, tag = "7")]
+        Array(super::Values),
+    }
+}
+/// A list of values.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Values {
+    /// The values.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Value>,
+}
+/// Where the entry stands, and the proof of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppendFollowUpResponse {
+    /// The leaf index.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// The entry's exact bytes; a zero byte and these give the leaf hash.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub entry: ::prost::bytes::Bytes,
+    /// The tree size that the proof is for.
+    #[prost(uint64, tag = "3")]
+    pub tree_size: u64,
+    /// The inclusion proof, from the leaf up.
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub proof: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// The signed checkpoint of that size.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub checkpoint: ::prost::bytes::Bytes,
+    /// Whether an earlier request of this name added it, and this one added nothing.
+    #[prost(bool, tag = "6")]
+    pub repeated: bool,
+}
+/// Asks for a decision's history.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHistoryRequest {
+    /// The decision id as a UUID in text form.
+    #[prost(string, tag = "1")]
+    pub decision_id: ::prost::alloc::string::String,
+}
+/// A decision and what was added to it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetHistoryResponse {
+    /// The decision id as a UUID in text form.
+    #[prost(string, tag = "1")]
+    pub decision_id: ::prost::alloc::string::String,
+    /// The decision's own entry first, then what was added, by leaf index.
+    #[prost(message, repeated, tag = "2")]
+    pub entries: ::prost::alloc::vec::Vec<get_history_response::Entry>,
+    /// The published tree size that this answer was read at.
+    #[prost(uint64, tag = "3")]
+    pub tree_size: u64,
+}
+/// Nested message and enum types in `GetHistoryResponse`.
+pub mod get_history_response {
+    /// One entry.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Entry {
+        /// Its leaf index.
+        #[prost(uint64, tag = "1")]
+        pub leaf_index: u64,
+        /// Its kind as a word.
+        #[prost(string, tag = "2")]
+        pub kind: ::prost::alloc::string::String,
+        /// When the log sequenced it, in milliseconds since 1970-01-01 UTC.
+        #[prost(uint64, tag = "3")]
+        pub recorded_at_ms: u64,
+        /// What became of its record.
+        #[prost(enumeration = "Record", tag = "4")]
+        pub record: i32,
+        /// The record's fields, by path.
+        #[prost(message, repeated, tag = "5")]
+        pub fields: ::prost::alloc::vec::Vec<super::Field>,
+    }
+    /// What became of an entry's record.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Record {
+        /// Never sent.
+        Unspecified = 0,
+        /// Its fields are here, and they are those that the entry commits to.
+        Opened = 1,
+        /// The entry has none.
+        None = 2,
+        /// The key provider does not open it, or it is not there.
+        Closed = 3,
+    }
+    impl Record {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "RECORD_UNSPECIFIED",
+                Self::Opened => "RECORD_OPENED",
+                Self::None => "RECORD_NONE",
+                Self::Closed => "RECORD_CLOSED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "RECORD_UNSPECIFIED" => Some(Self::Unspecified),
+                "RECORD_OPENED" => Some(Self::Opened),
+                "RECORD_NONE" => Some(Self::None),
+                "RECORD_CLOSED" => Some(Self::Closed),
+                _ => None,
+            }
+        }
+    }
+}
+/// Generated client implementations.
+pub mod recorder_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Adds entries to decisions, and reads a decision with all of them. It is served on an address of its own, and only where
+    /// the configuration names one: who reaches it may add and read. The same port takes the same as JSON over HTTP:
+    /// `POST /decisions/{decision_id}/{kind}` and `GET /decisions/{decision_id}`.
+    #[derive(Debug, Clone)]
+    pub struct RecorderClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RecorderClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RecorderClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RecorderClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RecorderClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Adds an entry to a decision. Answers once the entry is under a published checkpoint.
+        /// NOT_FOUND if the log has no such decision, INVALID_ARGUMENT for fields that the kind does not have or lacks.
+        pub async fn append_follow_up(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AppendFollowUpRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AppendFollowUpResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Recorder/AppendFollowUp",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Recorder", "AppendFollowUp"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A decision with everything that was added to it, opened.
+        pub async fn get_history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHistoryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Recorder/GetHistory",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Recorder", "GetHistory"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod recorder_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RecorderServer.
+    #[async_trait]
+    pub trait Recorder: std::marker::Send + std::marker::Sync + 'static {
+        /// Adds an entry to a decision. Answers once the entry is under a published checkpoint.
+        /// NOT_FOUND if the log has no such decision, INVALID_ARGUMENT for fields that the kind does not have or lacks.
+        async fn append_follow_up(
+            &self,
+            request: tonic::Request<super::AppendFollowUpRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AppendFollowUpResponse>,
+            tonic::Status,
+        >;
+        /// A decision with everything that was added to it, opened.
+        async fn get_history(
+            &self,
+            request: tonic::Request<super::GetHistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHistoryResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Adds entries to decisions, and reads a decision with all of them. It is served on an address of its own, and only where
+    /// the configuration names one: who reaches it may add and read. The same port takes the same as JSON over HTTP:
+    /// `POST /decisions/{decision_id}/{kind}` and `GET /decisions/{decision_id}`.
+    #[derive(Debug)]
+    pub struct RecorderServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RecorderServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RecorderServer<T>
+    where
+        T: Recorder,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/ledgerstone.v1.Recorder/AppendFollowUp" => {
+                    #[allow(non_camel_case_types)]
+                    struct AppendFollowUpSvc<T: Recorder>(pub Arc<T>);
+                    impl<
+                        T: Recorder,
+                    > tonic::server::UnaryService<super::AppendFollowUpRequest>
+                    for AppendFollowUpSvc<T> {
+                        type Response = super::AppendFollowUpResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AppendFollowUpRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Recorder>::append_follow_up(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AppendFollowUpSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Recorder/GetHistory" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHistorySvc<T: Recorder>(pub Arc<T>);
+                    impl<
+                        T: Recorder,
+                    > tonic::server::UnaryService<super::GetHistoryRequest>
+                    for GetHistorySvc<T> {
+                        type Response = super::GetHistoryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Recorder>::get_history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHistorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RecorderServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "ledgerstone.v1.Recorder";
+    impl<T> tonic::server::NamedService for RecorderServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A model that comes into use.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterModelRequest {

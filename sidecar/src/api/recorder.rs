@@ -1,0 +1,133 @@
+//! `ledgerstone.v1.Recorder`, and the same as JSON over HTTP.
+//!
+//! Guarantees: both ways end in the same [`Histories`], so what one refuses the other does; sizes are bounded before anything is
+//! read. Does not do: asking who asks. There are no roles yet, so it is served on an address of its own.
+
+use std::net::IpAddr;
+
+use ledgerstone::code::Code;
+use ledgerstone::entry::{DecisionId, Kind};
+use ledgerstone::proto::ledgerstone_v1::get_history_response::{Entry, Record};
+use ledgerstone::proto::ledgerstone_v1::recorder_server::Recorder;
+use ledgerstone::proto::ledgerstone_v1::{
+    AppendFollowUpRequest, AppendFollowUpResponse, GetHistoryRequest, GetHistoryResponse,
+};
+use ledgerstone::record::FieldPath;
+use tonic::{Request, Response, Status};
+
+use super::{hashes, status_of};
+use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
+use crate::value::{from_message, to_message};
+
+pub(crate) mod http;
+
+/// Serves histories over gRPC. Clones stand for the same one.
+#[derive(Clone, Debug)]
+pub struct RecorderApi {
+    histories: Histories,
+}
+
+impl RecorderApi {
+    /// Serves what `histories` add and read.
+    #[must_use]
+    pub fn new(histories: Histories) -> Self {
+        Self { histories }
+    }
+
+    /// The same over HTTP.
+    pub(crate) fn histories(&self) -> &Histories {
+        &self.histories
+    }
+}
+
+#[tonic::async_trait]
+impl Recorder for RecorderApi {
+    async fn append_follow_up(
+        &self,
+        request: Request<AppendFollowUpRequest>,
+    ) -> Result<Response<AppendFollowUpResponse>, Status> {
+        let caller = request.remote_addr().map(|address| address.ip());
+        let addition =
+            addition(request.into_inner(), caller).map_err(|what| status_of(Code::Misuse, what))?;
+        let Added { proved, repeated } = self.histories.add(addition).await?;
+        Ok(Response::new(AppendFollowUpResponse {
+            leaf_index: proved.index.get(),
+            entry: proved.entry.into(),
+            tree_size: proved.size.get(),
+            proof: hashes(&proved.proof),
+            checkpoint: proved.checkpoint.into(),
+            repeated,
+        }))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<GetHistoryRequest>,
+    ) -> Result<Response<GetHistoryResponse>, Status> {
+        let decision = decision(&request.into_inner().decision_id);
+        let decision = decision.map_err(|what| status_of(Code::Misuse, what))?;
+        let history = self.histories.read(decision).await?;
+        Ok(Response::new(GetHistoryResponse {
+            decision_id: decision.to_string(),
+            entries: history.entries.iter().map(told).collect(),
+            tree_size: history.size.get(),
+        }))
+    }
+}
+
+fn addition(request: AppendFollowUpRequest, caller: Option<IpAddr>) -> Result<Addition, String> {
+    let AppendFollowUpRequest { decision_id, kind, request_id, fields } = request;
+    let fields = fields.into_iter().map(|field| {
+        let path = path(&field.path)?;
+        let value = from_message(&path, field.value)?;
+        Ok((path, value))
+    });
+    Ok(Addition {
+        decision: decision(&decision_id)?,
+        kind: self::kind(&kind)?,
+        request: (!request_id.is_empty()).then_some(request_id),
+        fields: fields.collect::<Result<_, String>>()?,
+        caller,
+    })
+}
+
+fn told(told: &Told) -> Entry {
+    let (record, fields) = match &told.record {
+        Part::Opened(record) => (Record::Opened, record.fields()),
+        Part::None => (Record::None, [].as_slice()),
+        Part::Closed => (Record::Closed, [].as_slice()),
+    };
+    Entry {
+        leaf_index: told.index.get(),
+        kind: told.entry.kind.to_string(),
+        recorded_at_ms: told.entry.recorded_at.get(),
+        record: record.into(),
+        fields: fields.iter().map(to_message).collect(),
+    }
+}
+
+fn decision(text: &str) -> Result<DecisionId, String> {
+    DecisionId::parse(text).map_err(|error| format!("decision_id: {error}"))
+}
+
+fn path(text: &str) -> Result<FieldPath, String> {
+    FieldPath::parse(text).map_err(|error| format!("the path `{}`: {error}", text.escape_debug()))
+}
+
+/// The kind that a word names, of those that add to a decision.
+fn kind(word: &str) -> Result<Kind, String> {
+    let found = Kind::ALL.into_iter().find(|kind| kind.is_follow_up() && kind.as_str() == word);
+    found.ok_or_else(|| HistoryError::Kind.to_string())
+}
+
+impl From<HistoryError> for Status {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Decision(error) => error.into(),
+            HistoryError::OtherRequest { .. } => {
+                super::status(tonic::Code::AlreadyExists, Code::Misuse, error.to_string())
+            }
+            error => status_of(error.code(), error.to_string()),
+        }
+    }
+}
