@@ -218,6 +218,10 @@ checks! {
     /// Enough independent kinds of anchors hold.
     AnchorQuorum = "anchor.quorum":
         "As many independent kinds of anchors hold as the trust policy asks for.";
+    /// What the receipt shows of later entries belongs to the decision and stands in the log.
+    ReceiptLater = "receipt.later":
+        "What was added to the decision later stands in the log and links to it, and what is shown of it is what \
+         was recorded.";
     /// The receipt's entry stands in a tree that was fixed outside.
     ReceiptAnchor = "receipt.anchor":
         "The entry of the receipt stood in the log when the log was fixed outside.";

@@ -3,13 +3,20 @@
 //! Guarantees: a disclosure is accepted only if its indices rise strictly below the count, its paths rise with them,
 //! its proof has exactly the hashes that the tree's shape asks for, and the root computed from all of them is the
 //! committed one. Nothing is ignored and nothing is left over, so no byte of an accepted disclosure can be changed.
-//! Does not do: saying that the commitment is in a log; that is the receipt's part.
+//! A disclosure can be made smaller by whoever holds it. Does not do: saying that the commitment is in a log; that is the
+//! receipt's part.
 //! Specification: `docs/spec/field-tree.md`, "To check a disclosure".
+
+mod purpose;
+
+use std::collections::HashMap;
 
 use crate::code::Code;
 use crate::hash::{Hash, node_hash};
 use crate::limits::{FIELD_VALUE_BYTES_MAX, FIELDS_MAX};
+use crate::record::FieldPath;
 pub use crate::record::{Commitment, Disclosure, Opening};
+pub use purpose::Purpose;
 
 /// Why a disclosure does not belong to a commitment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,12 +94,8 @@ pub fn verify(disclosure: &Disclosure, commitment: &Commitment) -> Result<(), Di
         return Err(DisclosureError::BadCount { count });
     }
     check_openings(&disclosure.openings, count)?;
-    let leaves = disclosure
-        .openings
-        .iter()
-        .map(|opening| (opening.index as usize, opening.leaf_hash(count)))
-        .collect();
-    let computed = root_of(leaves, count as usize, &disclosure.proof)?;
+    let leaves = leaves(&disclosure.openings, count);
+    let computed = root_of(leaves, count as usize, &disclosure.proof, |_, _| ())?;
     if computed == commitment.root { Ok(()) } else { Err(DisclosureError::RootMismatch { computed }) }
 }
 
@@ -118,43 +121,90 @@ fn check_openings(openings: &[Opening], count: u32) -> Result<(), DisclosureErro
     last.map(|_| ()).ok_or(DisclosureError::Nothing)
 }
 
+/// Takes fields out of a disclosure: what it shows of the fields that `keep` selects, and nothing of the others but that
+/// they are there.
+///
+/// Whoever was handed a disclosure can show less of it without whoever made it. What stands for the fields taken out is
+/// computed from them, so the result is what the record's owner would have disclosed of these fields alone.
+///
+/// # Errors
+/// [`DisclosureError`] if the disclosure does not belong to `commitment`; [`DisclosureError::Nothing`] if nothing is kept.
+pub fn narrow(
+    disclosure: &Disclosure,
+    commitment: &Commitment,
+    keep: impl Fn(&FieldPath) -> bool,
+) -> Result<Disclosure, DisclosureError> {
+    verify(disclosure, commitment)?;
+    let (count, width) = (commitment.count, commitment.count as usize);
+    let openings: Vec<Opening> =
+        disclosure.openings.iter().filter(|opening| keep(&opening.path)).cloned().collect();
+    let mut nodes = HashMap::new();
+    let leaves = leaves(&disclosure.openings, count);
+    root_of(leaves, width, &disclosure.proof, |place, hash| _ = nodes.insert(place, hash))?;
+    let places = beside(openings.iter().map(|opening| opening.index as usize), width);
+    let proof: Vec<Hash> = places.iter().filter_map(|place| nodes.get(place).copied()).collect();
+    let narrowed = Disclosure { openings, proof };
+    verify(&narrowed, commitment)?;
+    Ok(narrowed)
+}
+
+/// The places and hashes of the leaves of `openings` in a record of `count` fields.
+fn leaves(openings: &[Opening], count: u32) -> Vec<(usize, Hash)> {
+    openings.iter().map(|opening| (opening.index as usize, opening.leaf_hash(count))).collect()
+}
+
+/// Where a node stands in a tree: its level, the leaves' being 0, and its index in the level.
+type Place = (u32, usize);
+
 /// The root of a tree of `width` leaves, from some of its leaves and the hashes of the nodes beside their paths.
 ///
 /// Level by level from the leaves: two known neighbours are joined; a known node whose neighbour is not known takes the
-/// next hash of the proof; a known last node without a neighbour moves up as it is (RFC 6962, section 2.1).
-fn root_of(mut known: Vec<(usize, Hash)>, mut width: usize, proof: &[Hash]) -> Result<Hash, DisclosureError> {
-    let expected = proof_len(known.iter().map(|(index, _)| *index), width);
+/// next hash of the proof; a known last node without a neighbour moves up as it is (RFC 6962, section 2.1). Every node on
+/// the way is told to `seen`.
+fn root_of(
+    mut known: Vec<(usize, Hash)>,
+    mut width: usize,
+    proof: &[Hash],
+    mut seen: impl FnMut(Place, Hash),
+) -> Result<Hash, DisclosureError> {
+    let expected = beside(known.iter().map(|(index, _)| *index), width).len();
     let wrong_length = DisclosureError::ProofLength { expected, found: proof.len() };
     if proof.len() != expected {
         return Err(wrong_length);
     }
     let mut hashes = proof.iter();
+    let mut level = 0;
     while width > 1 {
         let mut above = Vec::with_capacity(known.len());
         let mut nodes = known.iter().copied().peekable();
         while let Some((index, hash)) = nodes.next() {
+            seen((level, index), hash);
             let sibling = index ^ 1;
             let parent = if sibling >= width {
                 hash
             } else if let Some((_, right)) = nodes.next_if(|(next, _)| *next == sibling) {
+                seen((level, sibling), right);
                 node_hash(&hash, &right)
             } else {
                 let beside = hashes.next().ok_or(wrong_length)?;
+                seen((level, sibling), *beside);
                 if index & 1 == 0 { node_hash(&hash, beside) } else { node_hash(beside, &hash) }
             };
             above.push((index >> 1, parent));
         }
         known = above;
         width = width.div_ceil(2);
+        level += 1;
     }
     let root = known.first().map(|(_, hash)| *hash);
     root.ok_or(DisclosureError::Nothing)
 }
 
-/// How many hashes a proof for the leaves `known` (rising) of a tree of `width` leaves has.
-fn proof_len(known: impl Iterator<Item = usize>, mut width: usize) -> usize {
+/// The nodes whose hashes a proof for the leaves `known` (rising) of a tree of `width` leaves has, in its order.
+fn beside(known: impl Iterator<Item = usize>, mut width: usize) -> Vec<Place> {
     let mut known: Vec<usize> = known.collect();
-    let mut needed = 0;
+    let mut places = Vec::new();
+    let mut level = 0;
     while width > 1 {
         let mut above = Vec::with_capacity(known.len());
         let mut nodes = known.iter().copied().peekable();
@@ -162,14 +212,15 @@ fn proof_len(known: impl Iterator<Item = usize>, mut width: usize) -> usize {
             let sibling = index ^ 1;
             let paired = nodes.next_if_eq(&sibling).is_some();
             if sibling < width && !paired {
-                needed += 1;
+                places.push((level, sibling));
             }
             above.push(index >> 1);
         }
         known = above;
         width = width.div_ceil(2);
+        level += 1;
     }
-    needed
+    places
 }
 
 #[cfg(test)]

@@ -7,20 +7,23 @@
 
 mod anchor;
 mod json;
+mod later;
 mod proof;
 
 use crate::anchor::statement::AnchorKind;
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::code::Code;
-use crate::disclosure::Disclosure;
+use crate::disclosure::{self, Disclosure, DisclosureError};
 use crate::encoding::base64_decode;
 use crate::entry::{DecisionId, Entry, EntryError, Kind};
 use crate::hash::Hash;
-use crate::limits::{RECEIPT_ANCHORS_MAX, RECEIPT_BYTES_MAX};
+use crate::limits::{RECEIPT_ANCHORS_MAX, RECEIPT_BYTES_MAX, RECEIPT_LATER_MAX};
 use crate::merkle::LeafIndex;
 use crate::note::KeyName;
+use crate::record::FieldPath;
 
 pub use anchor::{AnchorPartError, ReceiptAnchor};
+pub use later::{LaterEntry, LaterPartError};
 pub use proof::{TlogProof, TlogProofError};
 
 /// What the first key of a receipt says.
@@ -39,6 +42,7 @@ pub struct Receipt {
     proof: Vec<Hash>,
     checkpoint_note: String,
     checkpoint: SignedCheckpoint,
+    later: Vec<LaterEntry>,
     anchors: Vec<ReceiptAnchor>,
 }
 
@@ -62,7 +66,7 @@ impl Receipt {
         };
         let checkpoint =
             SignedCheckpoint::parse(checkpoint_note.as_bytes()).map_err(ReceiptError::Checkpoint)?;
-        let anchors = Vec::new();
+        let (later, anchors) = (Vec::new(), Vec::new());
         Ok(Self {
             entry_bytes,
             entry,
@@ -72,6 +76,7 @@ impl Receipt {
             proof,
             checkpoint_note,
             checkpoint,
+            later,
             anchors,
         })
     }
@@ -89,6 +94,49 @@ impl Receipt {
             return Err(ReceiptError::Anchors);
         }
         self.anchors = anchors;
+        Ok(self)
+    }
+
+    /// The same receipt with these entries, which were added to its decision, in place of its own; they are put in the order
+    /// of the log.
+    ///
+    /// # Errors
+    /// There are more than [`RECEIPT_LATER_MAX`], one twice, or one is about another decision.
+    pub fn with_later(mut self, mut later: Vec<LaterEntry>) -> Result<Self, ReceiptError> {
+        later.sort_by_key(LaterEntry::index);
+        let twice = later.windows(2).any(|pair| matches!(pair, [one, other] if one.index() == other.index()));
+        if twice || later.len() > RECEIPT_LATER_MAX {
+            return Err(ReceiptError::TooMuchLater);
+        }
+        if let Some(at) = later.iter().position(|later| later.entry().decision != Some(self.decision)) {
+            return Err(ReceiptError::Later { number: at + 1, fault: LaterPartError::NotOfDecision });
+        }
+        self.later = later;
+        Ok(self)
+    }
+
+    /// The same receipt showing only the fields that `keep` selects, of those that it shows; an entry that was added and of
+    /// which nothing is kept is left out. Its anchors stay.
+    ///
+    /// # Errors
+    /// [`DisclosureError`] if its fields are not those of the entries' records, or nothing at all is kept.
+    pub fn narrowed(mut self, keep: impl Fn(&FieldPath) -> bool) -> Result<Self, DisclosureError> {
+        let mut later = Vec::with_capacity(self.later.len());
+        for added in self.later {
+            let Some(commitment) = added.entry().commitment else { continue };
+            match disclosure::narrow(added.disclosure(), &commitment, &keep) {
+                Ok(disclosure) => later.push(added.with(disclosure)),
+                Err(DisclosureError::Nothing) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.later = later;
+        let commitment = self.entry.commitment.ok_or(DisclosureError::Nothing)?;
+        self.disclosure = match disclosure::narrow(&self.disclosure, &commitment, &keep) {
+            // A fact of what came later alone: of the decision's own record nothing is shown then.
+            Err(DisclosureError::Nothing) if !self.later.is_empty() => Disclosure::default(),
+            narrowed => narrowed?,
+        };
         Ok(self)
     }
 
@@ -111,7 +159,7 @@ impl Receipt {
             return Err(ReceiptError::Extra);
         }
         let receipt = Self::new(entry, file.disclosure()?, proof.index, proof.hashes, proof.checkpoint)?;
-        let receipt = receipt.with_anchors(file.anchors()?)?;
+        let receipt = receipt.with_later(file.later()?)?.with_anchors(file.anchors()?)?;
         if file.origin != receipt.origin().as_str() {
             return Err(ReceiptError::OtherOrigin);
         }
@@ -130,6 +178,7 @@ impl Receipt {
         let names = (self.origin().to_string(), self.decision.to_string());
         let proof = self.tlog_proof().to_string();
         let mut file = json::File::new(RECEIPT_FORMAT, names, &self.entry_bytes, &self.disclosure, proof);
+        file.later = self.later.iter().map(json::Later::new).collect();
         file.anchors = self.anchors.iter().map(ReceiptAnchor::to_json).collect();
         file.to_text()
     }
@@ -191,6 +240,12 @@ impl Receipt {
     #[must_use]
     pub const fn checkpoint(&self) -> &SignedCheckpoint {
         &self.checkpoint
+    }
+
+    /// What was added to the decision, in the order of the log.
+    #[must_use]
+    pub fn later(&self) -> &[LaterEntry] {
+        &self.later
     }
 
     /// Where trees that have the entry were fixed outside, by lane; empty where it is not yet anchored.
@@ -300,6 +355,17 @@ pub enum ReceiptError {
         /// What of it is wrong.
         fault: AnchorPartError,
     },
+    /// An entry that was added to the decision is malformed.
+    #[error("later entry {number}: {fault}; the file was changed, fetch it again")]
+    Later {
+        /// Which one, counted from 1.
+        number: usize,
+        /// What of it is wrong.
+        fault: LaterPartError,
+    },
+    /// Too many later entries, or one twice.
+    #[error("a receipt has at most {RECEIPT_LATER_MAX} later entries, each once: fetch it again")]
+    TooMuchLater,
     /// Too many anchors, or two of one lane.
     #[error("a receipt has at most {RECEIPT_ANCHORS_MAX} anchors, each of another lane: fetch it again")]
     Anchors,
@@ -327,6 +393,7 @@ impl ReceiptError {
             Self::Proof(source) => source.code(),
             Self::Checkpoint(source) => source.code(),
             Self::Anchor { fault, .. } => fault.code(),
+            Self::Later { fault, .. } => fault.code(),
             Self::OtherOrigin | Self::OtherDecision => Code::Inconsistent,
             _ => Code::Malformed,
         }

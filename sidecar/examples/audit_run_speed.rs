@@ -34,7 +34,7 @@ mod tampers;
 
 use std::path::Path;
 
-use ledgerstone::entry::SealedRef;
+use ledgerstone::entry::{Kind, SealedRef};
 use ledgerstone::hash::Hash;
 use ledgerstone::record::{Record, RecordSecret, Value, schema};
 use ledgerstone_sidecar::evidence::{Exporter, Wanted, WantedEntries};
@@ -109,7 +109,7 @@ fn write(store: &Path, decisions: u64, records: &[Record], model: Hash) {
         let secret = RecordSecret::from_bytes(secret);
         let mut drafted = recorder.decision_with(number, record.commit(&secret).commitment(), 0);
         let content = SealedContent { secret, record, request: None, response: None };
-        drafted.sealed = seal(&keys, &id, &content).expect("a sealed record");
+        drafted.sealed = seal(&keys, &id, Kind::Decision, &content).expect("a sealed record");
         drafted.entry.sealed = Some(SealedRef::of(&drafted.sealed));
         drafted.entry.model = Some(model);
         drafted

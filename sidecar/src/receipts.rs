@@ -13,9 +13,9 @@ use ledgerstone::code::Code;
 use ledgerstone::disclosure::Disclosure;
 use ledgerstone::entry::{DecisionId, Entry, EntryError, Kind};
 use ledgerstone::merkle::{LeafIndex, TreeSize};
-use ledgerstone::receipt::{Receipt, ReceiptError};
+use ledgerstone::receipt::{LaterEntry, Receipt, ReceiptError};
 use ledgerstone::record::schema::DECISION_ROUTE;
-use ledgerstone::record::{DiscloseError, FieldPath, PathPattern, Record, Value};
+use ledgerstone::record::{DiscloseError, FieldPath, PathPattern, Value};
 use ledgerstone::verify::{self, Status as CheckStatus, Verdict};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -24,9 +24,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::driver::Published;
 use crate::index::{Index, IndexError};
 use crate::intercept::Routes;
+use crate::intercept::route::Route;
 use crate::keyring::KeyProvider;
 use crate::reader::{LogReadError, LogReader};
-use crate::seal::{self, OpenError};
+use crate::seal::{self, OpenError, SealedContent};
 use crate::status::Status;
 
 mod search;
@@ -167,12 +168,26 @@ impl ReceiptService {
         fields: Option<&[PathPattern]>,
     ) -> Result<String, ServeError> {
         let (bytes, DecisionPlaces { entries, .. }) = self.read(decision, places)?;
-        let own = entries.into_iter().find(|(_, entry)| entry.kind == Kind::Decision);
+        let own = entries.iter().find(|(_, entry)| entry.kind == Kind::Decision);
         let (index, entry) = own.ok_or(ServeError::Unknown)?;
-        let disclosure = self.disclose(decision, index, &entry, fields)?;
+        let content = self.open(*index, entry)?;
+        let route = match content.as_ref().and_then(|content| content.record.value(&DECISION_ROUTE)) {
+            Some(Value::Text(name)) => self.routes.get(name),
+            _ => None,
+        };
+        let disclosure = disclose(content.as_ref(), route, fields)?;
         let Published { size, checkpoint } = self.log.published();
-        let proof = self.log.inclusion(index, size)?;
-        let receipt = Receipt::new(bytes, disclosure, index, proof, checkpoint.to_string())?.to_json();
+        let proof = self.log.inclusion(*index, size)?;
+        let later = entries.iter().filter(|(_, entry)| entry.kind.is_follow_up());
+        let later = later.map(|(index, entry)| {
+            let content = self.open(*index, entry)?;
+            let disclosure = disclose(content.as_ref(), route, fields)?;
+            let proof = self.log.inclusion(*index, size)?;
+            let later = LaterEntry::new(self.log.entry(*index)?, disclosure, *index, proof);
+            later.map_err(|_| ServeError::IndexWrong)
+        });
+        let receipt = Receipt::new(bytes, disclosure, *index, proof, checkpoint.to_string())?;
+        let receipt = receipt.with_later(later.collect::<Result<_, _>>()?)?.to_json();
         let report = verify::receipt(receipt.as_bytes(), Some(self.log.policy()));
         if report.verdict() == Verdict::Verified {
             return Ok(receipt);
@@ -182,43 +197,42 @@ impl ReceiptService {
         Err(ServeError::DoesNotVerify { checks })
     }
 
-    /// Opens the record and picks the fields to show.
-    fn disclose(
-        &self,
-        decision: DecisionId,
-        index: LeafIndex,
-        entry: &Entry,
-        fields: Option<&[PathPattern]>,
-    ) -> Result<Disclosure, ServeError> {
-        let nothing = Disclosure { openings: Vec::new(), proof: Vec::new() };
-        let (Some(commitment), Some(sealed)) = (&entry.commitment, self.log.sealed(index)?) else {
-            return Ok(nothing);
+    /// The opened record of the entry at `index`, if it has one.
+    fn open(&self, index: LeafIndex, entry: &Entry) -> Result<Option<SealedContent>, ServeError> {
+        let (Some(decision), Some(commitment), Some(sealed)) =
+            (entry.decision, entry.commitment, self.log.sealed(index)?)
+        else {
+            return Ok(None);
         };
-        let content = seal::open(self.keys.as_ref(), &decision, &sealed)?;
-        let chosen = self.choose(&content.record, fields)?;
-        let tree = content.record.commit(&content.secret);
-        if tree.commitment() != *commitment {
+        let content = seal::open(self.keys.as_ref(), &decision, entry.kind, &sealed)?;
+        if content.record.commit(&content.secret).commitment() != commitment {
             return Err(ServeError::OtherRecord);
         }
-        if chosen.is_empty() { Ok(nothing) } else { Ok(tree.disclose(&chosen)?) }
+        Ok(Some(content))
     }
+}
 
-    /// The indices of the fields to show.
-    fn choose(&self, record: &Record, fields: Option<&[PathPattern]>) -> Result<Vec<usize>, ServeError> {
-        let route = match record.value(&DECISION_ROUTE) {
-            Some(Value::Text(name)) => self.routes.get(name),
-            _ => None,
-        };
-        // A route that the configuration no longer has allows nothing.
-        let allows = |path: &FieldPath| route.is_some_and(|route| route.discloses(path));
-        let Some(fields) = fields else { return Ok(record.indices(allows)) };
-        let asked_for = |path: &FieldPath| fields.iter().any(|pattern| pattern.matches(path));
-        let withheld = record.indices(|path| asked_for(path) && !allows(path)).len();
-        if withheld > 0 {
-            return Err(ServeError::NotAllowed { withheld });
-        }
-        Ok(record.indices(asked_for))
+/// The fields of a record to show: those that `fields` select, or all that the route allows.
+fn disclose(
+    content: Option<&SealedContent>,
+    route: Option<&Arc<Route>>,
+    fields: Option<&[PathPattern]>,
+) -> Result<Disclosure, ServeError> {
+    let Some(content) = content else { return Ok(Disclosure::default()) };
+    // A route that the configuration no longer has allows nothing.
+    let allows = |path: &FieldPath| route.is_some_and(|route| route.discloses(path));
+    let asked_for =
+        |path: &FieldPath| fields.is_none_or(|fields| fields.iter().any(|pattern| pattern.matches(path)));
+    let record = &content.record;
+    let withheld = record.indices(|path| asked_for(path) && !allows(path)).len();
+    if fields.is_some() && withheld > 0 {
+        return Err(ServeError::NotAllowed { withheld });
     }
+    let chosen = record.indices(|path| asked_for(path) && allows(path));
+    if chosen.is_empty() {
+        return Ok(Disclosure::default());
+    }
+    Ok(record.commit(&content.secret).disclose(&chosen)?)
 }
 
 impl std::fmt::Debug for ReceiptService {

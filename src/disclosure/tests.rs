@@ -67,8 +67,8 @@ fn agrees_with_rs_merkle_on_every_tree_up_to_64_leaves() {
         let root = Hash::from_bytes(tree.root().unwrap());
         for chosen in choices(width) {
             let proof = oracle_proof(&tree, &chosen);
-            assert_eq!(proof_len(chosen.iter().copied(), width), proof.len(), "{chosen:?} of {width}");
-            assert_eq!(root_of(known(&leaves, &chosen), width, &proof), Ok(root), "{chosen:?} of {width}");
+            assert_eq!(beside(chosen.iter().copied(), width).len(), proof.len(), "{chosen:?} of {width}");
+            assert_eq!(rebuilt(&leaves, &chosen, &proof), Ok(root), "{chosen:?} of {width}");
             checked += 1;
         }
     }
@@ -84,17 +84,22 @@ fn refuses_every_proof_with_a_hash_less_more_or_changed() {
         for chosen in choices(width) {
             let proof = oracle_proof(&tree, &chosen);
             let longer = [&proof[..], &[root]].concat();
-            assert!(root_of(known(&leaves, &chosen), width, &longer).is_err());
+            assert!(rebuilt(&leaves, &chosen, &longer).is_err());
             for at in 0..proof.len() {
                 let mut shorter = proof.clone();
                 shorter.remove(at);
-                assert!(root_of(known(&leaves, &chosen), width, &shorter).is_err());
+                assert!(rebuilt(&leaves, &chosen, &shorter).is_err());
                 let mut changed = proof.clone();
                 changed[at] = Hash::of(changed[at].as_bytes());
-                assert_ne!(root_of(known(&leaves, &chosen), width, &changed), Ok(root));
+                assert_ne!(rebuilt(&leaves, &chosen, &changed), Ok(root));
             }
         }
     }
+}
+
+/// The root that a proof for the `chosen` of `leaves` leads to.
+fn rebuilt(leaves: &[Hash], chosen: &[usize], proof: &[Hash]) -> Result<Hash, DisclosureError> {
+    root_of(known(leaves, chosen), leaves.len(), proof, |_, _| ())
 }
 
 fn record(count: u32) -> Record {
@@ -211,6 +216,31 @@ fn refuses_counts_that_no_record_has_and_disclosures_of_nothing() {
     }
     let nothing = Disclosure { openings: vec![], proof: vec![commitment.root] };
     assert_eq!(verify(&nothing, &commitment), Err(DisclosureError::Nothing));
+}
+
+#[test]
+fn a_narrowed_disclosure_is_what_the_records_owner_would_have_made() {
+    for count in [1, 2, 3, 5, 8, 11] {
+        for chosen in choices(count as usize).into_iter().step_by(3) {
+            let (disclosure, commitment) = opened(count, &chosen);
+            for few in choices(chosen.len()).into_iter().step_by(5) {
+                let kept: Vec<usize> = few.iter().map(|place| chosen[*place]).collect();
+                let (expected, _) = opened(count, &kept);
+                let is_kept =
+                    |path: &FieldPath| expected.openings.iter().any(|opening| opening.path == *path);
+                assert_eq!(narrow(&disclosure, &commitment, is_kept).as_ref(), Ok(&expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disclosure_that_does_not_hold_is_not_narrowed_and_none_to_nothing() {
+    let (mut disclosure, commitment) = opened(8, &[2, 5]);
+    assert_eq!(narrow(&disclosure, &commitment, |_| false), Err(DisclosureError::Nothing));
+    disclosure.openings[0].salt[0] ^= 1;
+    let narrowed = narrow(&disclosure, &commitment, |_| true);
+    assert!(matches!(narrowed, Err(DisclosureError::RootMismatch { .. })), "{narrowed:?}");
 }
 
 #[test]

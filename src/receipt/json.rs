@@ -5,10 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReceiptAnchor, ReceiptError};
+use super::{LaterEntry, LaterPartError, ReceiptAnchor, ReceiptError};
 use crate::disclosure::{Disclosure, Opening};
 use crate::encoding::{base64_decode, base64_encode};
 use crate::hash::Hash;
+use crate::merkle::LeafIndex;
 use crate::record::{FieldPath, Value};
 
 /// The file, key by key.
@@ -22,9 +23,23 @@ pub(super) struct File {
     fields: Vec<Field>,
     field_proof: Vec<String>,
     pub(super) tlog_proof: String,
+    /// Left out where there is none, so that a receipt from before it keeps its bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) later: Vec<Later>,
     /// Left out where there is none, so that a receipt that is not anchored yet keeps its bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) anchors: Vec<Anchor>,
+}
+
+/// An entry that was added to the decision.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Later {
+    entry: String,
+    fields: Vec<Field>,
+    field_proof: Vec<String>,
+    index: String,
+    inclusion_proof: Vec<String>,
 }
 
 /// One anchor.
@@ -89,8 +104,9 @@ impl File {
             decision_id,
             entry: base64_encode(entry),
             fields: disclosure.openings.iter().map(field).collect(),
-            field_proof: disclosure.proof.iter().map(|hash| base64_encode(hash.as_bytes())).collect(),
+            field_proof: hashes(&disclosure.proof),
             tlog_proof,
+            later: Vec::new(),
             anchors: Vec::new(),
         }
     }
@@ -108,23 +124,60 @@ impl File {
 
     /// The disclosed fields and their proof.
     pub(super) fn disclosure(&self) -> Result<Disclosure, ReceiptError> {
-        let mut openings = Vec::with_capacity(self.fields.len());
-        for (at, field) in self.fields.iter().enumerate() {
-            openings.push(opening(field).ok_or(ReceiptError::Field { number: at + 1 })?);
-        }
-        let mut proof = Vec::with_capacity(self.field_proof.len());
-        for (at, text) in self.field_proof.iter().enumerate() {
-            let bytes = base64_decode(text).ok();
-            let hash = bytes.and_then(|bytes| Hash::try_from(bytes.as_slice()).ok());
-            proof.push(hash.ok_or(ReceiptError::FieldProof { number: at + 1 })?);
-        }
-        Ok(Disclosure { openings, proof })
+        disclosure(&self.fields, &self.field_proof)
+    }
+
+    /// What was added to the decision, in the order of the file.
+    pub(super) fn later(&self) -> Result<Vec<LaterEntry>, ReceiptError> {
+        let read = |(later, number): (&Later, usize)| {
+            later.read().map_err(|fault| ReceiptError::Later { number, fault })
+        };
+        self.later.iter().zip(1..).map(read).collect()
     }
 
     /// The anchors, in the order of the file.
     pub(super) fn anchors(&self) -> Result<Vec<ReceiptAnchor>, ReceiptError> {
         self.anchors.iter().zip(1..).map(|(anchor, number)| ReceiptAnchor::read(anchor, number)).collect()
     }
+}
+
+impl Later {
+    pub(super) fn new(later: &LaterEntry) -> Self {
+        let disclosure = later.disclosure();
+        Self {
+            entry: base64_encode(later.entry_bytes()),
+            fields: disclosure.openings.iter().map(field).collect(),
+            field_proof: hashes(&disclosure.proof),
+            index: later.index().to_string(),
+            inclusion_proof: hashes(later.proof()),
+        }
+    }
+
+    fn read(&self) -> Result<LaterEntry, LaterPartError> {
+        let unreadable = LaterPartError::Unreadable;
+        let entry = base64_decode(&self.entry).map_err(|_| unreadable.clone())?;
+        let disclosure = disclosure(&self.fields, &self.field_proof).map_err(|_| unreadable.clone())?;
+        let index = self.index.parse().map_err(|_| unreadable.clone())?;
+        let proof = self.inclusion_proof.iter().map(|text| hash(text)).collect::<Option<_>>();
+        LaterEntry::new(entry, disclosure, LeafIndex::new(index), proof.ok_or(unreadable)?)
+    }
+}
+
+fn disclosure(fields: &[Field], field_proof: &[String]) -> Result<Disclosure, ReceiptError> {
+    let opening = |(field, number): (&Field, usize)| opening(field).ok_or(ReceiptError::Field { number });
+    let hash = |(text, number): (&String, usize)| hash(text).ok_or(ReceiptError::FieldProof { number });
+    Ok(Disclosure {
+        openings: fields.iter().zip(1..).map(opening).collect::<Result<_, _>>()?,
+        proof: field_proof.iter().zip(1..).map(hash).collect::<Result<_, _>>()?,
+    })
+}
+
+fn hashes(hashes: &[Hash]) -> Vec<String> {
+    hashes.iter().map(|hash| base64_encode(hash.as_bytes())).collect()
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    Hash::try_from(base64_decode(text).ok()?.as_slice()).ok()
 }
 
 fn field(opening: &Opening) -> Field {

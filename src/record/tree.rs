@@ -38,7 +38,7 @@ pub struct Opening {
 }
 
 /// Some fields made public, and the hashes that stand for all others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disclosure {
     /// The fields, by rising index.
     pub openings: Vec<Opening>,

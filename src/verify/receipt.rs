@@ -7,12 +7,12 @@ pub use anchors::{AnchorState, receipt_anchor};
 
 use super::anchors::AnchorTrust;
 use super::{Check, Report, checkpoint_checks, not_proved_by_checkpoint, sentence};
-use crate::code::CheckName;
+use crate::code::{CheckName, Code};
 use crate::disclosure;
 use crate::hash::leaf_hash;
 use crate::merkle::inclusion;
 use crate::policy::Policy;
-use crate::receipt::{Receipt, ReceiptError};
+use crate::receipt::{LaterEntry, Receipt, ReceiptError};
 
 /// What a receipt without an anchor leaves open.
 const NOT_YET_ANCHORED: &str = "When the decision was recorded, beyond the log's own word: this receipt is not yet anchored. \
@@ -52,6 +52,7 @@ fn checks(receipt: &Receipt, policy: Option<&Policy>, trust: Option<&AnchorTrust
         field_check(receipt),
         inclusion_check(receipt),
     ];
+    checks.extend(later_check(receipt));
     checks.extend(checkpoint_checks(receipt.checkpoint(), policy));
     checks.extend(anchors::checks(receipt, policy, trust));
     checks
@@ -76,7 +77,7 @@ fn field_check(receipt: &Receipt) -> Check {
     }
     let Some(commitment) = &receipt.entry().commitment else {
         let detail = "The receipt shows fields, but its entry commits to none.";
-        return Check::failed(CheckName::ReceiptFields, crate::code::Code::Inconsistent, detail);
+        return Check::failed(CheckName::ReceiptFields, Code::Inconsistent, detail);
     };
     match disclosure::verify(disclosure, commitment) {
         Ok(()) => {
@@ -101,6 +102,44 @@ fn inclusion_check(receipt: &Receipt) -> Check {
         }
         Err(error) => Check::failed(CheckName::ReceiptInclusion, error.code(), sentence(&error)),
     }
+}
+
+/// Whether every entry that was added to the decision stands in the same tree, links to it, and holds what is shown; no check
+/// where there is none.
+fn later_check(receipt: &Receipt) -> Option<Check> {
+    let faults =
+        receipt.later().iter().filter_map(|later| later_fault(receipt, later).map(|fault| (later, fault)));
+    let Some((later, (code, what))) = faults.into_iter().next() else {
+        let added =
+            receipt.later().iter().map(|later| format!("{} (entry {})", later.entry().kind, later.index()));
+        let added = added.collect::<Vec<_>>().join(", ");
+        let passed = || Check::passed(CheckName::ReceiptLater, format!("Added to the decision: {added}."));
+        return (!receipt.later().is_empty()).then(passed);
+    };
+    let what = format!("The {} at index {}: {what}", later.entry().kind, later.index());
+    Some(Check::failed(CheckName::ReceiptLater, code, what))
+}
+
+/// What is wrong with a later entry.
+fn later_fault(receipt: &Receipt, later: &LaterEntry) -> Option<(Code, String)> {
+    if !later.entry().links.contains(&receipt.index()) || later.index() <= receipt.index() {
+        return Some((Code::Inconsistent, "It does not link back to the decision's entry.".to_owned()));
+    }
+    let checkpoint = receipt.checkpoint().checkpoint();
+    let leaf = leaf_hash(later.entry_bytes());
+    if let Err(error) =
+        inclusion::verify(&leaf, later.index(), checkpoint.size, later.proof(), &checkpoint.root)
+    {
+        return Some((error.code(), sentence(&error)));
+    }
+    let shown = later.disclosure();
+    if shown.openings.is_empty() && shown.proof.is_empty() {
+        return None;
+    }
+    let Some(commitment) = &later.entry().commitment else {
+        return Some((Code::Inconsistent, "It shows fields, but its entry commits to none.".to_owned()));
+    };
+    disclosure::verify(shown, commitment).err().map(|error| (error.code(), sentence(&error)))
 }
 
 /// The checks of a file that is no receipt: the first that failed, the others not made.

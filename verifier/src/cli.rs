@@ -8,7 +8,7 @@ mod model;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{
     AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
@@ -186,6 +186,9 @@ pub enum ReceiptCommand {
     /// Add to a receipt what has fixed the log outside since it was given
     #[command(after_help = EXIT_CODES)]
     Upgrade(ReceiptUpgradeArguments),
+    /// Make a receipt that shows fewer fields, to hand on one fact without the rest
+    #[command(after_help = EXIT_CODES)]
+    Disclose(ReceiptDiscloseArguments),
     /// Print the page that checks receipts in a browser: one HTML file that needs no network
     #[command(after_help = EXIT_CODES)]
     Page(ReceiptPageArguments),
@@ -200,6 +203,35 @@ pub struct ReceiptPageArguments {
     /// Write the page here instead of to standard output; an existing file is left alone
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Arguments of `receipt disclose`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("chosen").required(true).multiple(true).args(["fields", "purpose"])))]
+pub struct ReceiptDiscloseArguments {
+    /// The receipt; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub receipt: PathBuf,
+    /// Show these fields: paths as `receipt show` prints them, `*` for any part, such as `outcome/*,time/decided`
+    #[arg(long, value_name = "PATHS", value_delimiter = ',')]
+    pub fields: Vec<String>,
+    /// Show what these people need
+    #[arg(long, value_name = "WHO", value_enum)]
+    pub purpose: Option<PurposeArgument>,
+    /// Write the receipt here instead of to standard output; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Whom a receipt is narrowed for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PurposeArgument {
+    /// The person concerned: what was decided, when, by which model, why, and what can be done about it
+    Applicant,
+    /// Whoever supervises: everything that the receipt has
+    Regulator,
+    /// A court: what was decided on which inputs, why and by whom
+    Court,
 }
 
 /// Arguments of `receipt upgrade`.

@@ -28,7 +28,7 @@
 #[path = "receipts_mutated/mod.rs"]
 mod receipts_mutated;
 #[path = "../../tests/world/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test that shares this file uses a part of it")]
+#[allow(unused_imports, reason = "each test that shares this file uses a part of it")]
 mod world;
 
 use std::collections::BTreeMap;

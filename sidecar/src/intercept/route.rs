@@ -36,7 +36,7 @@ pub const MODEL_INFER: &str = "inference.GRPCInferenceService/ModelInfer";
 pub const UNROUTED: &str = "unrouted";
 
 /// Fields that a receipt shows unless the route says otherwise: everything about the decision, nothing of its input.
-pub const DISCLOSE_DEFAULT: [&str; 8] = [
+pub const DISCLOSE_DEFAULT: [&str; 14] = [
     "decision/*",
     "time/*",
     "model/*",
@@ -44,6 +44,12 @@ pub const DISCLOSE_DEFAULT: [&str; 8] = [
     "outcome/*",
     "explanation/*",
     "notice/*",
+    "review/*/action",
+    "review/*/reason",
+    "review/*/at",
+    "contest/*",
+    "correction/*",
+    "opt_out",
     "delivery/mode",
 ];
 

@@ -6,7 +6,7 @@
 mod fields;
 
 use ledgerstone::limits::RECEIPT_BYTES_MAX;
-use ledgerstone::receipt::{Receipt, ReceiptAnchor};
+use ledgerstone::receipt::{LaterEntry, Receipt, ReceiptAnchor};
 use serde::Serialize;
 
 use super::{trust, verify_receipt};
@@ -64,12 +64,37 @@ struct View<'a> {
     writer: String,
     field_count: u32,
     fields: Vec<fields::FieldJson<'a>>,
+    /// What was added to the decision, in the order of the log; empty where nothing was.
+    later: Vec<LaterJson<'a>>,
     /// The highest rung that the file claims; what of it holds is in `verification`.
     rung: &'static str,
     /// Where the log was fixed outside, as the file claims.
     anchors: Vec<AnchorJson<'a>>,
     /// The report where a policy was given; null means that nothing was verified.
     verification: Option<&'a Answer>,
+}
+
+/// A later entry as JSON.
+#[derive(Serialize)]
+struct LaterJson<'a> {
+    kind: &'static str,
+    leaf_index: u64,
+    recorded_at: String,
+    field_count: u32,
+    fields: Vec<fields::FieldJson<'a>>,
+}
+
+impl<'a> LaterJson<'a> {
+    fn new(later: &'a LaterEntry) -> Self {
+        let entry = later.entry();
+        Self {
+            kind: entry.kind.as_str(),
+            leaf_index: later.index().get(),
+            recorded_at: entry.recorded_at.to_string(),
+            field_count: entry.commitment.map_or(0, |commitment| commitment.count),
+            fields: later.disclosure().openings.iter().map(fields::json).collect(),
+        }
+    }
 }
 
 /// An anchor as JSON.
@@ -106,6 +131,7 @@ impl<'a> View<'a> {
             writer: entry.writer.to_string(),
             field_count: entry.commitment.map_or(0, |commitment| commitment.count),
             fields: receipt.disclosure().openings.iter().map(fields::json).collect(),
+            later: receipt.later().iter().map(LaterJson::new).collect(),
             rung: receipt.rung().as_str(),
             anchors: receipt.anchors().iter().map(AnchorJson::new).collect(),
             verification,
@@ -142,6 +168,15 @@ fn text(receipt: &Receipt) -> String {
     text.push('\n');
     text.push_str(&wrapped(&fields, "", 0));
     text.push_str(&fields::text(&receipt.disclosure().openings));
+    for later in receipt.later() {
+        text.push_str(&format!(
+            "\nLater, {}: {} (entry {})\n",
+            later.entry().recorded_at,
+            later.entry().kind,
+            thousands(later.index().get())
+        ));
+        text.push_str(&fields::text(&later.disclosure().openings));
+    }
     text
 }
 

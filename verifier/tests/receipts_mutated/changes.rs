@@ -88,6 +88,9 @@ pub fn facts_changed(file: &mut File, rng: &mut Rng) -> &'static str {
     if file.anchors.is_some() && rng.percent(60) {
         return anchors_changed(file, rng);
     }
+    if file.later.is_some() && rng.percent(60) {
+        return later_changed(file, rng);
+    }
     match rng.below(14) {
         0 => base64_changed(&mut file.entry, rng),
         1 => entry_changed(&mut file.entry, rng),
@@ -100,6 +103,31 @@ pub fn facts_changed(file: &mut File, rng: &mut Rng) -> &'static str {
 }
 
 /// One bit, another length, or another spelling of bytes in base64.
+fn later_changed(file: &mut File, rng: &mut Rng) -> &'static str {
+    let own = file.entry.clone();
+    let Some(all) = file.later.as_mut().filter(|all| !all.is_empty()) else { return "nothing" };
+    let (one, other) = (rng.below(all.len()), rng.below(all.len()));
+    match rng.below(10) {
+        0 => all.swap(one, other),
+        1 => all.push(all[one].clone()),
+        2 => _ = all.remove(one),
+        3 => {
+            all[one].index =
+                rng.one_of(&["0", "6", "7", "11", "12", "13", "011", "+11", "-1", "x"]).to_string()
+        }
+        4 => all[one].entry = own,
+        5 => return base64_changed(&mut all[one].entry, rng),
+        6 => return entry_changed(&mut all[one].entry, rng),
+        7 => return list_changed(&mut all[one].inclusion_proof, rng),
+        8 => return list_changed(&mut all[one].field_proof, rng),
+        _ => {
+            let fields = all[other].fields.clone();
+            all[one].fields = fields;
+        }
+    }
+    "what was added later"
+}
+
 fn base64_changed(text: &mut String, rng: &mut Rng) -> &'static str {
     let Ok(mut bytes) = base64_decode(text) else { return "nothing" };
     if bytes.is_empty() {

@@ -12,6 +12,8 @@ pub struct File {
     pub field_proof: Vec<String>,
     pub tlog_proof: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<Vec<Later>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchors: Option<Vec<Anchor>>,
 }
 
@@ -21,6 +23,15 @@ pub struct Field {
     pub path: String,
     pub salt: String,
     pub value: serde_json::Value,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Later {
+    pub entry: String,
+    pub fields: Vec<Field>,
+    pub field_proof: Vec<String>,
+    pub index: String,
+    pub inclusion_proof: Vec<String>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]

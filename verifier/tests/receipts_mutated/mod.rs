@@ -52,9 +52,10 @@ pub struct Subjects {
     given: usize,
 }
 
-const GOLDEN: [&str; 2] = [
+const GOLDEN: [&str; 3] = [
     include_str!("../../../tests/golden/receipt.json"),
     include_str!("../../../tests/golden/receipt-anchored.json"),
+    include_str!("../../../tests/golden/receipt-later.json"),
 ];
 
 impl Subjects {
@@ -66,13 +67,14 @@ impl Subjects {
         let at = self.given;
         self.given += 1;
         if let Some(golden) = GOLDEN.get(at / 2) {
-            let policy = (at % 2 == 0).then(made::golden_policy);
+            let policy = at.is_multiple_of(2).then(made::golden_policy);
             return Subject { file: golden.as_bytes().to_vec(), policy, how: vec!["golden"] };
         }
         let rng = &mut self.rng;
         let mut subject = match rng.below(10) {
             0..=2 => made::golden(GOLDEN[0]),
-            3..=4 => made::golden(GOLDEN[1]),
+            3 => made::golden(GOLDEN[1]),
+            4 => made::golden(GOLDEN[2]),
             5..=7 => made::receipt(rng),
             _ => made::witnessed(rng),
         };

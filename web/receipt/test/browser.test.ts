@@ -20,6 +20,7 @@ const VERDICT_MILLISECONDS_MAX = 300;
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LANGUAGES = Object.keys(CATALOGUES) as Language[];
 const RECEIPT = `${ROOT}tests/golden/receipt.json`;
+const LATER = `${ROOT}tests/golden/receipt-later.json`;
 const ANCHORED = `${ROOT}tests/golden/receipt-anchored.json`;
 const POLICY = `${ROOT}tests/golden/log.policy`;
 
@@ -251,7 +252,7 @@ describe.runIf(there)("the page", () => {
 
   describe.each(LANGUAGES)("in %s", (language) => {
     test.each(["light", "dark"] as const)("has nothing for axe to complain of, %s", async (colorScheme) => {
-      for (const files of [[], [RECEIPT, POLICY], [changed(), POLICY], [ANCHORED, POLICY], [RECEIPT]]) {
+      for (const files of [[], [RECEIPT, POLICY], [changed(), POLICY], [ANCHORED, POLICY], [LATER, POLICY], [RECEIPT]]) {
         await withPage({ locale: language, colorScheme }, async (page) => {
           if (files.length > 0) {
             await choose(page, ...files);

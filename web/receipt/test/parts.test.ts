@@ -68,7 +68,7 @@ describe("JSON", () => {
   });
 
   test("the canonical form of the golden receipts is the golden receipts", () => {
-    for (const name of ["receipt.json", "receipt-anchored.json"]) {
+    for (const name of ["receipt.json", "receipt-anchored.json", "receipt-later.json"]) {
       expect(`${writeJson(readJson(golden(name)))}\n`).toBe(goldenText(name));
     }
   });

@@ -37,6 +37,20 @@ test("an anchor is left open, and never passed", () => {
   expect(open(report)).toEqual(["receipt.anchor anchor-kind"]);
 });
 
+test("what was added later is checked with the decision", () => {
+  const file = goldenText("receipt-later.json");
+  const report = check(utf8(file), policy);
+  expect(report.verdict).toBe("verified");
+  expect(report.receipt?.later.map(({ entry }) => entry.kind)).toEqual(["review", "notice"]);
+  const at = file.indexOf('"later"');
+  const late = (from: string, to: string): Report => check(utf8(file.slice(0, at) + file.slice(at).replace(from, to)), policy);
+  expect(failed(late('"text": "override"', '"text": "confirm"'))).toEqual(["receipt.later fields-changed"]);
+  expect(failed(late('"index": "11"', '"index": "10"'))).toEqual(["receipt.later inclusion-root"]);
+  expect(failed(late('"index": "11"', '"index": "6"'))).toEqual(["receipt.later later-elsewhere"]);
+  expect(failed(late('"index": "11"', '"index": "011"'))).toEqual(["receipt.format malformed"]);
+  expect(failed(late('"index": "11"', '"index": "12"'))).toEqual(["receipt.format malformed"]);
+});
+
 test.each<[string, string, string]>([
   ['"text": "deny"', '"text": "approve"', "receipt.fields fields-changed"],
   ['"float": 0.1875', '"float": 0.9', "receipt.fields fields-changed"],

@@ -37,9 +37,23 @@ function said(receipt: Receipt, speech: Speech): Child[] {
     outcome(fields, speech),
     reasons(fields, speech),
     h("dl", { class: "facts" }, ...facts(receipt, speech)),
+    ...later(receipt, speech),
     h("p", { class: "quiet" }, counted(receipt, speech)),
     fields.some(hides) ? h("p", { class: "quiet" }, speech.words.values.marked) : null,
   ];
+}
+
+/** What was added to the decision, each with what is shown of it. */
+function later(receipt: Receipt, speech: Speech): Child[] {
+  const words = speech.words.decision;
+  const items = receipt.later.map(({ entry, fields }) => {
+    const own = fields.filter((field) => field.path.startsWith(`${entry.kind}/`) || field.path === "opt_out");
+    const rows = own.flatMap((field) => pair(pathText(field.path), shownValue(field, speech)));
+    const body = rows.length > 0 ? h("dl", { class: "facts" }, ...rows) : h("p", { class: "quiet" }, words.laterClosed);
+    const when = h("span", { class: "quiet" }, words.laterAt(speech.time(entry.recordedAt)));
+    return h("li", {}, h("strong", {}, speech.words.details.groups[entry.kind]), " ", when, body);
+  });
+  return items.length === 0 ? [] : [h("h3", {}, words.later), h("ul", { class: "later" }, ...items)];
 }
 
 function hides({ value }: Field): boolean {

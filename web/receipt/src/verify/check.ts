@@ -8,13 +8,14 @@ import { checkInclusion, leafHash, sha256 } from "./merkle.ts";
 import { equal } from "./bytes.ts";
 import type { Key } from "./note.ts";
 import { checkLog, checkQuorum, type Policy } from "./policy.ts";
-import { readReceipt, type Anchor, type Receipt } from "./receipt.ts";
+import { readReceipt, type Anchor, type Later, type Receipt } from "./receipt.ts";
 
 export const NAMES = [
   "receipt.format",
   "receipt.entry",
   "receipt.fields",
   "receipt.inclusion",
+  "receipt.later",
   "checkpoint.format",
   "checkpoint.signatures",
   "checkpoint.quorum",
@@ -76,6 +77,7 @@ function report(receipt: Receipt, policy: Policy | null): Report {
     made("receipt.inclusion", () => {
       checkInclusion(leafHash(entryBytes), inclusion.index, checkpoint.size, inclusion.hashes, checkpoint.root);
     }),
+    ...(receipt.later.length === 0 ? [] : [made("receipt.later", () => receipt.later.forEach((later) => checkLater(receipt, later)))]),
     made("checkpoint.format", () => undefined),
   ];
   if (policy === null) {
@@ -106,6 +108,22 @@ function faultOf(error: unknown): Fault {
     return error;
   }
   throw error;
+}
+
+/** Whether something that was added stands in the same tree, links back to the decision, and holds what is shown of it. */
+function checkLater({ inclusion, checkpoint }: Receipt, later: Later): void {
+  const { entry, entryBytes, fields, fieldProof, index, hashes } = later;
+  if (!entry.links.includes(inclusion.index) || index <= inclusion.index) {
+    throw new Fault("later-elsewhere");
+  }
+  checkInclusion(leafHash(entryBytes), index, checkpoint.size, hashes, checkpoint.root);
+  if (fields.length === 0 && fieldProof.length === 0) {
+    return;
+  }
+  if (entry.commitment === null) {
+    throw new Fault("fields-changed");
+  }
+  checkFields(fields, fieldProof, entry.commitment);
 }
 
 /**
@@ -140,7 +158,7 @@ function checkAnchor(receipt: Receipt, anchor: Anchor, policy: Policy | null): v
 
 function unreadable(fault: Fault, policy: Policy | null): Report {
   const failed = failedBy(fault.reason);
-  const names = NAMES.filter((name) => name !== "receipt.anchor" && (name !== "checkpoint.quorum" || policy?.quorum));
+  const names = NAMES.filter((name) => name !== "receipt.anchor" && name !== "receipt.later" && (name !== "checkpoint.quorum" || policy?.quorum));
   const checks = names.map((name): Check =>
     name === failed
       ? { name, status: "failed", reason: fault.reason, about: fault.about }

@@ -31,6 +31,60 @@ export interface Entry {
   status: bigint;
 }
 
+/** The kinds of entries that add to a decision, from number 21 on. */
+export const LATER_KINDS = ["outcome", "explanation", "review", "notice", "contest", "correction"] as const;
+
+/** What the log recorded about something that was added to a decision. */
+export interface LaterEntry {
+  kind: (typeof LATER_KINDS)[number];
+  /** Milliseconds since 1970-01-01T00:00:00Z, by the log's clock. */
+  recordedAt: bigint;
+  decision: string;
+  /** Leaf indices of the entries that it adds to. */
+  links: bigint[];
+  commitment: Commitment | null;
+}
+
+/** The entry that `bytes` are, if it adds to a decision: entry.cddl, `follow-up-entry`. */
+export function readLaterEntry(bytes: Uint8Array): LaterEntry {
+  const map = entryMap(bytes);
+  const part = (key: bigint): Cbor | undefined => map.get(key);
+  check(part(1n) === 1n);
+  const number = uint(part(2n));
+  const kind = number > DECISION ? LATER_KINDS[Number(number - DECISION - 1n)] : undefined;
+  check(kind !== undefined);
+  check(Array.from(map.keys()).every((key) => key >= 1n && key <= KEY_MAX));
+  check(part(8n) !== undefined);
+  checkLinks(part(8n));
+  checkSealed(part(10n));
+  writer(part(3n));
+  sized(part(4n), 16);
+  uint(part(5n));
+  for (const key of [11n, 12n]) {
+    optional(part(key), (digest) => sized(digest, 32));
+  }
+  optional(part(13n), mode);
+  optional(part(14n), checkDetails);
+  return {
+    kind,
+    recordedAt: uint(part(6n)),
+    decision: uuid(sized(part(7n), 16)),
+    links: list(part(8n)).map(uint),
+    commitment: optional(part(9n), commitment),
+  };
+}
+
+/** Numbered values without another rule. */
+function checkDetails(item: Cbor): void {
+  check(item instanceof Map && item.size > 0);
+  check(Array.from(item.values()).every((value) => !Array.isArray(value) && !(value instanceof Map)));
+}
+
+function list(item: Cbor | undefined): Cbor[] {
+  check(Array.isArray(item));
+  return item;
+}
+
 /** The entry that `bytes` are, if it is a decision's. */
 export function readEntry(bytes: Uint8Array): Entry {
   const map = entryMap(bytes);

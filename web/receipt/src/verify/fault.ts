@@ -18,6 +18,7 @@ export type Reason =
   | "index-outside"
   | "inclusion-length"
   | "inclusion-root"
+  | "later-elsewhere"
   | "policy-malformed"
   | "unknown-log"
   | "signature-absent"

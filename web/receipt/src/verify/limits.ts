@@ -34,6 +34,8 @@ export const TREE_SIZE_MAX = (1n << 63n) - 1n;
 export const UINT64_MAX = (1n << 64n) - 1n;
 /** Hashes of an inclusion proof. */
 export const PROOF_HASHES_MAX = 64;
+/** Entries that were added to the decision of a receipt. */
+export const LATER_MAX = 64;
 /** Anchors of a receipt. */
 export const ANCHORS_MAX = 16;
 /** Bytes of an anchor statement. */

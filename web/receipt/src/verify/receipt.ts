@@ -3,17 +3,18 @@
 import { fromBase64, text } from "./bytes.ts";
 import { writeJson } from "./canonical.ts";
 import { readCheckpoint, type Checkpoint } from "./checkpoint.ts";
-import { readEntry, type Entry } from "./entry.ts";
+import { readEntry, readLaterEntry, type Entry, type LaterEntry } from "./entry.ts";
 import { Fault } from "./fault.ts";
 import { isPath, readHashes, readValue, writeValue, type Field } from "./fields.ts";
 import { NumberToken, readJson, type Json } from "./json.ts";
-import { ANCHORS_MAX, ANCHOR_PROOF_BYTES_MAX, RECEIPT_BYTES_MAX } from "./limits.ts";
+import { ANCHORS_MAX, ANCHOR_PROOF_BYTES_MAX, LATER_MAX, RECEIPT_BYTES_MAX, UINT64_MAX } from "./limits.ts";
 import { readTlogProof, type TlogProof } from "./proof.ts";
 import { isLane, readStatement, type Statement } from "./statement.ts";
 
 const FORMAT = "ledgerstone-receipt/v1";
 const KEYS = ["format", "origin", "decision_id", "entry", "fields", "field_proof", "tlog_proof"];
 const FIELD_KEYS = ["index", "path", "salt", "value"];
+const LATER_KEYS = ["entry", "fields", "field_proof", "index", "inclusion_proof"];
 const ANCHOR_KEYS = ["kind", "statement", "tlog_proof", "proof"];
 
 /** Where the log was fixed outside with the entry in it, as the file claims. */
@@ -26,6 +27,16 @@ export interface Anchor {
   proof: Uint8Array;
 }
 
+/** Something that was added to the decision, as the file claims. */
+export interface Later {
+  entry: LaterEntry;
+  entryBytes: Uint8Array;
+  fields: Field[];
+  fieldProof: Uint8Array[];
+  index: bigint;
+  hashes: Uint8Array[];
+}
+
 /** A receipt whose parts have their forms. Whether they are true is for `check` to find out. */
 export interface Receipt {
   entry: Entry;
@@ -34,6 +45,7 @@ export interface Receipt {
   fieldProof: Uint8Array[];
   inclusion: TlogProof;
   checkpoint: Checkpoint;
+  later: Later[];
   anchors: Anchor[];
 }
 
@@ -43,7 +55,7 @@ export function readReceipt(bytes: Uint8Array): Receipt {
     throw new Fault("too-large");
   }
   const json = readJson(bytes);
-  const file = keyed(json, KEYS, ["anchors"], "unreadable");
+  const file = keyed(json, KEYS, ["later", "anchors"], "unreadable");
   if (string(file, "format") !== FORMAT) {
     throw new Fault("other-version");
   }
@@ -70,22 +82,34 @@ function facts(file: Map<string, Json>): Receipt {
   if (checkpoint === null) {
     throw new Fault("checkpoint-malformed");
   }
+  const later = file.has("later") ? list(file, "later").map((json) => readLater(json, entry.decision)) : [];
+  if (later.length > LATER_MAX || new Set(later.map(({ index }) => index)).size < later.length) {
+    return malformed("later");
+  }
   const anchors = file.has("anchors") ? list(file, "anchors").map(readAnchor) : [];
   if (anchors.length > ANCHORS_MAX || new Set(anchors.map((anchor) => anchor.statement.lane)).size < anchors.length) {
     return malformed("anchors");
   }
-  return { entry, entryBytes, fields, fieldProof, inclusion, checkpoint, anchors };
+  return { entry, entryBytes, fields, fieldProof, inclusion, checkpoint, later, anchors };
 }
 
-/** Whether keys and lanes stand in the one order that the format gives them, and every value in its one spelling. */
-function inOrder(file: Map<string, Json>, { anchors, fields }: Receipt): boolean {
-  const order = file.has("anchors") ? [...KEYS, "anchors"] : KEYS;
+/** Whether keys, later entries and lanes stand in the one order that the format gives them, and every value in its one spelling. */
+function inOrder(file: Map<string, Json>, { later, anchors, fields }: Receipt): boolean {
+  const order = [...KEYS, ...["later", "anchors"].filter((key) => file.has(key))];
+  const added = file.has("later") ? list(file, "later") : [];
+  const addedRises = later.every(({ index }, at) => at === 0 || (later[at - 1]?.index ?? index) < index);
+  const addedSpelled = later.every((part, at) => added[at] instanceof Map && isSpelled(part.fields, added[at]));
   const lanes = anchors.map((anchor) => anchor.statement.lane);
   const rising = lanes.every((lane, at) => at === 0 || (lanes[at - 1] ?? lane) < lane);
-  const named = anchors.length > 0 || !file.has("anchors");
-  const values = list(file, "fields").map((field) => (field instanceof Map ? (field.get("value") ?? null) : null));
-  const spelled = fields.every((field, at) => writeJson(writeValue(field.value)) === writeJson(values[at] ?? null));
-  return Array.from(file.keys()).every((key, at) => key === order[at]) && rising && named && spelled;
+  const named = (anchors.length > 0 || !file.has("anchors")) && (later.length > 0 || !file.has("later"));
+  const keys = Array.from(file.keys()).every((key, at) => key === order[at]);
+  return keys && addedRises && addedSpelled && rising && named && isSpelled(fields, file);
+}
+
+/** Whether the values of `fields`, which stand in `json`, are in their one spelling. */
+function isSpelled(fields: readonly Field[], json: Map<string, Json>): boolean {
+  const values = list(json, "fields").map((field) => (field instanceof Map ? (field.get("value") ?? null) : null));
+  return fields.every((field, at) => writeJson(writeValue(field.value)) === writeJson(values[at] ?? null));
 }
 
 /** An object with exactly the keys `needed`, in that order, and then any of `optional`. */
@@ -117,6 +141,23 @@ function readField(json: Json): Field {
     return malformed("fields");
   }
   return { index: place, path, salt, value: readValue(field.get("value")) };
+}
+
+function readLater(json: Json, decision: string): Later {
+  try {
+    const later = ordered(json, LATER_KEYS, []);
+    const entryBytes = decoded(later, "entry");
+    const fields = list(later, "fields").map(readField);
+    const fieldProof = readHashes(later.get("field_proof"));
+    const place = string(later, "index");
+    const index = /^(0|[1-9][0-9]{0,19})$/.test(place) ? BigInt(place) : malformed("later");
+    const hashes = readHashes(later.get("inclusion_proof"));
+    const entry = readLaterEntry(entryBytes);
+    const fits = index <= UINT64_MAX && entry.decision === decision;
+    return fits ? { entry, entryBytes, fields, fieldProof, index, hashes } : malformed("later");
+  } catch {
+    return malformed("later");
+  }
 }
 
 function readAnchor(json: Json): Anchor {

@@ -24,6 +24,8 @@ export function shorter(file: Uint8Array, keeps: (index: number) => boolean): Ui
   const fields = json.get("fields");
   const openings = Array.isArray(fields) ? fields.filter((_, at) => keeps(receipt.fields[at]?.index ?? -1)) : [];
   const changed = new Map<string, Json>([...json, ["fields", openings], ["field_proof", proof.map(base64)]]);
+  // What was added later was not among the facts to choose from.
+  changed.delete("later");
   return utf8(`${writeJson(changed)}\n`);
 }
 

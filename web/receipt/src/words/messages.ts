@@ -83,6 +83,9 @@ export interface Messages {
     hidden: (hidden: Count) => string;
     nothingHidden: string;
     notOnPage: string;
+    later: string;
+    laterAt: (time: string) => string;
+    laterClosed: string;
   };
   chain: {
     title: string;
