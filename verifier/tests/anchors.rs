@@ -46,7 +46,7 @@ use ledgerstone_verifier::output::Answer;
 use ledgerstone_verifier::progress::Silent;
 use tempfile::TempDir;
 
-use log::{LogWriter, ORIGIN, Recorder};
+use log::{LogWriter, ORIGIN, Recorder, copy, files};
 
 const QUORUM: &str = "3 of ethereum, bitcoin, rfc3161, witnesses";
 
@@ -126,24 +126,6 @@ fn failure(answer: &Answer) -> (CheckName, Option<Code>, String) {
     let failed = answer.report.checks().iter().find(|check| check.status == Status::Failed).unwrap();
     let place = failed.places.first().and_then(|place| place.path.clone()).unwrap_or_default();
     (failed.name, failed.code, place)
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a directory") {
-        let path = entry.expect("a directory entry").path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
-}
-
-fn copy(from: &Path, to: &Path) {
-    for path in files(from) {
-        let target = to.join(path.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).expect("a folder");
-        fs::copy(&path, target).expect("a copy");
-    }
 }
 
 #[test]

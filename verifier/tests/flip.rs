@@ -33,17 +33,6 @@ use ledgerstone::verify::{Status, Verdict};
 use ledgerstone_verifier::command::{verify_log, verify_receipt};
 use ledgerstone_verifier::progress::Silent;
 
-/// Every file below `folder`, sorted.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a directory") {
-        let path = entry.expect("a directory entry").path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
-}
-
 fn options() -> verify_log::Options {
     verify_log::Options { policy: Some(log::policy(&log::keys(log::ORIGIN, 1))), ..Default::default() }
 }
@@ -57,7 +46,7 @@ fn verdict(store: &Path, options: &verify_log::Options) -> Option<Verdict> {
 fn unnoticed(store: &Path) -> Vec<String> {
     let options = options();
     let mut missed = Vec::new();
-    for path in files(store) {
+    for path in log::files(store) {
         let name = path.strip_prefix(store).expect("a path below the store").display().to_string();
         let original = fs::read(&path).expect("a file");
         let mut changed = original.clone();
@@ -86,7 +75,7 @@ fn unnoticed(store: &Path) -> Vec<String> {
 fn no_byte_of_a_stopped_store_can_change_unnoticed() {
     let store = tempfile::tempdir().expect("a temporary directory");
     log::small_log(store.path(), log::keys(log::ORIGIN, 1), 64 * 1024 * 1024).stop();
-    let names: BTreeSet<_> = files(store.path())
+    let names: BTreeSet<_> = log::files(store.path())
         .iter()
         .map(|path| path.strip_prefix(store.path()).expect("below the store").display().to_string())
         .collect();
@@ -104,10 +93,10 @@ fn no_byte_of_any_of_several_journal_segments_can_change_unnoticed() {
     let store = tempfile::tempdir().expect("a temporary directory");
     log::small_log(store.path(), log::keys(log::ORIGIN, 1), 1).stop();
     let journal = store.path().join("journal");
-    assert_eq!(files(&journal).len(), 3, "a segment for each batch");
+    assert_eq!(log::files(&journal).len(), 3, "a segment for each batch");
     assert_eq!(verdict(store.path(), &options()), Some(Verdict::Verified), "the untouched store");
     let options = options();
-    for path in files(&journal) {
+    for path in log::files(&journal) {
         let original = fs::read(&path).expect("a segment");
         for at in 0..original.len() {
             let mut changed = original.clone();

@@ -34,7 +34,7 @@ mod log;
 mod web;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use ledgerstone::code::CheckName;
@@ -45,7 +45,7 @@ use ledgerstone::verify::{Report, Status, Verdict, receipt_with_anchors};
 use ledgerstone_verifier::anchors::parse_trust;
 use tempfile::TempDir;
 
-use log::{LogWriter, ORIGIN, Recorder};
+use log::{LogWriter, ORIGIN, Recorder, copy};
 
 const QUORUM: &str = "3 of ethereum, bitcoin, rfc3161";
 
@@ -397,17 +397,4 @@ fn the_form_of_anchors_is_checked_before_anything_else() {
     );
     let many = vec![stamps.clone(); RECEIPT_ANCHORS_MAX + 1];
     assert_eq!(receipt.clone().with_anchors(many).unwrap_err(), ReceiptError::Anchors);
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let path: PathBuf = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        fs::create_dir_all(to).unwrap();
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::node::Anvil;
-use crate::support::request;
+use crate::support::{copy, request};
 use crate::world::{LANE, World, trust, verify_one, word};
 
 /// Callers that ask one after the other for as long as the sidecar answers.
@@ -102,10 +102,6 @@ impl Trial {
         }
         blocks
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 fn audit(store: &Path, world: &World, blocks: &[[u8; 32]]) -> Report {

@@ -29,7 +29,7 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use crate::endpoint::{Endpoint, Fault};
 use crate::model::{CHAIN_ID, Chain, Sent};
-use crate::support::{Sidecar, free_port};
+use crate::support::{Sidecar, copy, free_port};
 use crate::world::{ORIGIN, World, trust, verify_one};
 
 /// How long a lane may take to end.
@@ -256,18 +256,6 @@ fn log() -> (TempDir, Sidecar) {
     let Sidecar { grpc, http, admin, .. } = *sidecar;
     let files = Sidecar { folder: folder.path().to_owned(), grpc, http, admin };
     (folder, files)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => _ = std::fs::copy(entry.path(), to).unwrap(),
-        }
-    }
 }
 
 /// Lets all of them go on beside each other, to their ends.

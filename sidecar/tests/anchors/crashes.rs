@@ -1,13 +1,12 @@
 //! Killed at any moment, and set back to an older copy.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use ledgerstone_sidecar::anchor::GuardError;
 use ledgerstone_sidecar::app::RecoverError;
 
-use crate::support::request;
+use crate::support::{copy, request};
 use crate::world::{Authority, Calendar, Stopped, calendar_lane, until};
 
 /// xorshift64*: the moments of the kills.
@@ -68,11 +67,6 @@ async fn after_kills_at_any_moment_every_statement_is_there_once_and_said_once()
     for seq in 1..=tsa {
         assert!(authority.openssl_takes(&stopped.statement("tsa", seq)), "statement {seq}");
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
 }
 
 /// Puts the log of `older` in the place of that of `stopped`, whose anchors stay.

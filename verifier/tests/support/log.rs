@@ -336,3 +336,23 @@ pub(crate) fn small_log(store: &Path, keys: LogKeys, segment_bytes_max: u64) -> 
     log.batch(vec![recorder.review(2, 2), recorder.decision(6, 21), recorder.heartbeat(), recorder.stop()]);
     log
 }
+
+/// Every file below `folder`, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a directory") {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// Copies a folder with everything in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for path in files(from) {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).expect("a folder");
+        std::fs::copy(&path, target).expect("a copy");
+    }
+}
