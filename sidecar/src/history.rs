@@ -48,8 +48,9 @@ struct Inner {
     receipts: ReceiptService,
     keys: Arc<dyn KeyProvider>,
     turns: Arc<Semaphore>,
-    /// Additions to one decision come one after the other, so that a repeated request finds the first one's entry.
-    orders: Vec<Mutex<()>>,
+    /// Additions to one decision come one after the other, so that a repeated request finds the first one's entry: each waits
+    /// until the index has what the ones before it appended.
+    orders: Vec<Mutex<TreeSize>>,
     wait: Duration,
 }
 
@@ -120,7 +121,7 @@ impl Histories {
         wait: Duration,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        let orders = (0..ORDERS).map(|_| Mutex::new(())).collect();
+        let orders = (0..ORDERS).map(|_| Mutex::default()).collect();
         Self(Arc::new(Inner { session, log, receipts, keys, turns, orders, wait }))
     }
 
@@ -148,7 +149,7 @@ impl Histories {
     /// # Errors
     /// [`HistoryError`] says whether to ask again.
     pub async fn read(&self, decision: DecisionId) -> Result<History, HistoryError> {
-        let places = self.0.receipts.decision(decision).await?;
+        let places = self.0.receipts.decision(decision, TreeSize::EMPTY).await?;
         let inner = Arc::clone(&self.0);
         let read = move || -> Result<History, HistoryError> {
             let told = places.entries.into_iter().map(|(index, entry)| inner.told(index, entry));
@@ -167,11 +168,11 @@ impl std::fmt::Debug for Histories {
 impl Inner {
     async fn add(self: Arc<Self>, addition: &Addition) -> Result<Added, HistoryError> {
         let slot = addition.decision.as_bytes().iter().map(|byte| usize::from(*byte)).sum::<usize>() % ORDERS;
-        let _order = match self.orders.get(slot) {
+        let mut appended = match self.orders.get(slot) {
             Some(order) => order.lock().await,
             None => return Err(HistoryError::Defect),
         };
-        let places = self.receipts.decision(addition.decision).await?.entries;
+        let places = self.receipts.decision(addition.decision, *appended).await?.entries;
         let own = places.iter().find(|(_, entry)| entry.kind == Kind::Decision);
         let of = own.map(|(index, _)| *index).ok_or(ServeError::Unknown)?;
         let added = places.iter().filter(|(_, entry)| entry.kind.is_follow_up()).count();
@@ -194,6 +195,7 @@ impl Inner {
         let numbered = (self.session.writer().clone(), self.session.id(), seen.sequence());
         let entry = Entry::follow_up(addition.kind, numbered, addition.decision, of, commitment);
         let index = seen.append(entry, Some(sealed.into())).await?;
+        *appended = TreeSize::new(index.get().saturating_add(1));
         tracing::info!(decision = %addition.decision, kind = %addition.kind, leaf_index = index.get(), "added");
         Ok(Added { proved: prove(&self.log, index, self.wait).await?, repeated: false })
     }

@@ -78,24 +78,25 @@ impl ReceiptService {
         decision: DecisionId,
         fields: Option<Vec<PathPattern>>,
     ) -> Result<String, ServeError> {
-        let (service, places) = (self.clone(), self.find(decision).await?);
+        let (service, places) = (self.clone(), self.find(decision, TreeSize::EMPTY).await?);
         let build = move || service.build(decision, &places, fields.as_deref());
         spawn_blocking(build).await.map_err(|_| ServeError::Defect)?
     }
 
-    /// Where the entries about a decision stand.
+    /// Where the entries about a decision stand, in a published tree of at least `size` entries.
     ///
     /// # Errors
     /// [`ServeError`] says whether to ask again.
-    pub async fn decision(&self, decision: DecisionId) -> Result<DecisionPlaces, ServeError> {
-        let (service, places) = (self.clone(), self.find(decision).await?);
+    pub async fn decision(&self, decision: DecisionId, size: TreeSize) -> Result<DecisionPlaces, ServeError> {
+        let (service, places) = (self.clone(), self.find(decision, size).await?);
         let read = move || service.read(decision, &places).map(|(_, places)| places);
         spawn_blocking(read).await.map_err(|_| ServeError::Defect)?
     }
 
-    /// The leaf indices that the lookup index has, and how much of the log is published. A decision that was answered
-    /// before this call is waited for, because its checkpoint is on its way.
-    async fn find(&self, decision: DecisionId) -> Result<Vec<LeafIndex>, ServeError> {
+    /// The leaf indices that the lookup index has of the published tree, or of the first `size` entries if those are more. A
+    /// decision that was answered before this call is waited for, because its checkpoint is on its way.
+    async fn find(&self, decision: DecisionId, size: TreeSize) -> Result<Vec<LeafIndex>, ServeError> {
+        let wanted = self.log.published().size.max(size);
         let deadline = Instant::now() + self.wait;
         let answered = self.status.committed();
         let mut covered = self.index.covered();
@@ -104,11 +105,13 @@ impl ReceiptService {
             let index = Arc::clone(&self.index);
             let lookup = move || index.by_decision(&decision);
             match spawn_blocking(lookup).await.map_err(|_| ServeError::Defect)? {
-                Ok(found) if !found.is_empty() => {
+                // What came later may be missing from an index that has not covered all, or that began again meanwhile.
+                Ok(found) if !found.is_empty() && reached >= wanted && *covered.borrow() >= reached => {
                     return Ok(found.into_iter().map(|(index, _)| index).collect());
                 }
-                // An index that began again meanwhile has nothing yet, whatever it covered before.
-                Ok(_) if reached >= answered && !covered.has_changed().unwrap_or(true) => {
+                Ok(found)
+                    if found.is_empty() && reached >= answered && !covered.has_changed().unwrap_or(true) =>
+                {
                     return Err(self.missed(decision, reached).await);
                 }
                 Ok(_) | Err(IndexError::Unusable) => {}

@@ -2,6 +2,7 @@
 
 use ledgerstone::code::Code;
 use ledgerstone::entry::DecisionId;
+use ledgerstone::merkle::TreeSize;
 use ledgerstone::note::KeyName;
 use ledgerstone::proto::ledgerstone_v1::get_decision_response;
 use ledgerstone::proto::ledgerstone_v1::receipts_server::Receipts;
@@ -48,7 +49,7 @@ impl Receipts for ReceiptsApi {
         request: Request<GetDecisionRequest>,
     ) -> Result<Response<GetDecisionResponse>, Status> {
         let decision = parse_id(&request.into_inner().decision_id)?;
-        let DecisionPlaces { size, entries } = self.receipts.decision(decision).await?;
+        let DecisionPlaces { size, entries } = self.receipts.decision(decision, TreeSize::EMPTY).await?;
         let entries = entries.into_iter().map(|(index, entry)| get_decision_response::Entry {
             leaf_index: index.get(),
             kind: u32::try_from(entry.kind.number()).unwrap_or(u32::MAX),

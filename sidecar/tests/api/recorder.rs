@@ -184,21 +184,26 @@ async fn the_same_is_added_as_json() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_adds_nothing_and_one_that_says_something_else_is_refused() {
     let world = world().await;
-    let told = world.decide(1).await.remove(0);
+    let told = world.decide(10).await;
     let first = recorder(&world).await;
-    // Twenty at once under one name: one entry.
-    let calls = (0..20).map(|_| {
-        let (mut recorder, request) = (first.clone(), review(&told.decision));
-        tokio::spawn(async move { recorder.append_follow_up(request).await.unwrap().into_inner() })
+    // Six at once under one name, about each of ten decisions: one entry each.
+    let calls = told.iter().map(|told| {
+        let call = |_| {
+            let (mut recorder, request) = (first.clone(), review(&told.decision));
+            tokio::spawn(async move { recorder.append_follow_up(request).await.unwrap().into_inner() })
+        };
+        (0..6).map(call).collect::<Vec<_>>()
     });
-    let mut answers = Vec::new();
-    for call in calls.collect::<Vec<_>>() {
-        answers.push(call.await.unwrap());
+    for calls in calls.collect::<Vec<_>>() {
+        let mut answers = Vec::new();
+        for call in calls {
+            answers.push(call.await.unwrap());
+        }
+        assert_eq!(answers.iter().filter(|answer| !answer.repeated).count(), 1);
+        assert!(answers.iter().all(|answer| answer.leaf_index == answers[0].leaf_index));
     }
-    assert_eq!(answers.iter().filter(|answer| !answer.repeated).count(), 1);
-    assert!(answers.iter().all(|answer| answer.leaf_index == answers[0].leaf_index));
 
-    let mut other = review(&told.decision);
+    let mut other = review(&told[0].decision);
     other.fields[1] = text("review/[0]/action", "confirm");
     let refused = first.clone().append_follow_up(other).await.unwrap_err();
     assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
