@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ledgerstone::code::Code;
+use ledgerstone::entry::DecisionId;
 use ledgerstone::hash::Hash;
 use tokio::sync::watch;
 use tonic::{Status, metadata::MetadataValue};
@@ -49,6 +50,16 @@ fn status_of(code: Code, message: impl Into<String>) -> Status {
         _ => tonic::Code::Internal,
     };
     status(grpc, code, message)
+}
+
+/// The decision that an id names.
+fn decision(id: &str) -> Result<DecisionId, String> {
+    DecisionId::parse(id).map_err(|error| format!("decision_id: {error}"))
+}
+
+/// The status of a request that says what cannot be.
+fn misuse(what: String) -> Status {
+    status_of(Code::Misuse, what)
 }
 
 /// Hashes as messages carry them.

@@ -185,9 +185,7 @@ impl Inner {
         if added >= RECEIPT_LATER_MAX {
             return Err(HistoryError::Full);
         }
-        let mut random = [0; RecordSecret::LEN];
-        getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;
-        let secret = RecordSecret::from_bytes(random);
+        let secret = RecordSecret::from_bytes(*seal::random()?);
         let commitment = record.commit(&secret).commitment();
         let content = SealedContent { secret, record, request: None, response: None };
         let sealed = seal::seal(self.keys.as_ref(), &addition.decision, addition.kind, &content)?;
@@ -224,21 +222,15 @@ impl Inner {
 
     /// The entry at `index` with its record.
     fn told(&self, index: LeafIndex, entry: Entry) -> Result<Told, HistoryError> {
-        let record = match (entry.decision, entry.commitment, self.log.sealed(index)?) {
-            (_, None, _) => Part::None,
-            (Some(decision), Some(commitment), Some(sealed)) => {
-                match seal::open(self.keys.as_ref(), &decision, entry.kind, &sealed) {
-                    Ok(content) if content.record.commit(&content.secret).commitment() == commitment => {
-                        Part::Opened(content.record)
-                    }
-                    Ok(_) => return Err(HistoryError::OtherRecord { index }),
-                    Err(error) => {
-                        tracing::debug!(%index, %error, "a record does not open");
-                        Part::Closed
-                    }
-                }
+        let record = match self.log.opened(self.keys.as_ref(), index, &entry)? {
+            None if entry.commitment.is_none() => Part::None,
+            None => Part::Closed,
+            Some(Ok(content)) if content.committed(&entry).is_some() => Part::Opened(content.record),
+            Some(Ok(_)) => return Err(HistoryError::OtherRecord { index }),
+            Some(Err(error)) => {
+                tracing::debug!(%index, %error, "a record does not open");
+                Part::Closed
             }
-            _ => Part::Closed,
         };
         Ok(Told { index, entry, record })
     }

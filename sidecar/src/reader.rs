@@ -16,6 +16,8 @@ use ledgerstone::tile::{EntryBundle, TILE_WIDTH, TileError, TileKind, TileNodes,
 use tokio::sync::watch;
 
 use crate::driver::Published;
+use crate::keyring::KeyProvider;
+use crate::seal::{self, OpenError, SealedContent};
 
 /// The published log of one store.
 #[derive(Clone, Debug)]
@@ -88,6 +90,21 @@ impl LogReader {
     /// [`LogReadError`] if it cannot be read or is not the one that the entry names.
     pub fn sealed(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, LogReadError> {
         Ok(self.files.sealed(index)?)
+    }
+
+    /// The sealed record of `entry` at `index`, opened with `keys`; none if it has none. Whether the entry commits to it,
+    /// [`SealedContent::committed`] says.
+    ///
+    /// # Errors
+    /// [`LogReadError`] if it cannot be read; inside, [`OpenError`] if it does not open.
+    pub fn opened(
+        &self,
+        keys: &dyn KeyProvider,
+        index: LeafIndex,
+        entry: &Entry,
+    ) -> Result<Option<Result<SealedContent, OpenError>>, LogReadError> {
+        let (Some(decision), Some(sealed)) = (entry.decision, self.sealed(index)?) else { return Ok(None) };
+        Ok(Some(seal::open(keys, &decision, entry.kind, &sealed)))
     }
 
     /// The entries of bundle `number` in the published tree.

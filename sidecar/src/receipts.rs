@@ -27,7 +27,7 @@ use crate::intercept::Routes;
 use crate::intercept::route::Route;
 use crate::keyring::KeyProvider;
 use crate::reader::{LogReadError, LogReader};
-use crate::seal::{self, OpenError, SealedContent};
+use crate::seal::{OpenError, SealedContent};
 use crate::status::Status;
 
 mod search;
@@ -178,13 +178,13 @@ impl ReceiptService {
             Some(Value::Text(name)) => self.routes.get(name),
             _ => None,
         };
-        let disclosure = disclose(content.as_ref(), route, fields)?;
+        let disclosure = disclose(entry, content.as_ref(), route, fields)?;
         let Published { size, checkpoint } = self.log.published();
         let proof = self.log.inclusion(*index, size)?;
         let later = entries.iter().filter(|(_, entry)| entry.kind.is_follow_up());
         let later = later.map(|(index, entry)| {
             let content = self.open(*index, entry)?;
-            let disclosure = disclose(content.as_ref(), route, fields)?;
+            let disclosure = disclose(entry, content.as_ref(), route, fields)?;
             let proof = self.log.inclusion(*index, size)?;
             let later = LaterEntry::new(self.log.entry(*index)?, disclosure, *index, proof);
             later.map_err(|_| ServeError::IndexWrong)
@@ -202,26 +202,19 @@ impl ReceiptService {
 
     /// The opened record of the entry at `index`, if it has one.
     fn open(&self, index: LeafIndex, entry: &Entry) -> Result<Option<SealedContent>, ServeError> {
-        let (Some(decision), Some(commitment), Some(sealed)) =
-            (entry.decision, entry.commitment, self.log.sealed(index)?)
-        else {
-            return Ok(None);
-        };
-        let content = seal::open(self.keys.as_ref(), &decision, entry.kind, &sealed)?;
-        if content.record.commit(&content.secret).commitment() != commitment {
-            return Err(ServeError::OtherRecord);
-        }
-        Ok(Some(content))
+        Ok(self.log.opened(self.keys.as_ref(), index, entry)?.transpose()?)
     }
 }
 
-/// The fields of a record to show: those that `fields` select, or all that the route allows.
+/// The fields to show of the record that `entry` commits to: those that `fields` select, or all that the route allows.
 fn disclose(
+    entry: &Entry,
     content: Option<&SealedContent>,
     route: Option<&Arc<Route>>,
     fields: Option<&[PathPattern]>,
 ) -> Result<Disclosure, ServeError> {
     let Some(content) = content else { return Ok(Disclosure::default()) };
+    let tree = content.committed(entry).ok_or(ServeError::OtherRecord)?;
     // A route that the configuration no longer has allows nothing.
     let allows = |path: &FieldPath| route.is_some_and(|route| route.discloses(path));
     let asked_for =
@@ -235,7 +228,7 @@ fn disclose(
     if chosen.is_empty() {
         return Ok(Disclosure::default());
     }
-    Ok(record.commit(&content.secret).disclose(&chosen)?)
+    Ok(tree.disclose(&chosen)?)
 }
 
 impl std::fmt::Debug for ReceiptService {

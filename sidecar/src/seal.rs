@@ -27,9 +27,9 @@ use coset::{
 };
 use ledgerstone::code::Code;
 use ledgerstone::encoding::cbor::Writer;
-use ledgerstone::entry::{DecisionId, Kind};
+use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::limits::SEALED_BYTES_MAX;
-use ledgerstone::record::{Contents, Record, RecordSecret, encode_contents};
+use ledgerstone::record::{Contents, FieldTree, Record, RecordSecret, encode_contents};
 use zeroize::Zeroizing;
 
 use crate::keyring::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
@@ -56,6 +56,15 @@ pub struct SealedContent {
     pub response: Option<Bytes>,
 }
 
+impl SealedContent {
+    /// The field tree, if it is the one that `entry` commits to.
+    #[must_use]
+    pub fn committed(&self, entry: &Entry) -> Option<FieldTree<'_>> {
+        let tree = self.record.commit(&self.secret);
+        (Some(tree.commitment()) == entry.commitment).then_some(tree)
+    }
+}
+
 /// Seals `content` as the record of the entry of `kind` about `decision`, under a fresh key that `keys` wraps.
 ///
 /// # Errors
@@ -67,8 +76,7 @@ pub fn seal(
     kind: Kind,
     content: &SealedContent,
 ) -> Result<Vec<u8>, SealError> {
-    let mut random = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES]);
-    getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+    let random = random::<{ KEY_BYTES + NONCE_BYTES }>()?;
     let (key, nonce) = random.split_first_chunk::<KEY_BYTES>().ok_or(SealError::NoRandomness)?;
     let key = RecordKey::new(Zeroizing::new(*key));
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::NoRandomness)?;
@@ -124,6 +132,16 @@ pub fn open(
     )?;
     let plaintext = Zeroizing::new(plaintext);
     content(&plaintext)
+}
+
+/// Fresh random bytes, wiped when dropped.
+///
+/// # Errors
+/// [`SealError::NoRandomness`] if the operating system gives none.
+pub fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, SealError> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+    Ok(bytes)
 }
 
 fn cipher(key: &RecordKey) -> Aes256Gcm {

@@ -8,9 +8,10 @@ pub use anchors::{AnchorState, receipt_anchor};
 use super::anchors::AnchorTrust;
 use super::{Check, Report, checkpoint_checks, not_proved_by_checkpoint, sentence};
 use crate::code::{CheckName, Code};
-use crate::disclosure;
-use crate::hash::leaf_hash;
-use crate::merkle::inclusion;
+use crate::disclosure::{self, Disclosure};
+use crate::entry::Entry;
+use crate::hash::{Hash, leaf_hash};
+use crate::merkle::{LeafIndex, inclusion};
 use crate::policy::Policy;
 use crate::receipt::{LaterEntry, Receipt, ReceiptError};
 
@@ -70,38 +71,51 @@ fn entry_check(receipt: &Receipt) -> Check {
 }
 
 fn field_check(receipt: &Receipt) -> Check {
-    let disclosure = receipt.disclosure();
-    let shown = disclosure.openings.len();
-    if shown == 0 && disclosure.proof.is_empty() {
-        return Check::passed(CheckName::ReceiptFields, "The receipt shows no field of the record.");
+    let (entry, disclosure) = (receipt.entry(), receipt.disclosure());
+    if let Some((code, what)) = disclosure_fault(entry, disclosure, "The receipt") {
+        return Check::failed(CheckName::ReceiptFields, code, what);
     }
-    let Some(commitment) = &receipt.entry().commitment else {
-        let detail = "The receipt shows fields, but its entry commits to none.";
-        return Check::failed(CheckName::ReceiptFields, Code::Inconsistent, detail);
-    };
-    match disclosure::verify(disclosure, commitment) {
-        Ok(()) => {
-            let detail = format!("The {shown} fields shown belong to the record's {}.", commitment.count);
-            Check::passed(CheckName::ReceiptFields, detail)
+    let detail = match (&entry.commitment, disclosure.openings.len()) {
+        (Some(record), shown @ 1..) => {
+            format!("The {shown} fields shown belong to the record's {}.", record.count)
         }
-        Err(error) => Check::failed(CheckName::ReceiptFields, error.code(), sentence(&error)),
-    }
+        _ => "The receipt shows no field of the record.".to_owned(),
+    };
+    Check::passed(CheckName::ReceiptFields, detail)
 }
 
 fn inclusion_check(receipt: &Receipt) -> Check {
-    let checkpoint = receipt.checkpoint().checkpoint();
-    let leaf = leaf_hash(receipt.entry_bytes());
-    match inclusion::verify(&leaf, receipt.index(), checkpoint.size, receipt.proof(), &checkpoint.root) {
-        Ok(()) => {
-            let detail = format!(
-                "The entry is at index {} of the log's {} entries.",
-                receipt.index(),
-                checkpoint.size
-            );
+    let (index, size) = (receipt.index(), receipt.checkpoint().checkpoint().size);
+    match inclusion_fault(receipt, receipt.entry_bytes(), index, receipt.proof()) {
+        None => {
+            let detail = format!("The entry is at index {index} of the log's {size} entries.");
             Check::passed(CheckName::ReceiptInclusion, detail)
         }
-        Err(error) => Check::failed(CheckName::ReceiptInclusion, error.code(), sentence(&error)),
+        Some((code, what)) => Check::failed(CheckName::ReceiptInclusion, code, what),
     }
+}
+
+/// What is wrong with the fields that `whose` shows of the record of `entry`.
+fn disclosure_fault(entry: &Entry, shown: &Disclosure, whose: &str) -> Option<(Code, String)> {
+    if shown.openings.is_empty() && shown.proof.is_empty() {
+        return None;
+    }
+    let Some(commitment) = &entry.commitment else {
+        return Some((Code::Inconsistent, format!("{whose} shows fields, but its entry commits to none.")));
+    };
+    disclosure::verify(shown, commitment).err().map(|error| (error.code(), sentence(&error)))
+}
+
+/// What is wrong with the proof that the receipt's tree has `entry` at `index`.
+fn inclusion_fault(
+    receipt: &Receipt,
+    entry: &[u8],
+    index: LeafIndex,
+    proof: &[Hash],
+) -> Option<(Code, String)> {
+    let checkpoint = receipt.checkpoint().checkpoint();
+    let verified = inclusion::verify(&leaf_hash(entry), index, checkpoint.size, proof, &checkpoint.root);
+    verified.err().map(|error| (error.code(), sentence(&error)))
 }
 
 /// Whether every entry that was added to the decision stands in the same tree, links to it, and holds what is shown; no check
@@ -125,21 +139,8 @@ fn later_fault(receipt: &Receipt, later: &LaterEntry) -> Option<(Code, String)> 
     if !later.entry().links.contains(&receipt.index()) || later.index() <= receipt.index() {
         return Some((Code::Inconsistent, "It does not link back to the decision's entry.".to_owned()));
     }
-    let checkpoint = receipt.checkpoint().checkpoint();
-    let leaf = leaf_hash(later.entry_bytes());
-    if let Err(error) =
-        inclusion::verify(&leaf, later.index(), checkpoint.size, later.proof(), &checkpoint.root)
-    {
-        return Some((error.code(), sentence(&error)));
-    }
-    let shown = later.disclosure();
-    if shown.openings.is_empty() && shown.proof.is_empty() {
-        return None;
-    }
-    let Some(commitment) = &later.entry().commitment else {
-        return Some((Code::Inconsistent, "It shows fields, but its entry commits to none.".to_owned()));
-    };
-    disclosure::verify(shown, commitment).err().map(|error| (error.code(), sentence(&error)))
+    inclusion_fault(receipt, later.entry_bytes(), later.index(), later.proof())
+        .or_else(|| disclosure_fault(later.entry(), later.disclosure(), "It"))
 }
 
 /// The checks of a file that is no receipt: the first that failed, the others not made.

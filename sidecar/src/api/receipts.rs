@@ -1,7 +1,6 @@
 //! `ledgerstone.v1.Receipts`.
 
 use ledgerstone::code::Code;
-use ledgerstone::entry::DecisionId;
 use ledgerstone::merkle::TreeSize;
 use ledgerstone::note::KeyName;
 use ledgerstone::proto::ledgerstone_v1::get_decision_response;
@@ -12,7 +11,7 @@ use ledgerstone::proto::ledgerstone_v1::{
 use ledgerstone::record::PathPattern;
 use tonic::{Request, Response, Status};
 
-use super::status_of;
+use super::{decision, misuse, status_of};
 use crate::receipts::{DecisionPlaces, ReceiptService};
 
 /// Patterns of fields in one request.
@@ -40,7 +39,8 @@ impl Receipts for ReceiptsApi {
         request: Request<GetReceiptRequest>,
     ) -> Result<Response<GetReceiptResponse>, Status> {
         let GetReceiptRequest { decision_id, fields } = request.into_inner();
-        let receipt = self.receipts.receipt(parse_id(&decision_id)?, parse_patterns(&fields)?).await?;
+        let decision = decision(&decision_id).map_err(misuse)?;
+        let receipt = self.receipts.receipt(decision, parse_patterns(&fields)?).await?;
         Ok(Response::new(GetReceiptResponse { receipt: receipt.into() }))
     }
 
@@ -48,7 +48,7 @@ impl Receipts for ReceiptsApi {
         &self,
         request: Request<GetDecisionRequest>,
     ) -> Result<Response<GetDecisionResponse>, Status> {
-        let decision = parse_id(&request.into_inner().decision_id)?;
+        let decision = decision(&request.into_inner().decision_id).map_err(misuse)?;
         let DecisionPlaces { size, entries } = self.receipts.decision(decision, TreeSize::EMPTY).await?;
         let entries = entries.into_iter().map(|(index, entry)| get_decision_response::Entry {
             leaf_index: index.get(),
@@ -63,10 +63,6 @@ impl Receipts for ReceiptsApi {
             tree_size: size.get(),
         }))
     }
-}
-
-fn parse_id(text: &str) -> Result<DecisionId, Status> {
-    DecisionId::parse(text).map_err(|error| status_of(Code::Misuse, format!("decision_id: {error}")))
 }
 
 fn parse_patterns(fields: &[String]) -> Result<Option<Vec<PathPattern>>, Status> {

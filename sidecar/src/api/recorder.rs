@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use ledgerstone::code::Code;
-use ledgerstone::entry::{DecisionId, Kind};
+use ledgerstone::entry::Kind;
 use ledgerstone::proto::ledgerstone_v1::get_history_response::{Entry, Record};
 use ledgerstone::proto::ledgerstone_v1::recorder_server::Recorder;
 use ledgerstone::proto::ledgerstone_v1::{
@@ -15,7 +15,7 @@ use ledgerstone::proto::ledgerstone_v1::{
 use ledgerstone::record::FieldPath;
 use tonic::{Request, Response, Status};
 
-use super::{hashes, status_of};
+use super::{decision, hashes, misuse, status_of};
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
 use crate::value::{from_message, to_message};
 
@@ -47,8 +47,7 @@ impl Recorder for RecorderApi {
         request: Request<AppendFollowUpRequest>,
     ) -> Result<Response<AppendFollowUpResponse>, Status> {
         let caller = request.remote_addr().map(|address| address.ip());
-        let addition =
-            addition(request.into_inner(), caller).map_err(|what| status_of(Code::Misuse, what))?;
+        let addition = addition(request.into_inner(), caller).map_err(misuse)?;
         let Added { proved, repeated } = self.histories.add(addition).await?;
         Ok(Response::new(AppendFollowUpResponse {
             leaf_index: proved.index.get(),
@@ -64,8 +63,7 @@ impl Recorder for RecorderApi {
         &self,
         request: Request<GetHistoryRequest>,
     ) -> Result<Response<GetHistoryResponse>, Status> {
-        let decision = decision(&request.into_inner().decision_id);
-        let decision = decision.map_err(|what| status_of(Code::Misuse, what))?;
+        let decision = decision(&request.into_inner().decision_id).map_err(misuse)?;
         let history = self.histories.read(decision).await?;
         Ok(Response::new(GetHistoryResponse {
             decision_id: decision.to_string(),
@@ -104,10 +102,6 @@ fn told(told: &Told) -> Entry {
         record: record.into(),
         fields: fields.iter().map(to_message).collect(),
     }
-}
-
-fn decision(text: &str) -> Result<DecisionId, String> {
-    DecisionId::parse(text).map_err(|error| format!("decision_id: {error}"))
 }
 
 fn path(text: &str) -> Result<FieldPath, String> {

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::config::Config;
 use crate::keyring::FileKeyProvider;
 use crate::reader::{LogReader, Stored};
-use crate::seal::{self, SealedContent};
+use crate::seal::SealedContent;
 use crate::value::fields_to_json;
 
 /// Prints the record of `decision`, and those that were added to it, as JSON.
@@ -59,13 +59,12 @@ fn content(
     index: LeafIndex,
     entry: &Entry,
 ) -> Result<Option<SealedContent>> {
-    let (Some(decision), Some(sealed)) = (entry.decision, log.sealed(index)?) else { return Ok(None) };
-    let content = seal::open(keys, &decision, entry.kind, &sealed)
-        .with_context(|| format!("the record of entry {index} does not open"))?;
-    if Some(content.record.commit(&content.secret).commitment()) != entry.commitment {
+    let content = log.opened(keys, index, entry)?.transpose();
+    let content = content.with_context(|| format!("the record of entry {index} does not open"))?;
+    if content.as_ref().is_some_and(|content| content.committed(entry).is_none()) {
         bail!("the record of entry {index} is not the one that the entry commits to: keep both as evidence");
     }
-    Ok(Some(content))
+    Ok(content)
 }
 
 /// The entries about a decision, the newest first and its own last; none if the log has no such decision. The log is

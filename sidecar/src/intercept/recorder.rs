@@ -16,7 +16,6 @@ use ledgerstone::limits::SEALED_BYTES_MAX;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::{RecordError, RecordSecret};
 use ledgerstone::time::UnixMillis;
-use zeroize::Zeroizing;
 
 use super::answered::Answered;
 use super::append::AppendFault;
@@ -160,7 +159,7 @@ impl Inner {
             raw_too_large: matches!(raw, Raw::TooLarge),
         };
         let record = fields::record(&facts).or_else(|error| fields::minimal(&facts, &error))?;
-        let secret = RecordSecret::from_bytes(*random()?);
+        let secret = RecordSecret::from_bytes(*seal::random()?);
         let commitment = record.commit(&secret).commitment();
         let (request, response) = raw.kept();
         let content = SealedContent { secret, record, request, response };
@@ -211,7 +210,7 @@ impl Raw {
 
 /// A fresh decision id: UUIDv7 (RFC 9562, section 5.7) of `now`, the rest random.
 pub(crate) fn decision_id(now: UnixMillis) -> Result<DecisionId, NotRecorded> {
-    let random = random::<10>()?;
+    let random = seal::random::<10>()?;
     let uuid = uuid::Builder::from_unix_timestamp_millis(now.get(), &random).into_uuid();
     Ok(DecisionId::from_bytes(uuid.into_bytes()))
 }
@@ -220,12 +219,6 @@ pub(crate) fn decision_id(now: UnixMillis) -> Result<DecisionId, NotRecorded> {
 pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NotRecorded> {
-    let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(|_| NotRecorded::Seal(SealError::NoRandomness))?;
-    Ok(bytes)
 }
 
 /// Why a decision has no record. Its answer stays here.

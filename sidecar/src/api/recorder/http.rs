@@ -13,7 +13,8 @@ use ledgerstone::encoding::base64_encode;
 use serde_json::{Map, Value as Json, json};
 use tonic::transport::server::TcpConnectInfo;
 
-use super::{decision, kind, path};
+use super::super::decision;
+use super::{kind, path};
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
 use crate::receipts::ServeError;
 use crate::telemetry::with_causes;
