@@ -548,6 +548,17 @@ fn the_finalized_block_must_be_the_bundles_last() {
     assert_eq!(verify(&bundle, &expected(), &trust), Err(EvmError::OtherFinalized));
 }
 
+/// A sound claim, which all but one of the committee sign.
+fn claim<'a>() -> Claim<'a> {
+    Claim {
+        attested_slot: 6420,
+        finalized_slot: 6404,
+        execution_block: [1; 32],
+        next: None,
+        participants: 31,
+    }
+}
+
 /// The verdict over one finality update, made by `change` from a sound claim.
 fn finality_of(
     participants: usize,
@@ -556,13 +567,7 @@ fn finality_of(
 ) -> Result<(), BeaconError> {
     let chain = ethereum::chain(BeaconFork::Deneb, MINIMAL);
     let committee = Committee::new(9, &MINIMAL);
-    let claim = Claim {
-        attested_slot: 6420,
-        finalized_slot: 6404,
-        execution_block: [1; 32],
-        next: None,
-        participants,
-    };
+    let claim = Claim { participants, ..claim() };
     let mut update = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
     change(&mut update);
     let committees = vec![PinnedCommittee { period: 100, root: committee.public.root() }];
@@ -665,13 +670,7 @@ fn the_committee_is_that_of_the_signature_and_not_of_the_signed_header() {
     // The last slot of period 100; the block after it, of period 101, holds the signature.
     let chain = ethereum::chain(BeaconFork::Deneb, MINIMAL);
     let committee = Committee::new(9, &MINIMAL);
-    let claim = Claim {
-        attested_slot: 6463,
-        finalized_slot: 6440,
-        execution_block: [1; 32],
-        next: None,
-        participants: 31,
-    };
+    let claim = Claim { attested_slot: 6463, finalized_slot: 6440, ..claim() };
     let update = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
     let part = ledgerstone::anchor::evm::BeaconPart {
         committee: committee.public.encode(),
@@ -701,14 +700,7 @@ fn the_version_is_that_of_the_slot_before_the_signature() {
     let committee = Committee::new(9, &MINIMAL);
     let mut later = ethereum::chain(BeaconFork::Deneb, MINIMAL);
     later.forks = vec![fork(0, 7)];
-    let claim = Claim {
-        attested_slot: 6420,
-        finalized_slot: 6404,
-        execution_block: [1; 32],
-        next: None,
-        participants: 31,
-    };
-    let mut update = ethereum::update(&later, BeaconFork::Deneb, &committee, &claim);
+    let mut update = ethereum::update(&later, BeaconFork::Deneb, &committee, &claim());
     later.forks = vec![fork(0, 6), fork(803, 7)];
     assert_eq!(verify_update(&later, &committee.public, &update), Err(UpdateError::Signature));
     update.signature_slot = 6425;
@@ -743,13 +735,7 @@ fn a_next_committee_counts_where_the_same_period_made_it_final_and_showed_it() {
     let chain = ethereum::chain(BeaconFork::Electra, MINIMAL);
     let (first, second) = (Committee::new(1, &MINIMAL), Committee::new(2, &MINIMAL));
     let verdict = |attested_slot, finalized_slot, change: fn(&mut Update)| {
-        let claim = Claim {
-            attested_slot,
-            finalized_slot,
-            execution_block: [1; 32],
-            next: Some(&second),
-            participants: 31,
-        };
+        let claim = Claim { attested_slot, finalized_slot, next: Some(&second), ..claim() };
         let mut update = ethereum::update(&chain, BeaconFork::Electra, &first, &claim);
         change(&mut update);
         let claim = Claim { attested_slot: 6484, finalized_slot: 6468, next: None, ..claim };
@@ -789,14 +775,7 @@ fn a_next_committee_counts_where_the_same_period_made_it_final_and_showed_it() {
 fn sound() -> (beacon::Chain, Committee, Update) {
     let chain = ethereum::chain(BeaconFork::Deneb, MINIMAL);
     let committee = Committee::new(9, &MINIMAL);
-    let claim = Claim {
-        attested_slot: 6420,
-        finalized_slot: 6404,
-        execution_block: [1; 32],
-        next: None,
-        participants: 31,
-    };
-    let update = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
+    let update = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim());
     (chain, committee, update)
 }
 
@@ -809,13 +788,7 @@ fn slots_out_of_order_and_committees_of_another_size_are_refused() {
     };
     assert_eq!((verdict(6421), verdict(6422)), (Ok(31), Ok(31)));
     assert_eq!((verdict(6420), verdict(0)), (Err(UpdateError::Slots), Err(UpdateError::Slots)));
-    let claim = Claim {
-        attested_slot: 6420,
-        finalized_slot: 6421,
-        execution_block: [1; 32],
-        next: None,
-        participants: 31,
-    };
+    let claim = Claim { finalized_slot: 6421, ..claim() };
     let late = ethereum::update(&chain, BeaconFork::Deneb, &committee, &claim);
     assert_eq!(
         verify_update(&chain, &committee.public, &late),

@@ -34,7 +34,6 @@ mod log;
 mod web;
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use ledgerstone::code::CheckName;

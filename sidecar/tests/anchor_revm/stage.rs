@@ -1,7 +1,6 @@
 //! A log, a chain in memory with the contract on it, and endpoints through which a lane sees that chain.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
