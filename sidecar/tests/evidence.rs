@@ -27,8 +27,10 @@ use std::sync::OnceLock;
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{self, TreeSize};
 use ledgerstone::proto::inference::ModelInferRequest;
-use ledgerstone::proto::ledgerstone_v1::RegisterModelRequest;
+use ledgerstone::proto::ledgerstone_v1::recorder_client::RecorderClient;
 use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
+use ledgerstone::proto::ledgerstone_v1::value::Kind as ValueKind;
+use ledgerstone::proto::ledgerstone_v1::{AppendFollowUpRequest, Field, RegisterModelRequest, Value};
 use ledgerstone::store::fs::FsReader;
 use ledgerstone::tile::TileNodes;
 use ledgerstone_verifier::audit::results::{self, Decision, Head, Tail};
@@ -203,6 +205,46 @@ fn decisions_before_the_registration_of_their_model_are_exceptions() {
     let after = world.exported("after.bundle", &["--model", "card.json", "--from", "5", "--to", "5"]);
     let (head, tail) = run(&options(&after, "after.jsonl")).unwrap();
     assert_eq!((head.registrations, tail.decisions, tail.exceptions), (1, 1, 0));
+}
+
+#[test]
+fn what_was_added_to_decisions_comes_along_and_changes_no_verdict() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sidecar = runtime.block_on(async {
+        let sidecar = Sidecar::init(folder.path(), serve_doubler().await);
+        std::fs::write(folder.path().join("card.json"), CARD).unwrap();
+        let recorder = format!("127.0.0.1:{}", free_port());
+        let config = std::fs::read_to_string(sidecar.config()).unwrap();
+        let more = format!("model = {{ file = \"card.json\" }}\n\n[recorder]\nlisten = \"{recorder}\"\n");
+        std::fs::write(sidecar.config(), config + &more).unwrap();
+        let mut running = sidecar.start();
+        let mut client = sidecar.client().await;
+        let mut recorder = RecorderClient::connect(format!("http://{recorder}")).await.unwrap();
+        for number in 0..3_u8 {
+            let decided =
+                client.model_infer(request(&format!("r{number}"), f32::from(number))).await.unwrap();
+            let decision_id = decided.metadata().get("ledgerstone-decision-id").unwrap();
+            let action = Value { kind: Some(ValueKind::Text("deny".to_owned())) };
+            let fields = vec![Field { path: "outcome/action".to_owned(), value: Some(action) }];
+            let outcome = AppendFollowUpRequest {
+                decision_id: decision_id.to_str().unwrap().to_owned(),
+                kind: "outcome".to_owned(),
+                request_id: String::new(),
+                fields,
+            };
+            recorder.append_follow_up(outcome).await.unwrap();
+        }
+        assert!(running.stop().success());
+        sidecar
+    });
+    let world = World { folder, sidecar };
+    let bundle = world.exported("all.bundle", &["--model", "card.json"]);
+    let options = options(&bundle, "all.jsonl");
+    let (head, tail) = run(&options).unwrap();
+    assert_eq!((tail.decisions, tail.exceptions, tail.entries), (3, 0, head.tree_size));
+    assert_eq!(tail.verdicts.get(&Verdict::Exact), Some(&3), "{:?}", lines(&options));
+    assert!(head.tree_size >= 8, "start, three decisions with what was added to each, stop");
 }
 
 #[test]
