@@ -32,6 +32,75 @@ impl UnixMillis {
     pub const fn plus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
+
+    /// The same time of day on the same day of the month, `months` later; where that month has no such day, on its last.
+    #[must_use]
+    pub fn plus_months(self, months: u32) -> Self {
+        let from = CivilTime::from(self);
+        let month = (from.year * 12 + from.month - 1).saturating_add(u64::from(months));
+        let (year, month) = (month / 12, month % 12 + 1);
+        let day = from.day.min(days_in_month(year, month));
+        Self(
+            days_since_epoch(year, month, day).saturating_mul(DAY_MILLIS).saturating_add(self.0 % DAY_MILLIS),
+        )
+    }
+}
+
+/// Milliseconds of a day.
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// A day of the proleptic Gregorian calendar, from 1970 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date {
+    year: u64,
+    month: u64,
+    day: u64,
+}
+
+impl Date {
+    /// Reads `YYYY-MM-DD`, as RFC 3339 (section 5.6, `full-date`) writes it; `None` for anything else, such as a 30th of February.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let part = |range: core::ops::Range<usize>| -> Option<u64> {
+            let digits = text.get(range).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?;
+            digits.parse().ok()
+        };
+        let is_shaped = text.len() == 10 && text.get(4..5) == Some("-") && text.get(7..8) == Some("-");
+        let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+        let exists =
+            year >= 1970 && (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+        (is_shaped && exists).then_some(Self { year, month, day })
+    }
+
+    /// The first millisecond of the day, UTC.
+    #[must_use]
+    pub const fn start(self) -> UnixMillis {
+        UnixMillis(days_since_epoch(self.year, self.month, self.day).saturating_mul(DAY_MILLIS))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+/// Howard Hinnant's `days_from_civil`, for dates from 1970 on.
+const fn days_since_epoch(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+const fn days_in_month(year: u64, month: u64) -> u64 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 impl fmt::Display for UnixMillis {
@@ -95,6 +164,66 @@ mod tests {
         ] {
             assert_eq!(UnixMillis::new(millis).to_string(), text);
         }
+    }
+
+    #[test]
+    fn reads_dates_that_exist_and_no_others() {
+        for (text, millis) in [
+            ("1970-01-01", 0),
+            ("2000-02-29", 951_782_400_000),
+            ("2100-03-01", 4_107_542_400_000),
+            ("2026-11-18", 1_794_960_000_000),
+        ] {
+            let date = Date::parse(text).unwrap();
+            assert_eq!((date.start().get(), date.to_string().as_str()), (millis, text));
+        }
+        for text in [
+            "",
+            "2026-11-1",
+            "2026-11-181",
+            "2026/11/18",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-01-00",
+            "2026-04-31",
+            "2026-02-29",
+            "2100-02-29",
+            "1969-12-31",
+            "+026-01-01",
+            "2026-1 -01",
+            "20\u{e9}6-01-01",
+            "2026-01-0\u{e9}",
+        ] {
+            assert_eq!(Date::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_prints_and_reads_as_itself() {
+        for day in 0..146_097 {
+            let start = UnixMillis::new(day * DAY_MILLIS);
+            let text = start.to_string();
+            assert_eq!(Date::parse(&text[..10]).unwrap().start(), start, "{text}");
+        }
+    }
+
+    #[test]
+    fn adds_months_to_the_same_day_or_the_last_one() {
+        let time = |text: &str| Date::parse(text).unwrap().start().plus_millis(12_345);
+        for (from, months, to) in [
+            ("2026-01-31", 1, "2026-02-28"),
+            ("2028-01-31", 1, "2028-02-29"),
+            ("2026-11-30", 3, "2027-02-28"),
+            ("2026-12-15", 1, "2027-01-15"),
+            ("2026-02-28", 25, "2028-03-28"),
+            ("2028-02-29", 12, "2029-02-28"),
+            ("2026-05-05", 0, "2026-05-05"),
+        ] {
+            assert_eq!(time(from).plus_months(months), time(to), "{from} and {months} months");
+        }
+        assert!(
+            UnixMillis::new(u64::MAX).plus_months(u32::MAX) >= UnixMillis::new(u64::MAX - DAY_MILLIS * 40)
+        );
     }
 
     #[test]
