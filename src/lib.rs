@@ -17,6 +17,8 @@ pub mod merkle;
 pub mod note;
 #[cfg(feature = "grpc")]
 pub mod oip;
+#[cfg(feature = "packs")]
+pub mod pack;
 pub mod policy;
 #[cfg(feature = "grpc")]
 pub mod proto;

@@ -245,6 +245,21 @@ pub const BEACON_JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one file of certificates: as many as may be trusted, of 8 KiB each as PEM.
 pub const TIMESTAMP_TRUST_BYTES_MAX: usize = TIMESTAMP_TRUST_ITEMS_MAX * 8 * 1024;
 
+/// Bytes of a regulation pack. Sixty-four rules of each of five lists, of about 200 bytes each, make 64 kB.
+pub const PACK_BYTES_MAX: usize = 64 * 1024;
+
+/// Rules in one list of a regulation pack, and words or paths in one rule.
+pub const PACK_ITEMS_MAX: usize = 64;
+
+/// Bytes of one text of a regulation pack.
+pub const PACK_TEXT_BYTES_MAX: usize = 1024;
+
+/// Days, months or years of one period in a regulation pack. So many years after any date of four digits are within a `u64`.
+pub const PACK_PERIOD_MAX: u32 = 12_000;
+
+/// Packs that apply to one decision.
+pub const PACKS_APPLIED_MAX: usize = 16;
+
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");

@@ -2,17 +2,20 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ledgerstone::checkpoint::{Checkpoint, LogKeys};
 use ledgerstone::encoding::cbor;
-use ledgerstone::entry::Entry;
+use ledgerstone::entry::{Entry, Kind};
 use ledgerstone::hash::Hash;
 use ledgerstone::note::{SignedNote, VerifierKey};
+use ledgerstone::pack::{Docket, Pack, PackRef, PackSet, Told};
 use ledgerstone::policy::Policy;
 use ledgerstone::receipt::{Receipt, TlogProof};
 use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
+use ledgerstone::time::UnixMillis;
 use ledgerstone_verifier::audit::profile::Profile;
 use ledgerstone_verifier::audit::results;
 use ledgerstone_verifier::audit::{
@@ -73,6 +76,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "oms_key", run: oms_key },
     Target { name: "onnx_model", run: model },
     Target { name: "opentimestamps", run: anchors::opentimestamps },
+    Target { name: "pack", run: pack },
     Target { name: "policy", run: policy },
     Target { name: "receipt", run: receipt },
     Target { name: "recompute_description", run: recompute_description },
@@ -279,6 +283,18 @@ fn oms_bundle(bytes: &[u8]) -> bool {
 
 fn oms_key(bytes: &[u8]) -> bool {
     PublicKey::from_pem(bytes).is_ok_and(|key| key.hint().len() == 64)
+}
+
+fn pack(bytes: &[u8]) -> bool {
+    let Ok(pack) = Pack::parse(bytes) else { return false };
+    let name = pack.reference.to_string();
+    assert_eq!(PackRef::parse(&name), Some(pack.reference.clone()), "a record can name every pack");
+    let set = PackSet::new(vec![Arc::new(pack)]);
+    let now = UnixMillis::new(u64::MAX);
+    let told = Told { kind: Kind::Decision, recorded_at: now, answered: true, fields: &[] };
+    let found = Docket::open(&set, &told).findings(&set, now).count();
+    assert!(found <= set.requirements().count() + set.obligations().count(), "at most one finding a rule");
+    true
 }
 
 fn policy(bytes: &[u8]) -> bool {

@@ -186,6 +186,12 @@ fn described(example: &str) -> Vec<u8> {
     std::fs::read(examples.join(example).join("model/recompute.json")).unwrap()
 }
 
+/// A regulation pack that comes along.
+fn packs(name: &str) -> Vec<u8> {
+    let (_, text) = ledgerstone::pack::BUILT_IN.iter().find(|(known, _)| *known == name).unwrap();
+    text.as_bytes().to_vec()
+}
+
 /// How a language model is recomputed.
 const PROMPT: &str = r#"{"format": "ledgerstone-recompute/v1", "model": "model.gguf", "prompt": {"feature": "note", "tokens_max": 4, "temperature": 0.5,
     "top_p": 0.9, "seed": 7, "tokens": "tokens", "logits": "logits", "text": "answer"},
@@ -331,6 +337,9 @@ fn seeds() -> Vec<Seed> {
         ("oms_key", "p384", signed("p384.pem")),
         ("opentimestamps", "pending", pending_timestamp().to_bytes()),
         ("opentimestamps", "every-operation", every_operation()),
+        ("pack", "eu-ai-act", packs("eu-ai-act")),
+        ("pack", "reg-b", packs("reg-b")),
+        ("pack", "sec-17a4", packs("sec-17a4")),
         ("policy", "one-log", policy),
         ("receipt", "one-field", receipt.to_json().into_bytes()),
         ("rfc3161_reply", "granted", timestamp_reply(true)),

@@ -12,7 +12,7 @@ use crate::encoding::cbor::Writer;
 use crate::hash::{Hash, StreamHasher};
 
 /// Version of [`PATHS`]. A path that is added raises it; a path is never removed or given another type.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// First item of the tensor digest's preimage.
 const TENSOR_DOMAIN: &str = "ledgerstone/tensor/v1";

@@ -4,7 +4,7 @@ use super::super::FieldPath;
 use super::{PathSpec, Shape};
 
 /// See [`super::PATHS`].
-pub(super) const PATHS: [PathSpec; 129] = [
+pub(super) const PATHS: [PathSpec; 130] = [
     spec("decision/id", Shape::Text),
     spec("decision/schema", Shape::Int),
     spec("decision/tenant", Shape::Text),
@@ -14,6 +14,7 @@ pub(super) const PATHS: [PathSpec; 129] = [
     spec("decision/subject", Shape::Text),
     spec("decision/subject/[n]", Shape::Text),
     spec("decision/request_id", Shape::Text),
+    spec("decision/packs", Shape::Texts),
     spec("time/received", Shape::Int),
     spec("time/model_started", Shape::Int),
     spec("time/model_ended", Shape::Int),
@@ -156,6 +157,8 @@ pub const DECISION_MODE: FieldPath = FieldPath::known("decision/mode");
 pub const DECISION_SUBJECT: FieldPath = FieldPath::known("decision/subject");
 /// `decision/request_id`: id that the caller gave the request.
 pub const DECISION_REQUEST_ID: FieldPath = FieldPath::known("decision/request_id");
+/// `decision/packs`: the regulation packs of its route, each as name, version and SHA-256 of its file.
+pub const DECISION_PACKS: FieldPath = FieldPath::known("decision/packs");
 /// `time/received`: when the request was seen.
 pub const TIME_RECEIVED: FieldPath = FieldPath::known("time/received");
 /// `time/model_started`: when it was handed to the model.
