@@ -128,6 +128,9 @@ impl App {
         let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
         let keys: Arc<dyn KeyProvider> = Arc::new(FileKeyProvider::load(&config.key_file)?);
         let routes = Routes::build(&config.routes, &config.base)?;
+        if config.recorder_listen.is_none() {
+            routes.tell_what_must_follow();
+        }
         let upstream = upstream(&config)?;
         let tls = config.server.tls.as_ref().map(tls::server).transpose()?;
         let ports = Ports {

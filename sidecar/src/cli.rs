@@ -80,6 +80,9 @@ pub enum Command {
     /// Hand evidence to somebody without the log.
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Regulation packs: what rules ask of records.
+    #[command(subcommand)]
+    Packs(PacksCommand),
 }
 
 /// `config ...`
@@ -158,6 +161,45 @@ pub struct DeployArguments {
     /// The certificates that an https endpoint is checked against, as PEM
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+}
+
+/// `packs ...`
+#[derive(Debug, Subcommand)]
+pub enum PacksCommand {
+    /// Print the packs that come with the sidecar.
+    List,
+    /// Print one pack, with its sources and how surely they were read.
+    Show {
+        /// A name of `packs list`, or a file (*.toml)
+        pack: String,
+    },
+    /// Check the routes of the configuration, or the decisions of the log, against the packs that they name.
+    ///
+    /// Ends with 0 if nothing lacks, 1 if something does, 2 if nothing was found and not everything could be judged.
+    Check(PackCheckArguments),
+}
+
+/// Arguments of `packs check`.
+#[derive(Debug, Args)]
+pub struct PackCheckArguments {
+    /// Check the decisions of the log in the store; the sidecar may be running
+    #[arg(long)]
+    pub log: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Look at the log as of this day, YYYY-MM-DD, which may be to come [default: now]
+    #[arg(long, value_name = "DATE", requires = "log")]
+    pub at: Option<String>,
+    /// Also judge decisions that were recorded before a pack was in force
+    #[arg(long, requires = "log")]
+    pub early: bool,
+    /// How many decisions to name for each rule
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(..=10_000))]
+    pub named: usize,
+    /// A pack that records name and the configuration does not, such as an older version; may be repeated
+    #[arg(long = "pack", value_name = "FILE", requires = "log")]
+    pub packs: Vec<PathBuf>,
 }
 
 /// `bundle ...`

@@ -19,6 +19,7 @@ pub mod log_keys;
 pub mod metrics;
 pub mod models;
 mod nearest;
+pub mod packs;
 pub mod proved;
 pub mod reader;
 pub mod receipts;

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
-use ledgerstone_sidecar::cli::{
-    AnchorCommand, BundleCommand, Cli, Command, ConfigCommand, IndexCommand, RecordCommand,
-};
+use ledgerstone_sidecar::cli::{BundleCommand, Cli, Command, ConfigCommand, IndexCommand, RecordCommand};
 use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
 use ledgerstone_sidecar::{commands, telemetry, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +24,7 @@ fn main() -> ExitCode {
         }
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ledgerstone-sidecar: {}", telemetry::with_causes(error.as_ref()));
             ExitCode::from(if error.is::<ConfigError>() { USAGE } else { 1 })
@@ -34,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
+fn run(cli: Cli) -> Result<ExitCode> {
     telemetry::init(cli.log_format, &cli.log_filter)?;
     tls::install_crypto_provider();
     let inputs = cli.settings.inputs();
@@ -47,16 +45,14 @@ fn run(cli: Cli) -> Result<()> {
         Command::Record(RecordCommand::Open { decision_id }) => {
             commands::open(&load(&inputs)?, &decision_id, &mut out)
         }
-        Command::Anchor(AnchorCommand::Status) => commands::anchor_status(&load(&inputs)?, &mut out),
-        #[cfg(feature = "ethereum")]
-        Command::Anchor(AnchorCommand::Key(arguments)) => commands::anchor_key(&arguments, &mut out),
-        #[cfg(feature = "ethereum")]
-        Command::Anchor(AnchorCommand::Deploy(arguments)) => commands::anchor_deploy(&arguments, &mut out),
+        Command::Anchor(command) => commands::anchor(&command, || load(&inputs), &mut out),
         Command::Bundle(BundleCommand::Export(arguments)) => {
             let estimate_only = arguments.estimate;
             commands::export(&load(&inputs)?, arguments.wanted(), estimate_only, &mut out)
         }
+        Command::Packs(command) => return commands::packs(&command, || load(&inputs), &mut out),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Reads the configuration; binds nothing.

@@ -184,6 +184,7 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     fields.put(schema::DECISION_ROUTE, facts.route.name())?;
     fields.put_some(schema::DECISION_TENANT, config.tenant.as_deref())?;
     fields.put_some(schema::DECISION_USE_CASE, config.use_case.as_deref())?;
+    fields.put_some(schema::DECISION_PACKS, facts.route.pack_names())?;
     let times = facts.times;
     fields.put(schema::TIME_RECEIVED, times.received.get())?;
     fields.put_some(schema::TIME_MODEL_STARTED, times.model.map(|(started, _)| started.get()))?;
@@ -195,6 +196,8 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     let upstream = facts.answered.upstream_code.map(|code| i64::from(i32::from(code)));
     fields.put_some(schema::DELIVERY_UPSTREAM_STATUS, upstream)?;
     fields.put_some(schema::DELIVERY_CALLER_GONE, facts.caller_gone.then_some(true))?;
+    fields.put_some(schema::PRIVACY_LAWFUL_BASIS, config.lawful_basis.as_deref())?;
+    fields.put_some(schema::PRIVACY_PURPOSE, config.purpose.as_deref())?;
     fields.put(schema::PRIVACY_KEY, facts.key)?;
     fields.put_some(schema::PRIVACY_RETENTION_CLASS, config.retention.as_deref())
 }

@@ -1,15 +1,16 @@
 //! What the traffic of one model means: which tensor holds the features, the score, the label, and whose decision it is.
 //!
 //! Guarantees: a [`Route`] that exists is consistent: its labels lead to actions, its adverse labels exist, no earlier
-//! route hides it, every field that it masks or discloses can occur in its records, and its model's files were readable
-//! when it was built. Unknown keys are refused.
+//! route hides it, every field that it masks or discloses can occur in its records, every field that its packs require can,
+//! too, and its model's files were readable when it was built. Unknown keys are refused.
 //! Does not do: looking at traffic (`fields` does), serving receipts (it only says which fields one may show).
 
 use std::sync::Arc;
 
 use ledgerstone::entry::RegisteredName;
 use ledgerstone::hash::Hash;
-use ledgerstone::record::{FieldPath, PathPattern};
+use ledgerstone::pack::Pack;
+use ledgerstone::record::{FieldPath, PathPattern, Value};
 use serde::Serialize as _;
 
 use super::declared::Told;
@@ -26,6 +27,7 @@ pub use self::glob::Glob;
 mod config;
 mod error;
 mod glob;
+pub mod packs;
 mod paths;
 mod validate;
 
@@ -62,6 +64,7 @@ pub struct Route {
     disclose: Vec<PathPattern>,
     serves: Option<Serves>,
     told: Told,
+    packs: Vec<Arc<Pack>>,
     policy_digest: Hash,
 }
 
@@ -135,6 +138,18 @@ impl Route {
         !self.masks.is_empty()
     }
 
+    /// The regulation packs that apply to its decisions.
+    #[must_use]
+    pub fn packs(&self) -> &[Arc<Pack>] {
+        &self.packs
+    }
+
+    /// What records name the packs by; `None` if there are none.
+    pub(crate) fn pack_names(&self) -> Option<Value> {
+        let names = || self.packs.iter().map(|pack| Value::from(pack.reference.to_string().as_str()));
+        (!self.packs.is_empty()).then(|| Value::Array(names().collect()))
+    }
+
     /// What a label leads to.
     pub(crate) fn action(&self, label: &str) -> Action {
         self.config.actions.get(label).copied().or_else(|| Action::parse(label)).unwrap_or(Action::Score)
@@ -181,6 +196,17 @@ impl Routes {
         self.routes.iter().find(|route| route.matches(model)).unwrap_or(&self.unrouted)
     }
 
+    /// Warns of routes whose packs ask for later entries, or which say that some come, where nobody can add any.
+    pub(crate) fn tell_what_must_follow(&self) {
+        let asks = |route: &Route| route.packs.iter().any(|pack| !pack.obligations.is_empty());
+        for route in self.routes.iter().filter(|route| asks(route) || !route.config.later.is_empty()) {
+            tracing::warn!(
+                route = route.name(),
+                "later entries must follow its decisions, and recorder.listen is not set: nobody can add them here"
+            );
+        }
+    }
+
     /// The routes of the configuration.
     pub(crate) fn configured(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter()
@@ -206,6 +232,7 @@ fn build(config: &RouteConfig, base: &std::path::Path) -> Result<Route, RouteErr
         disclose,
         serves,
         told: Told::default(),
+        packs: packs::applied(config, base)?,
         policy_digest: policy_digest(config)?,
         config: config.clone(),
     })

@@ -273,3 +273,16 @@ fn fits_the_largest_mapped_call_into_one_record() {
     assert!(record.fields().len() > 3900, "{}", record.fields().len());
     assert_eq!(value(&record, "input/error"), None);
 }
+
+#[test]
+fn says_which_packs_apply_and_on_what_ground() {
+    let route = route("packs = [\"hipaa\"]\nlawful_basis = \"contract\"\npurpose = \"care\"");
+    let asked = asked("x", "INT8", &[1], &[1]);
+    let answered = answered("y", "INT8", &[1], &[1]);
+    let record = record(&facts(&route, &asked, &answered)).unwrap();
+    assert_eq!(value(&record, "decision/packs"), route.pack_names());
+    assert!(route.pack_names().is_some());
+    assert_eq!(value(&record, "decision/schema"), Some(Value::from(2_u64)));
+    assert_eq!(value(&record, "privacy/lawful_basis"), Some(Value::from("contract")));
+    assert_eq!(value(&record, "privacy/purpose"), Some(Value::from("care")));
+}

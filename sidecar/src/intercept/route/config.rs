@@ -69,9 +69,18 @@ pub struct RouteConfig {
     /// How long records are kept, as the name of a class.
     #[serde(default)]
     pub retention: Option<String>,
-    /// The regulation packs that the route claims to satisfy.
+    /// The regulation packs that the route claims to satisfy: names of those that come with the sidecar, or files.
     #[serde(default)]
     pub packs: Vec<String>,
+    /// Fields that packs require and that entries added to the decision bring, as patterns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<String>,
+    /// The ground that the processing stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lawful_basis: Option<String>,
+    /// What the processing is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }
 
 impl RouteConfig {
@@ -99,6 +108,9 @@ impl RouteConfig {
             raw: RawConfig::default(),
             retention: None,
             packs: Vec::new(),
+            later: Vec::new(),
+            lawful_basis: None,
+            purpose: None,
         }
     }
 }

@@ -4,10 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use ledgerstone::code::Code;
+use ledgerstone::limits::PACKS_APPLIED_MAX;
+use ledgerstone::pack::BUILT_IN;
 use ledgerstone::record::FieldPathError;
 use ledgerstone::record::schema::ROOTS;
 
+use super::packs::Missing;
 use crate::models::artifact::ArtifactError;
+use crate::packs::PackFileError;
 
 /// Why the routes of a configuration were refused; every message names the route and what to change.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +160,50 @@ pub enum RouteError {
         /// Why not.
         source: ArtifactError,
     },
+    /// A pack that is neither a file nor one of those that come along.
+    #[error("route {route:?}: `packs` has {name:?}{}", known_packs(.nearest.as_deref()))]
+    UnknownPack {
+        /// The route.
+        route: String,
+        /// The name.
+        name: String,
+        /// The name that was most likely meant.
+        nearest: Option<String>,
+    },
+    /// A pack's file cannot be used.
+    #[error("route {route:?}: `packs`: {source}")]
+    Pack {
+        /// The route.
+        route: String,
+        /// Why not.
+        source: PackFileError,
+    },
+    /// Two packs have one name, or there are too many.
+    #[error("route {route:?}: `packs` names {name:?} twice, or more than {PACKS_APPLIED_MAX} packs")]
+    Packs {
+        /// The route.
+        route: String,
+        /// The first that is too much.
+        name: String,
+    },
+    /// A pattern of `later` that no later entry can hold.
+    #[error(
+        "route {route:?}: `later` has {text:?}, which no entry added to a decision holds: such paths begin with outcome, explanation, review, notice, contest or correction"
+    )]
+    NotLater {
+        /// The route.
+        route: String,
+        /// The pattern as written.
+        text: String,
+    },
+    /// Packs require fields that no record of the route can have.
+    #[error("route {route:?} cannot satisfy its packs:{}", lacking(.lacks))]
+    Lacks {
+        /// The route.
+        route: String,
+        /// What is missing.
+        lacks: Vec<Missing>,
+    },
     /// A path that is not valid text.
     #[error("route {route:?}: model.file or model.folder is not valid UTF-8")]
     PathNotText {
@@ -170,6 +218,7 @@ impl RouteError {
     pub fn code(&self) -> Code {
         match self {
             Self::ModelFile { .. } | Self::ModelFolder { .. } => Code::Unavailable,
+            Self::Pack { source, .. } => source.code(),
             _ => Code::Misuse,
         }
     }
@@ -183,4 +232,16 @@ fn advice(nearest: Option<&str>) -> String {
             ROOTS.join(", ")
         ),
     }
+}
+
+fn known_packs(nearest: Option<&str>) -> String {
+    let known: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    match nearest {
+        Some(nearest) => format!("; did you mean {nearest:?}?"),
+        None => format!(", which is no file (*.toml) and none of {}", known.join(", ")),
+    }
+}
+
+fn lacking(lacks: &[Missing]) -> String {
+    lacks.iter().map(|lack| format!("\n  {lack}")).collect()
 }

@@ -9,7 +9,7 @@ mode = "strict"
 tenant = "first-bank"
 use_case = "annex-iii-5b"
 retention = "7y"
-packs = ["us-ecoa"]
+packs = ["reg-b", "colorado-sb26-189"]
 adverse = ["deny"]
 subject = { parameter = "applicant" }
 score = { tensor = "predict", index = 1 }
@@ -182,5 +182,134 @@ fn refuses_a_route_that_an_earlier_one_hides() {
         earlier.matches.model = pattern.to_owned();
         let error = Routes::build(&[earlier, hidden.clone()], Path::new(".")).unwrap_err();
         assert!(matches!(error, RouteError::Unreachable { .. }), "{pattern}");
+    }
+}
+
+const REG_B: &str = r#"
+name = "loans"
+score = { tensor = "y" }
+threshold = { value = 0.5, above = "approve", below = "deny" }
+adverse = ["deny"]
+explanation = { parameter = "why" }
+features = [{ tensor = "x", names = ["income", "debt"] }]
+packs = ["reg-b"]
+"#;
+
+#[test]
+fn applies_packs_that_its_records_can_satisfy() {
+    let routes = Routes::build(&[parse(REG_B).unwrap()], Path::new(".")).unwrap();
+    let route = routes.for_model("m");
+    assert_eq!(route.packs().len(), 1);
+    let Some(Value::Array(names)) = route.pack_names() else { panic!() };
+    let [Value::Text(name)] = names.as_slice() else { panic!("{names:?}") };
+    assert!(name.starts_with("reg-b 1 ") && name.ends_with(&route.packs()[0].reference.digest().to_string()));
+    assert_eq!(routes.get(UNROUTED).unwrap().pack_names(), None);
+}
+
+#[test]
+fn refuses_a_route_that_cannot_satisfy_its_packs_with_all_that_it_lacks() {
+    let error = refused("name = \"loans\"\npacks = [\"reg-b\", \"eu-ai-act\", \"gdpr\"]");
+    for lack in [
+        "reg-b: outcome/action in every answered decision: The action taken. (Reg B, 12 CFR 1002.9(a)(1)-(2), (b)(2)). Set `score`, `threshold` or `label`",
+        "reg-b: explanation/reason/*/text or explanation/reason/*/code in every adverse decision",
+        "reg-b: input/feature/* or input/prompt/* or input/attachment/* in every answered decision",
+        "Set `features`",
+        "reg-b: output/score/*",
+        "eu-ai-act: decision/use_case in every decision",
+        "Set `use_case`",
+        "gdpr: privacy/lawful_basis",
+        "Set `lawful_basis`",
+    ] {
+        assert!(error.contains(lack), "{lack} is not in:\n{error}");
+    }
+    assert!(!error.contains("time/decided"), "that one is there: {error}");
+    assert!(!error.contains("model/digest"), "the model server may name its version: {error}");
+}
+
+#[test]
+fn each_key_that_a_pack_needs_makes_the_route_refused_when_it_is_left_out() {
+    for (key, lack) in [
+        ("explanation = { parameter = \"why\" }\n", "explanation/reason/*/text"),
+        ("features = [{ tensor = \"x\", names = [\"income\", \"debt\"] }]\n", "input/feature/*"),
+    ] {
+        let error = refused(&REG_B.replace(key, ""));
+        assert!(error.contains(lack) && error.matches("reg-b: ").count() == 1, "{error}");
+    }
+    let scored =
+        "score = { tensor = \"y\" }\nthreshold = { value = 0.5, above = \"approve\", below = \"deny\" }\n";
+    let labelled = REG_B.replace(scored, "label = { tensor = \"y\", names = [\"deny\"] }\n");
+    assert!(refused(&labelled).contains("output/score/*"));
+}
+
+#[test]
+fn a_mask_over_what_a_pack_requires_is_refused_and_a_narrower_one_is_not() {
+    let mask = |path: &str| format!("{REG_B}mask = [{{ path = \"{path}\", reason = \"r\" }}]");
+    let error = refused(&mask("input/feature/*"));
+    assert!(error.contains("The mask \"input/feature/*\" keeps it out"), "{error}");
+    assert!(refused(&mask("explanation/*")).contains("The mask \"explanation/*\""));
+    assert!(Routes::build(&[parse(&mask("input/feature/income")).unwrap()], Path::new(".")).is_ok());
+    assert!(refused(&mask("decision/packs")).contains("covers decision/packs"));
+}
+
+#[test]
+fn later_entries_may_bring_what_the_traffic_does_not() {
+    let without = REG_B.replace("explanation = { parameter = \"why\" }\n", "");
+    for later in [
+        "explanation/*",
+        "explanation/reason/*/text",
+        "explanation/reason/*/code",
+        "explanation/reason/[0]/text",
+    ] {
+        let route = format!("{without}later = [\"{later}\"]");
+        let built = Routes::build(&[parse(&route).unwrap()], Path::new("."));
+        assert!(built.is_ok(), "{later}: {}", built.unwrap_err());
+    }
+    for later in ["explanation/method", "outcome/*", "explanation/reason/*/feature"] {
+        assert!(
+            refused(&format!("{without}later = [\"{later}\"]")).contains("explanation/reason"),
+            "{later}"
+        );
+    }
+    for later in ["input/*", "decision/subject", "*"] {
+        assert!(refused(&format!("{without}later = [\"{later}\"]")).contains("no entry added"), "{later}");
+    }
+    assert!(refused(&format!("{without}later = [\"explanation/raeson/*\"]")).contains("did you mean"));
+}
+
+#[test]
+fn packs_are_names_or_files_and_each_stands_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = r#"format = "ledgerstone-pack/v1"
+name = "house"
+version = 1
+as_of = "2026-11-21"
+title = "House rules"
+jurisdiction = "Here"
+source = [{ id = "a", citation = "A", certainty = "read" }]
+requires = [{ any = ["decision/tenant"], source = "a", rule = "r" }]
+"#;
+    std::fs::write(folder.path().join("house.toml"), own).unwrap();
+    std::fs::write(folder.path().join("wrong.toml"), own.replace("decision/tenant", "decision/tennant"))
+        .unwrap();
+    std::fs::write(folder.path().join("large.toml"), vec![b'#'; 1 << 20]).unwrap();
+    let build = |keys: &str| {
+        let config = parse(&format!("name = \"loans\"\n{keys}")).unwrap();
+        Routes::build(&[config], folder.path()).map_err(|error| error.to_string())
+    };
+    let routes = build("tenant = \"t\"\npacks = [\"house.toml\"]").unwrap();
+    assert_eq!(routes.for_model("m").packs()[0].reference.name(), "house");
+    for (keys, message) in [
+        ("packs = [\"house.toml\"]", "house: decision/tenant in every decision: r (A). Set `tenant`"),
+        ("packs = [\"wrong.toml\"]", "line 8: the path \"decision/tennant\" is not in the vocabulary"),
+        ("packs = [\"large.toml\"]", "a pack has at most 65536"),
+        ("packs = [\"absent.toml\"]", "absent.toml cannot be read"),
+        ("tenant = \"t\"\npacks = [\"house.toml\", \"house.toml\"]", "twice"),
+        ("packs = [\"reg-c\"]", "did you mean \"reg-b\"?"),
+        ("packs = [\"us-ecoa-of-old\"]", "none of california-ads, colorado-sb26-189, eu-ai-act"),
+        ("packs = [\"\"]", "`packs` has \"\""),
+        ("lawful_basis = \"\"", "are words, or left out"),
+    ] {
+        let error = build(keys).unwrap_err();
+        assert!(error.contains(message) && error.contains("loans"), "{keys}: {error}");
     }
 }

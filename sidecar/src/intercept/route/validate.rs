@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ledgerstone::encoding::hex_decode;
 use ledgerstone::hash::Hash;
-use ledgerstone::record::schema::feature;
+use ledgerstone::record::schema::{FORMS, feature};
 use ledgerstone::record::{FieldPath, PathPattern};
 
 use super::paths;
@@ -13,8 +13,9 @@ use super::{Action, Glob, MODEL_INFER, RouteConfig, RouteError, SubjectSource, U
 /// Features that one route may name: with their scores and labels they must fit a record's fields.
 pub(crate) const FEATURES_MAX: usize = 1024;
 
-/// Fields without which a record could not be found again, or would hide that it hides something.
-const NEVER_MASKED: [&str; 3] = ["decision/id", "decision/route", "privacy/masked/[0]/pointer"];
+/// Fields without which a record could not be found again, would hide that it hides something, or by which rules it is judged.
+const NEVER_MASKED: [&str; 4] =
+    ["decision/id", "decision/route", "decision/packs", "privacy/masked/[0]/pointer"];
 
 /// Every route has its own, well-formed name.
 pub(super) fn names(configs: &[RouteConfig]) -> Result<(), RouteError> {
@@ -97,6 +98,19 @@ pub(super) fn masks(config: &RouteConfig) -> Result<Vec<(PathPattern, String)>, 
         .collect()
 }
 
+/// The patterns of `later`: each selects something that entries added to a decision hold.
+pub(super) fn later(config: &RouteConfig) -> Result<Vec<PathPattern>, RouteError> {
+    let read = |text: &String| {
+        let pattern = pattern(config, "later", text)?;
+        let root = text.split('/').next().unwrap_or_default();
+        let is_later = FORMS.iter().any(|form| form.kind == root);
+        is_later
+            .then_some(pattern)
+            .ok_or_else(|| RouteError::NotLater { route: config.name.clone(), text: text.clone() })
+    };
+    config.later.iter().map(read).collect()
+}
+
 fn pattern(config: &RouteConfig, key: &'static str, text: &str) -> Result<PathPattern, RouteError> {
     let (route, owned) = (config.name.clone(), text.to_owned());
     let pattern = match PathPattern::parse(text) {
@@ -148,6 +162,10 @@ fn broken_rule(config: &RouteConfig) -> Option<&'static str> {
         (
             explanation.is_some_and(|e| e.parameter.is_some() == e.tensor.is_some()),
             "`explanation` needs exactly one of `parameter` and `tensor`",
+        ),
+        (
+            [&config.lawful_basis, &config.purpose].iter().any(|text| text.as_deref() == Some("")),
+            "`lawful_basis` and `purpose` are words, or left out",
         ),
         (
             config.mask.iter().any(|mask| mask.reason.is_empty()),
