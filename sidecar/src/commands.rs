@@ -1,10 +1,11 @@
 //! What the command line does beside serving.
 
 use std::io::Write;
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use crate::cli::AnchorCommand;
+use crate::cli::{AnchorCommand, BundleCommand, Command, ConfigCommand, IndexCommand, RecordCommand};
 use crate::config::{Config, Inputs};
 
 mod anchor;
@@ -43,6 +44,39 @@ pub fn anchor(
         #[cfg(feature = "ethereum")]
         AnchorCommand::Deploy(arguments) => anchor_deploy(arguments, out),
     }
+}
+
+/// Does what `command` says and serves nothing; the exit status.
+///
+/// # Errors
+/// What the command could not do.
+pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<ExitCode> {
+    match command {
+        Command::Run => bail!("`run` serves, and is no command of these"),
+        Command::Init => init(&load(inputs)?, out),
+        Command::Config(ConfigCommand::Explain) => explain(inputs, out),
+        Command::Index(IndexCommand::Rebuild) => rebuild(&load(inputs)?, out),
+        Command::Record(RecordCommand::Open { decision_id }) => open(&load(inputs)?, &decision_id, out),
+        Command::Anchor(command) => anchor(&command, || load(inputs), out),
+        Command::Bundle(BundleCommand::Export(arguments)) => {
+            let estimate_only = arguments.estimate;
+            export(&load(inputs)?, arguments.wanted(), estimate_only, out)
+        }
+        Command::Packs(command) => return packs(&command, || load(inputs), out),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Reads the configuration; binds nothing.
+///
+/// # Errors
+/// If the sidecar would not start with it.
+pub fn load(inputs: &Inputs) -> Result<Config> {
+    let config = Config::load(inputs)?;
+    for name in &config.ignored {
+        tracing::warn!(%name, "an environment variable fits no key of the configuration and is ignored");
+    }
+    Ok(config)
 }
 
 /// Prints each key of the configuration with its value and who said so.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
-use ledgerstone_sidecar::cli::{BundleCommand, Cli, Command, ConfigCommand, IndexCommand, RecordCommand};
-use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
+use ledgerstone_sidecar::cli::{Cli, Command};
+use ledgerstone_sidecar::config::{ConfigError, Inputs};
 use ledgerstone_sidecar::{commands, telemetry, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -38,35 +38,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let inputs = cli.settings.inputs();
     let mut out = commands::Output::new(io::stdout().lock());
     match cli.command {
-        Command::Run => serve(&inputs),
-        Command::Init => commands::init(&load(&inputs)?, &mut out),
-        Command::Config(ConfigCommand::Explain) => commands::explain(&inputs, &mut out),
-        Command::Index(IndexCommand::Rebuild) => commands::rebuild(&load(&inputs)?, &mut out),
-        Command::Record(RecordCommand::Open { decision_id }) => {
-            commands::open(&load(&inputs)?, &decision_id, &mut out)
-        }
-        Command::Anchor(command) => commands::anchor(&command, || load(&inputs), &mut out),
-        Command::Bundle(BundleCommand::Export(arguments)) => {
-            let estimate_only = arguments.estimate;
-            commands::export(&load(&inputs)?, arguments.wanted(), estimate_only, &mut out)
-        }
-        Command::Packs(command) => return commands::packs(&command, || load(&inputs), &mut out),
+        Command::Run => serve(&inputs).map(|()| ExitCode::SUCCESS),
+        command => commands::run(command, &inputs, &mut out),
     }
-    .map(|()| ExitCode::SUCCESS)
-}
-
-/// Reads the configuration; binds nothing.
-fn load(inputs: &Inputs) -> Result<Config> {
-    let config = Config::load(inputs)?;
-    for name in &config.ignored {
-        tracing::warn!(%name, "an environment variable fits no key of the configuration and is ignored");
-    }
-    Ok(config)
 }
 
 #[tokio::main]
 async fn serve(inputs: &Inputs) -> Result<()> {
-    let config = load(inputs)?;
+    let config = commands::load(inputs)?;
     let drain_deadline = config.server.drain_deadline;
     let mut stop = Stop::new()?;
 
