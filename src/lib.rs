@@ -28,4 +28,5 @@ pub mod registry;
 pub mod store;
 pub mod tile;
 pub mod time;
+pub mod vault;
 pub mod verify;

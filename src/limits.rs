@@ -44,6 +44,15 @@ pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 /// Signature lines of a note; C2SP asks verifiers to accept at least 16.
 pub const SIGNATURES_MAX: usize = 32;
 
+/// Bytes of a vault of protected attributes: two and a half million people at about 100 bytes each.
+pub const VAULT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Attributes of a vault; reports cross them in pairs, so eight make 36 tables.
+pub const VAULT_ATTRIBUTES_MAX: usize = 8;
+
+/// Bytes of an attribute's name or value.
+pub const VAULT_TEXT_BYTES_MAX: usize = 64;
+
 /// Leaves of a tree. Go clients keep sizes in an `int64`, and arithmetic on indices below it cannot overflow a `u64`.
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
 

@@ -16,6 +16,7 @@ use ledgerstone::record::{FieldPath, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
 use ledgerstone::time::UnixMillis;
+use ledgerstone::vault::Vault;
 use ledgerstone_verifier::audit::profile::Profile;
 use ledgerstone_verifier::audit::results;
 use ledgerstone_verifier::audit::{
@@ -94,6 +95,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tile_path", run: tile_path },
     Target { name: "tlog_proof", run: tlog_proof },
     Target { name: "tolerance_profile", run: tolerance_profile },
+    Target { name: "vault", run: vault },
     Target { name: "verifier_key", run: verifier_key },
     Target { name: "xgboost_model", run: model },
     Target { name: "xgboost_ubjson", run: model },
@@ -326,6 +328,13 @@ fn tile_path(bytes: &[u8]) -> bool {
 
 fn tlog_proof(bytes: &[u8]) -> bool {
     canonical_text::<TlogProof>(bytes)
+}
+
+/// A vault that reads is its own only form.
+fn vault(bytes: &[u8]) -> bool {
+    let Ok(vault) = Vault::parse(bytes) else { return false };
+    assert_eq!(vault.to_text().as_bytes(), bytes, "a vault has one form");
+    true
 }
 
 fn verifier_key(bytes: &[u8]) -> bool {

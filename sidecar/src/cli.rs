@@ -83,6 +83,30 @@ pub enum Command {
     /// Regulation packs: what rules ask of records.
     #[command(subcommand)]
     Packs(PacksCommand),
+    /// Keep protected attributes apart from the decisions they are compared over.
+    #[command(subcommand)]
+    Vault(VaultCommand),
+}
+
+/// `vault ...`
+#[derive(Debug, Subcommand)]
+pub enum VaultCommand {
+    /// Write the attributes in a table into a vault, for `ledgerstone report fairness`. The sidecar may be running.
+    ///
+    /// The table is comma-separated values with a line of names: `decision_id` (with `person`, from 0, where a decision is about several),
+    /// or `subject` as the caller gave it; every other column is an attribute, such as `sex`. An empty cell says that it is not known.
+    Make(VaultMakeArguments),
+}
+
+/// Arguments of `vault make`.
+#[derive(Debug, Args)]
+pub struct VaultMakeArguments {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    pub attributes: PathBuf,
+    /// The vault to write, readable by its owner alone; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// `config ...`

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::{AnchorCommand, BundleCommand, Command, ConfigCommand, IndexCommand, RecordCommand};
+use crate::cli::{
+    AnchorCommand, BundleCommand, Command, ConfigCommand, IndexCommand, RecordCommand, VaultCommand,
+};
 use crate::config::{Config, Inputs};
 
 mod anchor;
@@ -17,6 +19,7 @@ mod open;
 mod output;
 mod packs;
 mod rebuild;
+mod vault;
 
 pub use self::anchor::anchor_status;
 pub use self::bundle::export;
@@ -27,6 +30,7 @@ pub use self::open::open;
 pub use self::output::Output;
 pub use self::packs::packs;
 pub use self::rebuild::rebuild;
+pub use self::vault::make as vault_make;
 
 /// Runs `anchor ...`; `load` reads the configuration where one is needed.
 ///
@@ -62,6 +66,7 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
             let estimate_only = arguments.estimate;
             export(&load(inputs)?, arguments.wanted(), estimate_only, out)
         }
+        Command::Vault(VaultCommand::Make(arguments)) => vault_make(&load(inputs)?, &arguments, out),
         Command::Packs(command) => return packs(&command, || load(inputs), out),
     }
     .map(|()| ExitCode::SUCCESS)

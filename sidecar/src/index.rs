@@ -27,6 +27,7 @@ mod build;
 mod generations;
 mod keys;
 
+pub(crate) use self::build::subject;
 pub use self::build::{BuildError, Builder};
 
 /// What the index needs of one entry.

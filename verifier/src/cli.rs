@@ -5,6 +5,7 @@
 
 mod audit;
 mod model;
+mod report;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,10 @@ pub use model::{
     Engine, ModelCommand, ModelCompareArguments, ModelDigestArguments, ModelGenerateArguments,
     ModelPredictArguments, ModelRegisterArguments, ModelShowArguments, ModelVerifyArguments,
     RegistryArguments,
+};
+
+pub use report::{
+    CountedOutcome, FiguresArguments, ReportCommand, ReportFairnessArguments, ReportSummaryArguments,
 };
 
 /// How `--help` of every command ends.
@@ -77,6 +82,9 @@ pub enum Command {
     /// Read an evidence bundle
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Count outcomes over many decisions: over time, or by protected group
+    #[command(subcommand)]
+    Report(ReportCommand),
 }
 
 /// `ledgerstone verify ...`.

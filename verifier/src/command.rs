@@ -43,13 +43,17 @@ mod receipt_show;
 pub mod receipt_upgrade;
 mod recompute;
 mod registry;
+mod report_fairness;
+mod report_files;
+mod report_summary;
 mod trust;
 pub mod verify_anchors;
 pub mod verify_log;
 pub mod verify_receipt;
 
 use crate::cli::{
-    AuditCommand, BundleCommand, Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand, VerifyCommand,
+    AuditCommand, BundleCommand, Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand,
+    ReportCommand, VerifyCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
@@ -90,6 +94,8 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Audit(AuditCommand::Submit(arguments)) => audit_submit::run(arguments, output),
         Command::Audit(AuditCommand::Report(arguments)) => audit_report::run(arguments, output),
         Command::Audit(AuditCommand::Verify(arguments)) => audit_verify::run(arguments, output),
+        Command::Report(ReportCommand::Summary(arguments)) => report_summary::run(arguments, output),
+        Command::Report(ReportCommand::Fairness(arguments)) => report_fairness::run(arguments, output),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),
         Command::Audit(AuditCommand::Register(arguments)) => audit_register::run(arguments, output),
         Command::Model(ModelCommand::Generate(arguments)) => model_generate::run(arguments, output),

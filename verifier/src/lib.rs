@@ -17,3 +17,4 @@ pub mod progress;
 pub mod recompute;
 pub mod report;
 pub mod source;
+pub mod statistics;

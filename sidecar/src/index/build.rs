@@ -92,7 +92,10 @@ impl Builder {
     fn subjects(&self, entry: &Entry, sealed: &[u8]) -> Vec<String> {
         let Some(decision) = entry.decision else { return Vec::new() };
         match seal::open(self.keys.as_ref(), &decision, entry.kind, sealed) {
-            Ok(content) => content.record.fields().iter().filter_map(subject).collect(),
+            Ok(content) => {
+                let subjects = content.record.fields().iter().filter_map(subject);
+                subjects.map(|(_, subject)| subject.to_owned()).collect()
+            }
             Err(error) => {
                 tracing::debug!(%decision, %error, "a record does not open");
                 Vec::new()
@@ -101,11 +104,15 @@ impl Builder {
     }
 }
 
-/// The reference of a person, if the field is one: `decision/subject`, or `decision/subject/[n]` for a row of a batch.
-fn subject(field: &Field) -> Option<String> {
+/// The place and the reference of a person, if the field is one: `decision/subject`, or `decision/subject/[n]` for a row of a batch.
+pub(crate) fn subject(field: &Field) -> Option<(u32, &str)> {
     let rest = field.path.as_str().strip_prefix(DECISION_SUBJECT.as_str())?;
+    let place = match rest {
+        "" => 0,
+        row => row.strip_prefix("/[")?.strip_suffix(']')?.parse().ok()?,
+    };
     match &field.value {
-        Value::Text(subject) if rest.is_empty() || rest.starts_with('/') => Some(subject.clone()),
+        Value::Text(subject) => Some((place, subject)),
         _ => None,
     }
 }

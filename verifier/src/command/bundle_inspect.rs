@@ -47,15 +47,7 @@ pub(super) fn run(arguments: &BundleInspectArguments, output: &mut Output) -> Re
     let bundle = Bundle::new(&arguments.bundle, &arguments.identities);
     let state = bundle.read(
         |front| {
-            if let Some(policy) = &policy {
-                policy.check(&front.checkpoint).map_err(|error| {
-                    Refusal::new(
-                        ledgerstone::code::Code::Untrusted,
-                        format_args!("the bundle's checkpoint is not signed as your policy asks: {error}"),
-                        "Check that the policy is this log's; keep the bundle as evidence.",
-                    )
-                })?;
-            }
+            trust::check(policy.as_ref(), &front.checkpoint)?;
             let listed = match &front.draw {
                 None => None,
                 Some(part) => {

@@ -2,6 +2,7 @@
 //!
 //! Guarantees: nothing is trusted that the user did not name. Does not do: finding keys in what is being checked.
 
+use ledgerstone::code::Code;
 use ledgerstone::limits::POLICY_BYTES_MAX;
 use ledgerstone::note::VerifierKey;
 use ledgerstone::policy::Policy;
@@ -28,6 +29,21 @@ pub(super) fn policy(arguments: &TrustArguments) -> Result<Option<Policy>, Refus
         )
     })?;
     Ok(Some(policy))
+}
+
+/// Checks that a bundle's checkpoint is signed as `policy` asks, if there is one.
+///
+/// # Errors
+/// It is not.
+pub(super) fn check(policy: Option<&Policy>, checkpoint: &[u8]) -> Result<(), Refusal> {
+    let Some(policy) = policy else { return Ok(()) };
+    policy.check(checkpoint).map(drop).map_err(|error| {
+        Refusal::new(
+            Code::Untrusted,
+            format_args!("the bundle's checkpoint is not signed as your policy asks: {error}"),
+            "Check that the policy is this log's; keep the bundle as evidence.",
+        )
+    })
 }
 
 /// The trust file for anchors that the user named, if any.

@@ -11,31 +11,33 @@ use crate::audit::{Plan, PlanFile};
 use crate::output::{plural, thousands};
 
 /// Exceptions that are shown; the report's data have more of them, the results all.
-pub(super) const SHOWN_MAX: usize = 100;
+pub(crate) const SHOWN_MAX: usize = 100;
 
 /// Differences that are shown of each.
 const DIFFERENCES_SHOWN: usize = 3;
 
 /// How the headline is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Good,
     Open,
     Bad,
+    /// Figures without a finding.
+    Plain,
 }
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Column {
-    pub(super) title: &'static str,
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
     /// Its share of the width, in percent.
-    pub(super) weight: u16,
-    pub(super) is_number: bool,
+    pub(crate) weight: u16,
+    pub(crate) is_number: bool,
 }
 
 /// A part of the page.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Block {
+pub(crate) enum Block {
     Heading(&'static str),
     Paragraph(String),
     Points(Vec<String>),
@@ -59,10 +61,18 @@ pub(super) enum Block {
 /// A page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    pub(super) title: String,
-    pub(super) tone: Tone,
-    pub(super) headline: String,
-    pub(super) blocks: Vec<Block>,
+    pub(crate) title: String,
+    pub(crate) tone: Tone,
+    pub(crate) headline: String,
+    pub(crate) blocks: Vec<Block>,
+}
+
+impl Document {
+    /// What it all comes to.
+    #[must_use]
+    pub fn headline(&self) -> &str {
+        &self.headline
+    }
 }
 
 /// The page of a report. `sha256` is that of the signed file, `auditor` the key that signed it.

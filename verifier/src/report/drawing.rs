@@ -5,7 +5,7 @@
 
 /// What a shape stands for; the page and the paper have their own colours for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     /// Frame and ticks.
     Axis,
     /// Lines to read values by.
@@ -20,7 +20,7 @@ pub(super) enum Ink {
 
 /// Which point of a label stands at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -28,7 +28,7 @@ pub(super) enum Anchor {
 
 /// One shape; `y` grows downwards.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Path { points: Vec<(f64, f64)>, ink: Ink },
     Bar { at: (f64, f64), size: (f64, f64), ink: Ink },
     Dot { at: (f64, f64) },
@@ -38,34 +38,34 @@ pub(super) enum Shape {
 
 /// A picture.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Drawing {
-    pub(super) size: (f64, f64),
-    pub(super) shapes: Vec<Shape>,
+pub(crate) struct Drawing {
+    pub(crate) size: (f64, f64),
+    pub(crate) shapes: Vec<Shape>,
 }
 
 /// Height of a label's letters.
-pub(super) const LABEL_SIZE: f64 = 11.0;
+pub(crate) const LABEL_SIZE: f64 = 11.0;
 
 /// Half of a cross, and the radius of a dot.
-pub(super) const CROSS: f64 = 4.0;
-pub(super) const DOT: f64 = 2.0;
+pub(crate) const CROSS: f64 = 4.0;
+pub(crate) const DOT: f64 = 2.0;
 
 impl Drawing {
-    pub(super) const fn new(width: f64, height: f64) -> Self {
+    pub(crate) const fn new(width: f64, height: f64) -> Self {
         Self { size: (width, height), shapes: Vec::new() }
     }
 
-    pub(super) fn path(&mut self, points: impl Into<Vec<(f64, f64)>>, ink: Ink) {
+    pub(crate) fn path(&mut self, points: impl Into<Vec<(f64, f64)>>, ink: Ink) {
         self.shapes.push(Shape::Path { points: points.into(), ink });
     }
 
-    pub(super) fn label(&mut self, at: (f64, f64), text: impl Into<String>, anchor: Anchor) {
+    pub(crate) fn label(&mut self, at: (f64, f64), text: impl Into<String>, anchor: Anchor) {
         self.shapes.push(Shape::Label { at, text: text.into(), anchor });
     }
 }
 
 /// A field with two axes, each from its least to its largest value.
-pub(super) struct Field {
+pub(crate) struct Field {
     left: f64,
     top: f64,
     width: f64,
@@ -76,13 +76,13 @@ pub(super) struct Field {
 
 impl Field {
     /// The field of a picture of this size.
-    pub(super) fn new((width, height): (f64, f64), x: (f64, f64), y: (f64, f64)) -> Self {
+    pub(crate) fn new((width, height): (f64, f64), x: (f64, f64), y: (f64, f64)) -> Self {
         let (left, right, top, bottom) = (62.0, 18.0, 26.0, 46.0);
         Self { left, top, width: width - left - right, height: height - top - bottom, x, y }
     }
 
     /// Where a pair of values lies; one outside the axes lies at the edge.
-    pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
+    pub(crate) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let share = |value: f64, (low, high): (f64, f64)| {
             let share = if high > low { (value - low) / (high - low) } else { 0.5 };
             if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
@@ -91,7 +91,7 @@ impl Field {
     }
 
     /// Frame, ticks and titles.
-    pub(super) fn frame(
+    pub(crate) fn frame(
         &self,
         drawing: &mut Drawing,
         (x_title, x_ticks): (&str, &[(f64, String)]),
@@ -115,7 +115,7 @@ impl Field {
 }
 
 /// Round values between two others, about five, with their names.
-pub(super) fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+pub(crate) fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let span = high - low;
     if !(span.is_finite() && span > 0.0) {
         return vec![(low, format!("{low}"))];

@@ -24,6 +24,7 @@ pub fn html(document: &Document) -> String {
         Tone::Good => ("good", "In order"),
         Tone::Open => ("open", "With reservations"),
         Tone::Bad => ("bad", "Exceptions"),
+        Tone::Plain => ("plain", "Figures"),
     };
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

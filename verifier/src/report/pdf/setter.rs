@@ -49,6 +49,7 @@ impl Setter {
             Tone::Good => ("IN ORDER", [0.10, 0.42, 0.33]),
             Tone::Open => ("WITH RESERVATIONS", [0.54, 0.35, 0.0]),
             Tone::Bad => ("EXCEPTIONS", [0.70, 0.15, 0.12]),
+            Tone::Plain => ("FIGURES", [0.34, 0.38, 0.42]),
         };
         let top = self.y;
         self.y -= 4.0;
