@@ -82,8 +82,11 @@ fn against(truth: bool) -> (&'static str, Value) {
     ("outcome/adverse", Value::Bool(truth))
 }
 
-/// People whom the answers were for and against, each of whom the vault gives one sex and one race.
-struct People(Vec<(bool, Option<&'static str>, Option<&'static str>, Option<f64>)>);
+/// Whether the answer was for a person, the person's sex and race as the vault has them, and the score.
+type Row = (bool, Option<&'static str>, Option<&'static str>, Option<f64>);
+
+/// People about whom there is a decision each.
+struct People(Vec<Row>);
 
 impl People {
     fn decided(&self) -> (Decided, Vault) {
