@@ -222,6 +222,9 @@ checks! {
     ReceiptLater = "receipt.later":
         "What was added to the decision later stands in the log and links to it, and what is shown of it is what \
          was recorded.";
+    /// The COSE receipt is about the same entry and tree, and the log's receipt key signed it.
+    ReceiptCose = "receipt.cose":
+        "The log also vouches for the entry in the form that standard tools read, with a key that signs nothing else.";
     /// The receipt's entry stands in a tree that was fixed outside.
     ReceiptAnchor = "receipt.anchor":
         "The entry of the receipt stood in the log when the log was fixed outside.";

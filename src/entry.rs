@@ -18,6 +18,7 @@ mod codec;
 mod details;
 mod ids;
 mod kind;
+mod reference;
 
 pub use details::{
     AnchorDetails, DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails,
@@ -25,6 +26,7 @@ pub use details::{
 };
 pub use ids::{DecisionId, IdError, LaneName, RegisteredName, RegisteredVersion, SessionId, WriterName};
 pub use kind::{AnchorKind, Kind, Mode};
+pub use reference::{Reference, ReferenceError};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ pub mod anchor;
 pub mod check;
 pub mod checkpoint;
 pub mod code;
+pub mod cose;
 pub mod cosignature;
 pub mod disclosure;
 pub mod encoding;

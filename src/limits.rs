@@ -122,6 +122,10 @@ pub const ANCHOR_TRUST_ITEMS_MAX: usize = 4096;
 /// Bytes of a consistency proof as text: a line of 44 characters and its end for each hash.
 pub const CONSISTENCY_TEXT_BYTES_MAX: usize = PROOF_HASHES_MAX * 45;
 
+/// Bytes of a COSE receipt: 64 hashes of 34, an origin of 258, three numbers of 9, a key id of 34, a signature of 66 and 60 of the
+/// rest make 2,621.
+pub const COSE_RECEIPT_BYTES_MAX: usize = 3 * 1024;
+
 /// Bytes of a receipt file.
 pub const RECEIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -14,6 +14,8 @@ mod tests;
 use core::fmt;
 
 use crate::code::Code;
+use crate::cose::ReceiptKey;
+use crate::encoding::base64_encode;
 use crate::note::{VerifierKey, VerifierKeyError};
 
 pub use evaluate::{Cosigner, Evidence, PolicyViolation};
@@ -22,6 +24,7 @@ pub use evaluate::{Cosigner, Evidence, PolicyViolation};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     logs: Vec<Log>,
+    receipt_keys: Vec<ReceiptKey>,
     witnesses: Vec<Witness>,
     groups: Vec<Group>,
     quorum: Quorum,
@@ -104,6 +107,15 @@ impl Policy {
         if policy.logs.is_empty() { Err(PolicyError::NoLog) } else { Ok(policy) }
     }
 
+    /// The same policy with these receipt keys in place of its own.
+    ///
+    /// # Errors
+    /// When there are too many, or one is listed already, be it for another purpose.
+    pub fn with_receipt_keys(mut self, keys: &[ReceiptKey]) -> Result<Self, PolicyError> {
+        self.receipt_keys = keys.to_vec();
+        Self::parse(&self.to_bytes())
+    }
+
     /// Reads a policy file.
     ///
     /// # Errors
@@ -119,6 +131,11 @@ impl Policy {
         for log in &self.logs {
             let key = log.key.to_string();
             push_line(&mut file, [&b"log"[..], key.as_bytes()].into_iter().chain(url_word(&log.url)));
+        }
+        for key in &self.receipt_keys {
+            let (origin, cose_key) = (key.origin().as_str(), base64_encode(&key.to_cose()));
+            let words = [parse::RECEIPT_KEY, origin.as_bytes(), cose_key.as_bytes()];
+            push_line(&mut file, words.into_iter());
         }
         for witness in &self.witnesses {
             let key = witness.key.to_string();
@@ -143,6 +160,12 @@ impl Policy {
     #[must_use]
     pub fn logs(&self) -> &[Log] {
         &self.logs
+    }
+
+    /// The keys that sign COSE receipts, in the order of the file.
+    #[must_use]
+    pub fn receipt_keys(&self) -> &[ReceiptKey] {
+        &self.receipt_keys
     }
 
     /// The witnesses, in the order of the file.
@@ -306,7 +329,10 @@ pub enum LineFault {
     /// The key is of a type that this role does not sign with.
     #[error("this key's type is not for this role: logs sign with 0x01 or 0x06, witnesses with 0x04 or 0x06")]
     KeyRole,
-    /// Two logs, or two witnesses, with one public key.
+    /// Not `#receipt-key`, an origin and a COSE_Key in base64.
+    #[error("is not `#receipt-key ORIGIN COSE_KEY`: copy the line again, whole")]
+    ReceiptKey,
+    /// Two logs, or two witnesses, with one public key; or one key for logs and for receipts.
     #[error("repeats a public key: list each key once")]
     DuplicateKey,
     /// A name is defined twice.

@@ -13,8 +13,9 @@ mod proof;
 use crate::anchor::statement::AnchorKind;
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::code::Code;
+use crate::cose::{CoseReceipt, CoseReceiptError};
 use crate::disclosure::{self, Disclosure, DisclosureError};
-use crate::encoding::base64_decode;
+use crate::encoding::{base64_decode, base64_encode};
 use crate::entry::{DecisionId, Entry, EntryError, Kind};
 use crate::hash::Hash;
 use crate::limits::{RECEIPT_ANCHORS_MAX, RECEIPT_BYTES_MAX, RECEIPT_LATER_MAX};
@@ -42,6 +43,7 @@ pub struct Receipt {
     proof: Vec<Hash>,
     checkpoint_note: String,
     checkpoint: SignedCheckpoint,
+    cose: Option<CoseReceipt>,
     later: Vec<LaterEntry>,
     anchors: Vec<ReceiptAnchor>,
 }
@@ -76,9 +78,17 @@ impl Receipt {
             proof,
             checkpoint_note,
             checkpoint,
+            cose: None,
             later,
             anchors,
         })
+    }
+
+    /// The same receipt with this COSE receipt in place of its own.
+    #[must_use]
+    pub fn with_cose(mut self, cose: CoseReceipt) -> Self {
+        self.cose = Some(cose);
+        self
     }
 
     /// The same receipt with these anchors in place of its own; they are put in the order of their lanes.
@@ -159,6 +169,10 @@ impl Receipt {
             return Err(ReceiptError::Extra);
         }
         let receipt = Self::new(entry, file.disclosure()?, proof.index, proof.hashes, proof.checkpoint)?;
+        let receipt = match file.cose()? {
+            Some(cose) => receipt.with_cose(cose),
+            None => receipt,
+        };
         let receipt = receipt.with_later(file.later()?)?.with_anchors(file.anchors()?)?;
         if file.origin != receipt.origin().as_str() {
             return Err(ReceiptError::OtherOrigin);
@@ -178,6 +192,7 @@ impl Receipt {
         let names = (self.origin().to_string(), self.decision.to_string());
         let proof = self.tlog_proof().to_string();
         let mut file = json::File::new(RECEIPT_FORMAT, names, &self.entry_bytes, &self.disclosure, proof);
+        file.cose_receipt = self.cose.as_ref().map(|cose| base64_encode(&cose.encode()));
         file.later = self.later.iter().map(json::Later::new).collect();
         file.anchors = self.anchors.iter().map(ReceiptAnchor::to_json).collect();
         file.to_text()
@@ -242,6 +257,12 @@ impl Receipt {
         &self.checkpoint
     }
 
+    /// The same proof in the form of RFC 9942, where the log has a key for it.
+    #[must_use]
+    pub const fn cose(&self) -> Option<&CoseReceipt> {
+        self.cose.as_ref()
+    }
+
     /// What was added to the decision, in the order of the log.
     #[must_use]
     pub fn later(&self) -> &[LaterEntry] {
@@ -267,12 +288,16 @@ impl Receipt {
     }
 }
 
-/// How far the log's head that covers a receipt's entry was fixed outside, as the receipt claims.
+/// How far the log's head that covers a receipt's entry was fixed outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Rung {
+    /// The file states a place in the log. Nobody whom the reader believes vouches for it.
+    Sequenced,
     /// The entry stands in a tree that the log signed.
     Included,
+    /// Enough witnesses saw that tree.
+    Witnessed,
     /// A timestamp authority was shown a head that covers it.
     Timestamped,
     /// A public chain has one.
@@ -284,9 +309,27 @@ impl Rung {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Sequenced => "sequenced",
             Self::Included => "included",
+            Self::Witnessed => "witnessed",
             Self::Timestamped => "timestamped",
             Self::Anchored => "anchored",
+        }
+    }
+
+    /// What a receipt on this rung leaves open that a higher one would not.
+    #[must_use]
+    pub const fn does_not_prove(self) -> &'static str {
+        match self {
+            Self::Sequenced => {
+                "that the entry is in the log: no signature was checked against a key that you trust"
+            }
+            Self::Included => "that the log shows everybody the same history, or when the entry was made",
+            Self::Witnessed => "when the entry was made, beyond the word of the log and its witnesses",
+            Self::Timestamped => {
+                "more than one authority's word for the time; no public chain holds the log's head yet"
+            }
+            Self::Anchored => "when the entry was made more closely than by the block that came after it",
         }
     }
 }
@@ -347,6 +390,12 @@ pub enum ReceiptError {
         "the proof carries an extra line, which receipts do not have: the file was changed, fetch it again"
     )]
     Extra,
+    /// The COSE receipt is malformed.
+    #[error("the COSE receipt: {0}; the file was changed, fetch it again")]
+    Cose(CoseReceiptError),
+    /// The COSE receipt is not canonical base64.
+    #[error("the COSE receipt is not canonical base64: the file was changed, fetch it again")]
+    CoseBase64,
     /// An anchor is malformed.
     #[error("anchor {number}: {fault}; the file was changed, fetch it again")]
     Anchor {
@@ -392,6 +441,7 @@ impl ReceiptError {
             Self::Entry(source) => source.code(),
             Self::Proof(source) => source.code(),
             Self::Checkpoint(source) => source.code(),
+            Self::Cose(source) => source.code(),
             Self::Anchor { fault, .. } => fault.code(),
             Self::Later { fault, .. } => fault.code(),
             Self::OtherOrigin | Self::OtherDecision => Code::Inconsistent,

@@ -14,7 +14,7 @@ use crate::code::CheckName;
 use crate::policy::{Policy, PolicyViolation};
 
 pub use crate::check::{Check, PLACES_MAX, Place, Status};
-pub use receipt::{AnchorState, receipt, receipt_anchor, receipt_with_anchors};
+pub use receipt::{AnchorState, proved_rung, receipt, receipt_anchor, receipt_with_anchors};
 pub use report::{REPORT_FORMAT, Report, Verdict};
 
 /// Checks a checkpoint note: its form, the log's signatures, the witnesses' quorum.

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ledgerstone::checkpoint::{Checkpoint, LogKeys};
+use ledgerstone::cose::CoseReceipt;
 use ledgerstone::encoding::cbor;
-use ledgerstone::entry::{Entry, Kind};
+use ledgerstone::entry::{Entry, Kind, Reference};
 use ledgerstone::hash::Hash;
 use ledgerstone::note::{SignedNote, VerifierKey};
 use ledgerstone::pack::{Docket, Pack, PackRef, PackSet, Told};
@@ -79,6 +80,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "opentimestamps", run: anchors::opentimestamps },
     Target { name: "pack", run: pack },
     Target { name: "policy", run: policy },
+    Target { name: "cose_receipt", run: cose_receipt },
+    Target { name: "decision_reference", run: decision_reference },
     Target { name: "receipt", run: receipt },
     Target { name: "recompute_description", run: recompute_description },
     Target { name: "rfc3161_reply", run: timestamps::reply },
@@ -303,6 +306,18 @@ fn policy(bytes: &[u8]) -> bool {
     let Ok(policy) = Policy::parse(bytes) else { return false };
     let printed = policy.to_bytes();
     assert_eq!(Policy::parse(&printed).ok(), Some(policy), "a printed policy reads as the same policy");
+    true
+}
+
+fn cose_receipt(bytes: &[u8]) -> bool {
+    let Ok(receipt) = CoseReceipt::decode(bytes) else { return false };
+    assert_eq!(receipt.encode(), bytes, "a COSE receipt is its own encoding");
+    true
+}
+
+fn decision_reference(bytes: &[u8]) -> bool {
+    let Some(Ok(reference)) = text(bytes).map(str::parse::<Reference>) else { return false };
+    assert_eq!(reference.to_string().parse(), Ok(reference), "a printed reference reads as the same one");
     true
 }
 

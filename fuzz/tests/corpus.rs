@@ -38,12 +38,13 @@ use ledgerstone::anchor::opentimestamps::{
 };
 use ledgerstone::anchor::rfc3161::{Imprint, Request};
 use ledgerstone::checkpoint::LogKeys;
+use ledgerstone::cose::{CoseReceipt, ReceiptSigningKey};
 use ledgerstone::encoding::{cbor, hex_decode};
 use ledgerstone::entry::{
-    DecisionDetails, DecisionId, Entry, ModelDetails, RegisteredName, RegisteredVersion, SessionId,
-    StartDetails, WriterName,
+    DecisionDetails, DecisionId, Entry, ModelDetails, Reference, RegisteredName, RegisteredVersion,
+    SessionId, StartDetails, WriterName,
 };
-use ledgerstone::hash::Hash;
+use ledgerstone::hash::{Hash, leaf_hash};
 use ledgerstone::merkle::range::CompactRange;
 use ledgerstone::policy::Policy;
 use ledgerstone::receipt::Receipt;
@@ -303,10 +304,16 @@ fn seeds() -> Vec<Seed> {
         LogKeys::generate_from_seeds(&"auditor.example".parse().unwrap(), [3; 32], [4; 32]).unwrap();
     let index = ledgerstone::merkle::LeafIndex::new(1);
     let proof = batch.prove(index).unwrap();
+    let receipt_key = ReceiptSigningKey::from_seed(keys.origin().clone(), &[5; 32]).unwrap();
+    let cose =
+        CoseReceipt::sign(&receipt_key, &leaf_hash(&decision), index, batch.size(), proof.clone()).unwrap();
     let receipt = Receipt::new(decision.clone(), disclosure, index, proof, note.clone()).unwrap();
+    let with_cose = receipt.clone().with_cose(cose.clone());
     let vkeys = keys.vkeys();
     let mut policy = Policy::for_log(&vkeys).unwrap().to_bytes();
     policy.splice(0..0, *b"# who counts\n");
+    let receipt_keys = [receipt_key.receipt_key().clone()];
+    let with_key = Policy::for_log(&vkeys).unwrap().with_receipt_keys(&receipt_keys).unwrap().to_bytes();
     let model = br#"{"learner":{"attributes":{},"feature_names":["a","b"],"feature_types":["float","float"],"gradient_booster":{"model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},"tree_info":[0],"trees":[{"base_weights":[0,0.5,-0.5],"categories":[],"categories_nodes":[],"categories_segments":[],"categories_sizes":[],"default_left":[1,0,0],"id":0,"left_children":[1,-1,-1],"loss_changes":[1,0,0],"parents":[2147483647,0,0],"right_children":[2,-1,-1],"split_conditions":[0.25,0.5,-0.5],"split_indices":[1,0,0],"split_type":[0,0,0],"sum_hessian":[2,1,1],"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"}}]},"name":"gbtree"},"learner_model_param":{"base_score":"5E-1","boost_from_average":"1","num_class":"0","num_feature":"2","num_target":"1"},"objective":{"name":"binary:logistic","reg_loss_param":{"scale_pos_weight":"1"}}},"version":[2,1,0]}"#;
     vec![
         ("audit_beacon", "block", b"block:bitcoin:900000".to_vec()),
@@ -324,6 +331,8 @@ fn seeds() -> Vec<Seed> {
         ("bitcoin_headers", "test-chain", test_chain()),
         ("cbor_value", "values", values()),
         ("checkpoint", "two-entries", checkpoint.to_string().into_bytes()),
+        ("cose_receipt", "two-entries", cose.encode()),
+        ("decision_reference", "typed", Reference::of(receipt.decision()).to_string().into_bytes()),
         ("entry", "start", start.clone()),
         ("entry", "decision", decision.clone()),
         ("entry", "model", model_entry()),
@@ -341,6 +350,8 @@ fn seeds() -> Vec<Seed> {
         ("pack", "reg-b", packs("reg-b")),
         ("pack", "sec-17a4", packs("sec-17a4")),
         ("policy", "one-log", policy),
+        ("policy", "receipt-key", with_key),
+        ("receipt", "cose", with_cose.to_json().into_bytes()),
         ("receipt", "one-field", receipt.to_json().into_bytes()),
         ("rfc3161_reply", "granted", timestamp_reply(true)),
         ("rfc3161_reply", "refused", timestamp_reply(false)),

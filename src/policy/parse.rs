@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Group, LineFault, Log, Member, Opaque, Policy, PolicyError, Quorum, Witness};
+use crate::cose::ReceiptKey;
+use crate::encoding::base64_decode;
 use crate::limits::{POLICY_BYTES_MAX, POLICY_ITEMS_MAX};
-use crate::note::{SignatureType, VerifierKey, VerifierKeyError};
+use crate::note::{KeyName, SignatureType, VerifierKey, VerifierKeyError};
 
 /// The name that stands for "no cosignature is asked for".
 pub(super) const NONE: &[u8] = b"none";
+
+/// The first word of a line that names a receipt key. Readers that know tlog-policy alone take the line for a comment.
+pub(super) const RECEIPT_KEY: &[u8] = b"#receipt-key";
 
 pub(super) fn policy(bytes: &[u8]) -> Result<Policy, PolicyError> {
     if bytes.len() > POLICY_BYTES_MAX {
@@ -28,6 +33,7 @@ pub(super) fn policy(bytes: &[u8]) -> Result<Policy, PolicyError> {
     }
     Ok(Policy {
         logs: draft.logs,
+        receipt_keys: draft.receipt_keys,
         witnesses: draft.witnesses,
         groups: draft.groups,
         quorum: draft.quorum.ok_or(PolicyError::NoQuorum)?,
@@ -38,6 +44,7 @@ pub(super) fn policy(bytes: &[u8]) -> Result<Policy, PolicyError> {
 #[derive(Default)]
 struct Draft {
     logs: Vec<Log>,
+    receipt_keys: Vec<ReceiptKey>,
     witnesses: Vec<Witness>,
     groups: Vec<Group>,
     quorum: Option<Quorum>,
@@ -51,6 +58,7 @@ impl Draft {
             line.split(|&byte| byte == b' ' || byte == b'\t').filter(|word| !word.is_empty()).collect();
         match words.as_slice() {
             [] => Ok(()),
+            [first, words @ ..] if *first == RECEIPT_KEY => self.receipt_key(words),
             [first, ..] if first.starts_with(b"#") => Ok(()),
             [b"log", key, url @ ..] => self.log(key, url),
             [b"witness", name, key, url @ ..] => self.witness(name, key, url),
@@ -66,12 +74,29 @@ impl Draft {
         if key.signature_type() == SignatureType::Ed25519Cosignature {
             return Err(LineFault::KeyRole);
         }
-        if self.logs.iter().any(|log| log.key.public_key() == key.public_key()) {
-            return Err(LineFault::DuplicateKey);
-        }
+        self.fresh(key.public_key())?;
         room(self.logs.len())?;
         self.logs.push(Log { key, url: optional(url)? });
         Ok(())
+    }
+
+    fn receipt_key(&mut self, words: &[&[u8]]) -> Result<(), LineFault> {
+        let [origin, cose_key] = words else { return Err(LineFault::ReceiptKey) };
+        let text = |word| core::str::from_utf8(word).map_err(|_| LineFault::ReceiptKey);
+        let origin = KeyName::new(text(origin)?).map_err(|_| LineFault::ReceiptKey)?;
+        let cose_key = base64_decode(text(cose_key)?).map_err(|_| LineFault::ReceiptKey)?;
+        let key = ReceiptKey::from_cose(origin, &cose_key).map_err(|_| LineFault::ReceiptKey)?;
+        self.fresh(key.verifier_key().public_key())?;
+        room(self.receipt_keys.len())?;
+        self.receipt_keys.push(key);
+        Ok(())
+    }
+
+    /// A key has one purpose: none is listed for a log twice, for receipts twice, or for both.
+    fn fresh(&self, public: &[u8]) -> Result<(), LineFault> {
+        let logs = self.logs.iter().map(|log| log.key.public_key());
+        let mut known = logs.chain(self.receipt_keys.iter().map(|key| key.verifier_key().public_key()));
+        if known.any(|known| known == public) { Err(LineFault::DuplicateKey) } else { Ok(()) }
     }
 
     fn witness(&mut self, name: &[u8], key: &[u8], url: &[&[u8]]) -> Result<(), LineFault> {

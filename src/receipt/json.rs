@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LaterEntry, LaterPartError, ReceiptAnchor, ReceiptError};
+use crate::cose::CoseReceipt;
 use crate::disclosure::{Disclosure, Opening};
 use crate::encoding::{base64_decode, base64_encode};
 use crate::hash::Hash;
@@ -23,6 +24,9 @@ pub(super) struct File {
     fields: Vec<Field>,
     field_proof: Vec<String>,
     pub(super) tlog_proof: String,
+    /// Left out where the log has no receipt key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cose_receipt: Option<String>,
     /// Left out where there is none, so that a receipt from before it keeps its bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) later: Vec<Later>,
@@ -106,6 +110,7 @@ impl File {
             fields: disclosure.openings.iter().map(field).collect(),
             field_proof: hashes(&disclosure.proof),
             tlog_proof,
+            cose_receipt: None,
             later: Vec::new(),
             anchors: Vec::new(),
         }
@@ -133,6 +138,13 @@ impl File {
             later.read().map_err(|fault| ReceiptError::Later { number, fault })
         };
         self.later.iter().zip(1..).map(read).collect()
+    }
+
+    /// The COSE receipt, if there is one.
+    pub(super) fn cose(&self) -> Result<Option<CoseReceipt>, ReceiptError> {
+        let Some(text) = &self.cose_receipt else { return Ok(None) };
+        let bytes = base64_decode(text).map_err(|_| ReceiptError::CoseBase64)?;
+        CoseReceipt::decode(&bytes).map(Some).map_err(ReceiptError::Cose)
     }
 
     /// The anchors, in the order of the file.

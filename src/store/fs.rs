@@ -14,6 +14,7 @@ mod journal;
 mod layout;
 mod open;
 mod reader;
+mod receipt_key;
 mod sealed;
 mod tiles;
 
@@ -28,6 +29,7 @@ pub use init::{InitError, init};
 pub use journal::FsJournal;
 pub use open::{OpenError, Opened, Options, RecoveryReport, open};
 pub use reader::{FsReader, ReadError};
+pub use receipt_key::{NameKeyError, name_receipt_key};
 pub use tiles::FsTiles;
 
 use crate::store::disk::{Disk, DiskFile, folder_of};

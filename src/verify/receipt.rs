@@ -2,18 +2,20 @@
 //! Implements `docs/spec/receipt.md`, section "To verify a receipt".
 
 mod anchors;
+mod cose;
 
 pub use anchors::{AnchorState, receipt_anchor};
 
 use super::anchors::AnchorTrust;
-use super::{Check, Report, checkpoint_checks, not_proved_by_checkpoint, sentence};
+use super::{Check, Report, Status, checkpoint_checks, not_proved_by_checkpoint, sentence};
+use crate::anchor::statement::AnchorKind;
 use crate::code::{CheckName, Code};
 use crate::disclosure::{self, Disclosure};
 use crate::entry::Entry;
 use crate::hash::{Hash, leaf_hash};
 use crate::merkle::{LeafIndex, inclusion};
 use crate::policy::Policy;
-use crate::receipt::{LaterEntry, Receipt, ReceiptError};
+use crate::receipt::{LaterEntry, Receipt, ReceiptAnchor, ReceiptError, Rung};
 
 /// What a receipt without an anchor leaves open.
 const NOT_YET_ANCHORED: &str = "When the decision was recorded, beyond the log's own word: this receipt is not yet anchored. \
@@ -46,6 +48,29 @@ pub fn receipt_with_anchors(file: &[u8], policy: Option<&Policy>, trust: Option<
     }
 }
 
+/// The highest rung that a receipt is proved to stand on, to a reader who believes `policy` and `trust`.
+#[must_use]
+pub fn proved_rung(receipt: &Receipt, policy: Option<&Policy>, trust: Option<&AnchorTrust>) -> Rung {
+    let checks = checks(receipt, policy, trust);
+    let passed = |name| {
+        let found = |check: &&Check| check.name == name;
+        checks.iter().find(found).is_some_and(|check| check.status == Status::Passed)
+    };
+    if !passed(CheckName::ReceiptInclusion) || !passed(CheckName::CheckpointSignatures) {
+        return Rung::Sequenced;
+    }
+    let witnessed = if passed(CheckName::CheckpointQuorum) { Rung::Witnessed } else { Rung::Included };
+    let proved = |anchor: &&ReceiptAnchor| {
+        matches!(receipt_anchor(receipt, anchor, policy, trust), AnchorState::Proved { .. })
+    };
+    let anchored = receipt.anchors().iter().filter(proved).filter_map(|anchor| match anchor.kind()? {
+        AnchorKind::Ethereum | AnchorKind::Bitcoin => Some(Rung::Anchored),
+        AnchorKind::Rfc3161 => Some(Rung::Timestamped),
+        _ => None,
+    });
+    anchored.max().map_or(witnessed, |anchored| anchored.max(witnessed))
+}
+
 fn checks(receipt: &Receipt, policy: Option<&Policy>, trust: Option<&AnchorTrust>) -> Vec<Check> {
     let mut checks = vec![
         Check::passed(CheckName::ReceiptFormat, "The file is a receipt in canonical form."),
@@ -55,6 +80,7 @@ fn checks(receipt: &Receipt, policy: Option<&Policy>, trust: Option<&AnchorTrust
     ];
     checks.extend(later_check(receipt));
     checks.extend(checkpoint_checks(receipt.checkpoint(), policy));
+    checks.extend(cose::check(receipt, policy));
     checks.extend(anchors::checks(receipt, policy, trust));
     checks
 }

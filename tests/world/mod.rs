@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ledgerstone::checkpoint::{Checkpoint, LogKeys};
 use ledgerstone::code::CheckName;
+use ledgerstone::cose::{CoseReceipt, ReceiptSigningKey};
 use ledgerstone::entry::{
     DecisionDetails, DecisionId, Entry, GapDetails, GapReason, HeartbeatDetails, Mode, SealedRef, SessionId,
     StartDetails, WriterName,
@@ -27,8 +28,22 @@ pub(crate) fn keys() -> LogKeys {
     LogKeys::generate_from_seeds(&"log.bank.example/lending".parse().unwrap(), [1; 32], [2; 32]).unwrap()
 }
 
+/// The key that signs COSE receipts.
+pub(crate) fn receipt_key() -> ReceiptSigningKey {
+    ReceiptSigningKey::from_seed(keys().origin().clone(), &[10; 32]).unwrap()
+}
+
 pub(crate) fn policy() -> Policy {
-    Policy::for_log(&keys().vkeys()).unwrap()
+    let policy = Policy::for_log(&keys().vkeys()).unwrap();
+    policy.with_receipt_keys(&[receipt_key().receipt_key().clone()]).unwrap()
+}
+
+/// The same receipt with its COSE receipt.
+pub(crate) fn with_cose(receipt: Receipt) -> Receipt {
+    let (leaf, size) = (leaf_hash(receipt.entry_bytes()), receipt.checkpoint().checkpoint().size);
+    let cose =
+        CoseReceipt::sign(&receipt_key(), &leaf, receipt.index(), size, receipt.proof().to_vec()).unwrap();
+    receipt.with_cose(cose)
 }
 
 /// Writes the entries of one session, giving out its sequence numbers.

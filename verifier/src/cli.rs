@@ -197,6 +197,9 @@ pub enum ReceiptCommand {
     /// Make a receipt that shows fewer fields, to hand on one fact without the rest
     #[command(after_help = EXIT_CODES)]
     Disclose(ReceiptDiscloseArguments),
+    /// Take the COSE receipt (RFC 9942) out of a receipt, for tools that check those
+    #[command(after_help = EXIT_CODES)]
+    Cose(ReceiptCoseArguments),
     /// Print the page that checks receipts in a browser: one HTML file that needs no network
     #[command(after_help = EXIT_CODES)]
     Page(ReceiptPageArguments),
@@ -229,6 +232,20 @@ pub struct ReceiptDiscloseArguments {
     /// Write the receipt here instead of to standard output; an existing file is left alone
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Arguments of `receipt cose`.
+#[derive(Debug, Args)]
+pub struct ReceiptCoseArguments {
+    /// The receipt; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub receipt: PathBuf,
+    /// Write the COSE receipt here; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Write the log entry here, which the COSE receipt proves; an existing file is left alone
+    #[arg(long, value_name = "FILE")]
+    pub entry: Option<PathBuf>,
 }
 
 /// Whom a receipt is narrowed for.

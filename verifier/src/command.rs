@@ -36,6 +36,7 @@ mod model_show;
 mod model_verify;
 mod onnxruntime;
 mod proved;
+mod receipt_cose;
 mod receipt_disclose;
 mod receipt_get;
 mod receipt_page;
@@ -71,6 +72,7 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Receipt(ReceiptCommand::Show(arguments)) => receipt_show::run(arguments, output),
         Command::Receipt(ReceiptCommand::Upgrade(arguments)) => receipt_upgrade::run(arguments, output),
         Command::Receipt(ReceiptCommand::Page(arguments)) => receipt_page::run(arguments, output),
+        Command::Receipt(ReceiptCommand::Cose(arguments)) => receipt_cose::run(arguments, output),
         Command::Receipt(ReceiptCommand::Disclose(arguments)) => receipt_disclose::run(arguments, output),
         Command::Log(LogCommand::Checkpoint(arguments)) => log_checkpoint::run(arguments, output),
         Command::Log(LogCommand::Entries(arguments)) => log_entries::run(arguments, output),

@@ -158,7 +158,7 @@ fn compare(ours: &[(Value, Subject)], theirs: &[Value]) {
 }
 
 /// What an ordinary run must come to at least once.
-const EXPECTED: [&str; 11] = [
+const EXPECTED: [&str; 12] = [
     "verified",
     "undecided",
     "no policy",
@@ -170,6 +170,7 @@ const EXPECTED: [&str; 11] = [
     "failed checkpoint.signatures",
     "failed checkpoint.quorum",
     "failed receipt.anchor",
+    "failed receipt.cose",
 ];
 
 /// The verdict, or the first check that failed.

@@ -4,7 +4,7 @@ use super::super::FieldPath;
 use super::{PathSpec, Shape};
 
 /// See [`super::PATHS`].
-pub(super) const PATHS: [PathSpec; 130] = [
+pub(super) const PATHS: [PathSpec; 136] = [
     spec("decision/id", Shape::Text),
     spec("decision/schema", Shape::Int),
     spec("decision/tenant", Shape::Text),
@@ -117,6 +117,12 @@ pub(super) const PATHS: [PathSpec; 130] = [
     spec("notice/[n]/channel", Shape::Text),
     spec("notice/[n]/delivered_at", Shape::Int),
     spec("notice/[n]/digest", Shape::Digest),
+    spec("contest/route/url", Shape::Text),
+    spec("contest/route/email", Shape::Text),
+    spec("contest/route/phone", Shape::Text),
+    spec("contest/route/address", Shape::Text),
+    spec("contest/route/text", Shape::Text),
+    spec("contest/route/language", Shape::Text),
     spec("contest/[n]/received_at", Shape::Int),
     spec("contest/[n]/ground", Shape::Text),
     spec("contest/[n]/outcome", Shape::Text),
@@ -147,6 +153,18 @@ pub const DECISION_ID: FieldPath = FieldPath::known("decision/id");
 pub const DECISION_SCHEMA: FieldPath = FieldPath::known("decision/schema");
 /// `decision/tenant`: whose decision it is.
 pub const DECISION_TENANT: FieldPath = FieldPath::known("decision/tenant");
+/// `contest/route/url`: where the person concerned may contest the decision, as an address of the web.
+pub const CONTEST_ROUTE_URL: FieldPath = FieldPath::known("contest/route/url");
+/// `contest/route/email`: the same as an address for mail.
+pub const CONTEST_ROUTE_EMAIL: FieldPath = FieldPath::known("contest/route/email");
+/// `contest/route/phone`: the same as a telephone number.
+pub const CONTEST_ROUTE_PHONE: FieldPath = FieldPath::known("contest/route/phone");
+/// `contest/route/address`: the same as a postal address.
+pub const CONTEST_ROUTE_ADDRESS: FieldPath = FieldPath::known("contest/route/address");
+/// `contest/route/text`: what the person is told about it.
+pub const CONTEST_ROUTE_TEXT: FieldPath = FieldPath::known("contest/route/text");
+/// `contest/route/language`: the language of that (BCP 47).
+pub const CONTEST_ROUTE_LANGUAGE: FieldPath = FieldPath::known("contest/route/language");
 /// `decision/use_case`: Annex III point or sector code.
 pub const DECISION_USE_CASE: FieldPath = FieldPath::known("decision/use_case");
 /// `decision/route`: name of the configured route.

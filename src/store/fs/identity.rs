@@ -4,6 +4,7 @@ use std::io;
 
 use super::layout;
 use crate::checkpoint::LogVerifier;
+use crate::cose::ReceiptKey;
 use crate::hash::Hash;
 use crate::limits::NOTE_BYTES_MAX;
 use crate::policy::{Policy, PolicyError};
@@ -27,6 +28,24 @@ impl Identity {
     pub fn new(verifier: LogVerifier) -> Result<Self, PolicyError> {
         let policy = Policy::for_log(verifier.keys())?.to_string();
         Ok(Self { verifier, policy })
+    }
+
+    /// The same log, whose policy also names these receipt keys.
+    ///
+    /// # Errors
+    /// When no policy can name them: one signs something else already.
+    pub fn with_receipt_keys(mut self, keys: &[ReceiptKey]) -> Result<Self, PolicyError> {
+        let policy = Policy::for_log(self.verifier.keys())?;
+        self.policy = policy.with_receipt_keys(keys)?.to_string();
+        Ok(self)
+    }
+
+    /// Whether `found`, the policy of a store, names this log: the same log keys and nothing else, whichever receipt keys.
+    pub(super) fn is_named_by(&self, found: &str) -> bool {
+        let Ok(policy) = Policy::parse(found.as_bytes()) else { return false };
+        let keys = policy.receipt_keys().to_vec();
+        let own = Policy::for_log(self.verifier.keys()).and_then(|own| own.with_receipt_keys(&keys));
+        own.is_ok_and(|own| own.to_string() == found)
     }
 
     /// SHA-256 of the origin, as journal segments carry it.

@@ -98,7 +98,7 @@ fn lock<D: Disk>(disk: &D) -> Result<Arc<D::Lock>, OpenError> {
 /// Step 2: the store is this log's, with these keys.
 fn check_identity<D: Disk>(disk: &D, identity: &Identity) -> Result<(), OpenError> {
     let found = identity::read(disk)?.ok_or(OpenError::NotInitialised)?;
-    if found == identity.policy {
+    if identity.is_named_by(&found) {
         return Ok(());
     }
     Err(OpenError::OtherLog { expected: identity.policy.clone(), found })

@@ -6,7 +6,8 @@
 mod fields;
 
 use ledgerstone::limits::RECEIPT_BYTES_MAX;
-use ledgerstone::receipt::{LaterEntry, Receipt, ReceiptAnchor};
+use ledgerstone::receipt::{LaterEntry, Receipt, ReceiptAnchor, Rung};
+use ledgerstone::verify;
 use serde::Serialize;
 
 use super::{trust, verify_receipt};
@@ -33,8 +34,9 @@ pub(super) fn run(arguments: &ReceiptShowArguments, output: &mut Output) -> Resu
     })?;
     let exit = if policy.is_some() { Exit::from(answer.report.verdict()) } else { Exit::Verified };
     let report = policy.is_some().then_some(&answer);
+    let proved = report.map(|_| verify::proved_rung(&receipt, policy.as_ref(), anchors.as_ref()));
     if output.is_json() {
-        output.json(&View::new(&receipt, report))?;
+        output.json(&View::new(&receipt, report, proved))?;
         return Ok(exit);
     }
     match report {
@@ -46,6 +48,10 @@ pub(super) fn run(arguments: &ReceiptShowArguments, output: &mut Output) -> Resu
         Some(answer) => {
             output.answer(answer)?;
             output.print("\n")?;
+            if let Some(rung) = proved {
+                let said = format!("Stands {}. That does not prove {}.", rung.as_str(), rung.does_not_prove());
+                output.print(&format!("{}\n", wrapped(&said, "", 0)))?;
+            }
         }
     }
     output.print(&text(&receipt))?;
@@ -68,6 +74,8 @@ struct View<'a> {
     later: Vec<LaterJson<'a>>,
     /// The highest rung that the file claims; what of it holds is in `verification`.
     rung: &'static str,
+    /// The highest rung that it is proved to stand on; null where no policy was given.
+    proved_rung: Option<&'static str>,
     /// Where the log was fixed outside, as the file claims.
     anchors: Vec<AnchorJson<'a>>,
     /// The report where a policy was given; null means that nothing was verified.
@@ -119,7 +127,7 @@ impl<'a> AnchorJson<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(receipt: &'a Receipt, verification: Option<&'a Answer>) -> Self {
+    fn new(receipt: &'a Receipt, verification: Option<&'a Answer>, proved: Option<Rung>) -> Self {
         let entry = receipt.entry();
         Self {
             format: FORMAT,
@@ -133,6 +141,7 @@ impl<'a> View<'a> {
             fields: receipt.disclosure().openings.iter().map(fields::json).collect(),
             later: receipt.later().iter().map(LaterJson::new).collect(),
             rung: receipt.rung().as_str(),
+            proved_rung: proved.map(Rung::as_str),
             anchors: receipt.anchors().iter().map(AnchorJson::new).collect(),
             verification,
         }

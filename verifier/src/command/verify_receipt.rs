@@ -91,6 +91,11 @@ fn meaning(report: &Report) -> &'static str {
             "what is said to fix this receipt outside does not"
         }
         Verdict::Failed => "this receipt does not say what was recorded",
+        Verdict::Undecided
+            if passed(CheckName::CheckpointSignatures) && any(CheckName::ReceiptCose, Status::NotChecked) =>
+        {
+            "the decision stands in the log as the receipt says, but its COSE receipt could not be checked"
+        }
         Verdict::Undecided if passed(CheckName::CheckpointSignatures) => {
             "the decision stands in the log as the receipt says, but not everything about its anchors could be checked"
         }
@@ -117,6 +122,14 @@ fn advice(report: &Report, has_policy: bool, has_anchor_trust: bool) -> Vec<Stri
         Verdict::Undecided if !has_policy => {
             "Get the log's policy file from the operator over a channel you trust, and run the command again with \
              --policy FILE. Without it anybody could have made this receipt."
+        }
+        Verdict::Undecided
+            if report
+                .check(CheckName::ReceiptCose)
+                .is_some_and(|check| check.status == Status::NotChecked) =>
+        {
+            "Get the log's present policy file from the operator over a channel you trust: it names the key that signs COSE \
+             receipts in a line `#receipt-key`. Run the command again with --policy FILE."
         }
         Verdict::Undecided if !has_anchor_trust => {
             "Write down in a small file whom you trust, such as a block's hash that you looked up yourself or an authority's \

@@ -1,7 +1,11 @@
 //! The changes: of bytes, of facts, of key files.
 
+use ledgerstone::checkpoint::SignedCheckpoint;
+use ledgerstone::cose::{CoseReceipt, ReceiptSigningKey};
 use ledgerstone::encoding::{base64_decode, base64_encode};
+use ledgerstone::hash::leaf_hash;
 use ledgerstone::note::{SignatureType, Signer as _, SigningKey};
+use ledgerstone::receipt::TlogProof;
 use serde_json::{Value, json};
 
 use super::file::File;
@@ -91,6 +95,9 @@ pub fn facts_changed(file: &mut File, rng: &mut Rng) -> &'static str {
     if file.later.is_some() && rng.percent(60) {
         return later_changed(file, rng);
     }
+    if file.cose_receipt.is_some() && rng.percent(60) {
+        return cose_changed(file, rng);
+    }
     match rng.below(14) {
         0 => base64_changed(&mut file.entry, rng),
         1 => entry_changed(&mut file.entry, rng),
@@ -100,6 +107,39 @@ pub fn facts_changed(file: &mut File, rng: &mut Rng) -> &'static str {
         12 => head_changed(file, rng),
         _ => anchors_changed(file, rng),
     }
+}
+
+/// Bytes of the COSE receipt, or another one in its place: for the same entry by another key or log, or with numbers changed.
+fn cose_changed(file: &mut File, rng: &mut Rng) -> &'static str {
+    let Some(text) = file.cose_receipt.as_mut() else { return "nothing" };
+    match rng.below(6) {
+        0..=2 => return base64_changed(text, rng),
+        3 => {
+            let Ok(mut bytes) = base64_decode(text) else { return "nothing" };
+            let at = rng.below(bytes.len().max(1));
+            // Heads in more bytes than they need, lengths that lie, other labels.
+            let put = rng.one_of(&[&[0x18_u8][..], &[0x58, 0x20], &[0xff], &[0x00], &[0xf6], &[0x40], &[]]);
+            let end = (at + rng.below(3)).min(bytes.len());
+            bytes.splice(at.min(end)..end, put.iter().copied());
+            *text = base64_encode(&bytes);
+        }
+        4 => *text = rng.one_of(&["", "AA==", "0oQ=", "x"]).to_owned(),
+        _ => {
+            let Some(other) = otherwise_signed(&file.tlog_proof, &file.entry, rng) else { return "nothing" };
+            file.cose_receipt = Some(base64_encode(&other));
+        }
+    }
+    "the COSE receipt"
+}
+
+/// A COSE receipt for the same place, by a key of another seed or log.
+fn otherwise_signed(proof: &str, entry: &str, rng: &mut Rng) -> Option<Vec<u8>> {
+    let proof: TlogProof = proof.parse().ok()?;
+    let size = SignedCheckpoint::parse(proof.checkpoint.as_bytes()).ok()?.checkpoint().size;
+    let origin = rng.one_of(&["log.bank.example/lending", "log.bank.example/other"]).parse().ok()?;
+    let key = ReceiptSigningKey::from_seed(origin, &[rng.one_of(&[10, 11]); 32]).ok()?;
+    let leaf = leaf_hash(&base64_decode(entry).ok()?);
+    Some(CoseReceipt::sign(&key, &leaf, proof.index, size, proof.hashes).ok()?.encode())
 }
 
 /// One bit, another length, or another spelling of bytes in base64.
@@ -483,6 +523,10 @@ pub fn policy_changed(subject: &mut Subject, rng: &mut Rng) {
                 "  \t ",
                 "log\tx",
                 "gröup",
+                "#receipt-key",
+                "#receipt-key log.bank.example/lending",
+                "#receipt-key log.bank.example/lending pAEBAzIgBiFYIAAA",
+                "#receipt-keys",
             ]);
             lines.insert(one, line.to_owned());
             (Some(lines.join("\n") + "\n"), "a line put into the key file")

@@ -12,6 +12,8 @@ pub struct File {
     pub field_proof: Vec<String>,
     pub tlog_proof: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cose_receipt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later: Option<Vec<Later>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchors: Option<Vec<Anchor>>,

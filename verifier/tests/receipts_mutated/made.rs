@@ -81,7 +81,9 @@ fn random(rng: &mut Rng) -> (Receipt, Checkpoint) {
     let disclosure = tree.disclose(&shown).unwrap();
     let checkpoint = world::keys().checkpoint(size, nodes.root());
     let note = world::keys().sign(&checkpoint);
-    (Receipt::new(entry, disclosure, index, proof, note).unwrap(), checkpoint)
+    let receipt = Receipt::new(entry, disclosure, index, proof, note).unwrap();
+    let with_cose = size.get() > 1 && rng.percent(40);
+    (if with_cose { world::with_cose(receipt) } else { receipt }, checkpoint)
 }
 
 fn entry(rng: &mut Rng) -> Entry {

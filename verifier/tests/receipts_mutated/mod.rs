@@ -52,10 +52,11 @@ pub struct Subjects {
     given: usize,
 }
 
-const GOLDEN: [&str; 3] = [
+const GOLDEN: [&str; 4] = [
     include_str!("../../../tests/golden/receipt.json"),
     include_str!("../../../tests/golden/receipt-anchored.json"),
     include_str!("../../../tests/golden/receipt-later.json"),
+    include_str!("../../../tests/golden/receipt-cose.json"),
 ];
 
 impl Subjects {
@@ -71,7 +72,8 @@ impl Subjects {
             return Subject { file: golden.as_bytes().to_vec(), policy, how: vec!["golden"] };
         }
         let rng = &mut self.rng;
-        let mut subject = match rng.below(10) {
+        let mut subject = match rng.below(12) {
+            10 | 11 => made::golden(GOLDEN[3]),
             0..=2 => made::golden(GOLDEN[0]),
             3 => made::golden(GOLDEN[1]),
             4 => made::golden(GOLDEN[2]),

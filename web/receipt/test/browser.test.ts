@@ -91,6 +91,44 @@ describe.runIf(there)("the page", () => {
 
   const verdict = (page: Page): Promise<string | null> => page.textContent("#verdict-title");
 
+  /** The page as a link to a receipt opens it. */
+  function linked(receipt: string): string {
+    const filled = (page: string, id: string, content: Uint8Array): string =>
+      page.replace(`id="${id}"></script>`, `id="${id}">${Buffer.from(content).toString("base64")}</script>`);
+    const page = filled(readFileSync(PAGE, "utf8"), "embedded-policy", golden("log.policy"));
+    return written("linked.html", filled(page, "embedded-receipt", golden(receipt)));
+  }
+
+  test("a page that came with a receipt opens with it, says whose keys it trusts, and hands the receipt out", async () => {
+    for (const name of ["receipt.json", "receipt-cose.json"]) {
+      await withPage(
+        { acceptDownloads: true },
+        async (page) => {
+          await page.waitForSelector(".verdict.verified");
+          expect(await page.textContent(".verdict")).toContain(CATALOGUES.en.verdict.embedded);
+          const download = page.waitForEvent("download");
+          await page.click(`button:text-is("${CATALOGUES.en.bar.save}")`);
+          const path = await (await download).path();
+          expect(readFileSync(path)).toEqual(Buffer.from(golden(name)));
+        },
+        linked(name),
+      );
+    }
+  });
+
+  test("how to contest is shown as text that leads nowhere", async () => {
+    const told = goldenText("receipt.json")
+      .replace('"path": "model/name"', '"path": "contest/route/url"')
+      .replace('"text": "lending"', '"text": "https://bank.example/<b>contest</b>"');
+    await withPage({}, async (page) => {
+      await choose(page, written("contest.json", told));
+      const section = await page.textContent(".decision");
+      expect(section).toContain(CATALOGUES.en.decision.contest);
+      expect(await page.locator(".decision a").count()).toBe(0);
+      expect(await page.locator(".decision b").count()).toBe(0);
+    });
+  });
+
   test("says genuine, changed, or not decided", async () => {
     const words = CATALOGUES.en.verdict;
     await withPage({}, async (page) => {

@@ -37,6 +37,24 @@ test("an anchor is left open, and never passed", () => {
   expect(open(report)).toEqual(["receipt.anchor anchor-kind"]);
 });
 
+test("the COSE receipt is checked too, and left open where no key for it is known", () => {
+  const file = goldenText("receipt-cose.json");
+  const report = check(utf8(file), policy);
+  expect(report.verdict).toBe("verified");
+  expect(report.checks.map(({ name }) => name)).toContain("receipt.cose");
+  const keyless = readPolicy(utf8(goldenText("log.policy").replace(/^#receipt-key.*\n/m, "")));
+  expect(open(check(utf8(file), keyless))).toEqual(["receipt.cose no-receipt-key"]);
+  expect(open(check(utf8(file), null))).toEqual(["checkpoint.signatures no-policy", "receipt.cose no-policy"]);
+  const encoded = /"cose_receipt": "([^"]+)"/.exec(file)?.[1] ?? "";
+  const bytes = new Uint8Array(Buffer.from(encoded, "base64"));
+  for (let at = 0; at < bytes.length; at += 1) {
+    const changed = bytes.slice();
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    const other = file.replace(encoded, Buffer.from(changed).toString("base64"));
+    expect(check(utf8(other), policy).verdict, `byte ${at}`).toBe("failed");
+  }
+});
+
 test("what was added later is checked with the decision", () => {
   const file = goldenText("receipt-later.json");
   const report = check(utf8(file), policy);

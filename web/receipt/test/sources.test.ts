@@ -58,7 +58,8 @@ test("the policy of the built page allows its own script and style and nothing e
     "trusted-types 'none'",
   ]);
   expect(page.match(/<(link|img|iframe|object|embed|form|base)\b/g)).toBeNull();
-  expect(page.match(/<script\b/g)).toHaveLength(2);
+  expect(page.match(/<script\b/g)).toHaveLength(3);
+  expect(page.match(/<script type="text\/plain" id="embedded-(policy|receipt)"><\/script>/g)).toHaveLength(2);
 });
 
 test("the built page holds the licences of what is in it", () => {

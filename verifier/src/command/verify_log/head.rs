@@ -201,7 +201,8 @@ fn identity(own: &OwnPolicy, note: &[u8], checkpoint: &Checkpoint, trusted: Opti
         Err(error) => return failed(format!("The store's log.policy is no policy: {error}.")),
     };
     let keys: Vec<_> = policy.logs().iter().map(|log| log.key().clone()).collect();
-    if Policy::for_log(&keys).is_ok_and(|plain| plain.to_bytes() != *bytes) {
+    let plain = Policy::for_log(&keys).and_then(|plain| plain.with_receipt_keys(policy.receipt_keys()));
+    if plain.is_ok_and(|plain| plain.to_bytes() != *bytes) {
         return failed("The store's log.policy is not as Ledgerstone wrote it.".to_owned());
     }
     if let Err(violation) = policy.check(note) {

@@ -37,6 +37,7 @@ function said(receipt: Receipt, speech: Speech): Child[] {
     outcome(fields, speech),
     reasons(fields, speech),
     h("dl", { class: "facts" }, ...facts(receipt, speech)),
+    ...contest(fields, speech),
     ...later(receipt, speech),
     h("p", { class: "quiet" }, counted(receipt, speech)),
     fields.some(hides) ? h("p", { class: "quiet" }, speech.words.values.marked) : null,
@@ -102,6 +103,7 @@ function facts(receipt: Receipt, speech: Speech): HTMLElement[] {
   return [
     ...row(words.amount, fieldAt(fields, "outcome/amount"), speech),
     ...row(words.useCase, fieldAt(fields, "decision/use_case"), speech),
+    ...role(fields, speech),
     ...row(words.decidedAt, fieldAt(fields, "time/decided"), speech),
     ...pair(words.recordedAt, speech.time(entry.recordedAt)),
     ...(model.length > 0 ? pair(words.model, ...joined(model, speech)) : []),
@@ -109,6 +111,34 @@ function facts(receipt: Receipt, speech: Speech): HTMLElement[] {
     ...row(words.threshold, fieldAt(fields, "model/threshold"), speech),
     ...pair(words.id, h("code", {}, entry.decision)),
     ...pair(words.log, inert(checkpoint.origin, speech)),
+  ];
+}
+
+/** Which part the system has in the decision: in the reader's language where it is one of the known words. */
+function role(fields: readonly Field[], speech: Speech): HTMLElement[] {
+  const words = speech.words.decision;
+  const field = fieldAt(fields, "decision/mode");
+  const said = field?.value.type === "text" ? field.value.value : "";
+  if (Object.hasOwn(words.roles, said)) {
+    return pair(words.role, words.roles[said as keyof typeof words.roles]);
+  }
+  return row(words.role, field, speech);
+}
+
+/** How to contest the decision, as it was recorded with it. Addresses are text: this page leads nowhere. */
+function contest(fields: readonly Field[], speech: Speech): Child[] {
+  const words = speech.words.decision;
+  const at = (name: string): Field | null => fieldAt(fields, `contest/route/${name}`);
+  const ways = (["url", "email", "phone", "address"] as const).flatMap((name) => row(words.ways[name], at(name), speech));
+  const text = at("text");
+  if (ways.length === 0 && text === null) {
+    return [];
+  }
+  return [
+    h("h3", {}, words.contest),
+    text === null ? null : h("p", {}, shownValue(text, speech)),
+    h("dl", { class: "facts" }, ...ways),
+    h("p", { class: "quiet" }, words.contestText),
   ];
 }
 

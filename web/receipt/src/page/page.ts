@@ -8,10 +8,19 @@ import { decision } from "./decision.ts";
 import { button, h } from "./dom.ts";
 import { inert } from "./inert.ts";
 import { details, keys, notProved, proved, verdict } from "./sections.ts";
-import { share } from "./share.ts";
+import { hand, share } from "./share.ts";
 import { checked, looksLikeReceipt, trustIn, type Checked, type Problem, type State } from "./state.ts";
 
 const FILE_BYTES_MAX = Math.max(RECEIPT_BYTES_MAX, POLICY_BYTES_MAX);
+
+/** What a receipt that came with the page is saved as. */
+const EMBEDDED_NAME = "receipt.json";
+
+/** The bytes in an inert script of the page, or null where it is empty. */
+function embedded(id: string): Uint8Array | null {
+  const encoded = document.getElementById(id)?.textContent.trim() ?? "";
+  return encoded === "" ? null : fromBase64(encoded);
+}
 
 /** Starts the page in `document`. */
 export function start(): void {
@@ -20,12 +29,15 @@ export function start(): void {
 
 class Page {
   #state: State = { trust: null, checked: null, problem: null };
+  /** The receipt that came with the page: its reader may not have it as a file yet. */
+  #came: Uint8Array | null = null;
   #speech = new Speech(languageOf(navigator.languages));
   readonly #main = document.querySelector("main") ?? document.body;
   readonly #top = document.querySelector("header") ?? document.body;
 
   begin(): void {
     this.#takeEmbeddedKeys();
+    this.#takeEmbeddedReceipt();
     document.addEventListener("dragover", (event) => {
       event.preventDefault();
       document.body.classList.add("dragging");
@@ -45,11 +57,19 @@ class Page {
 
   /** Keys that `ledgerstone receipt page --policy` put into the page. */
   #takeEmbeddedKeys(): void {
-    const embedded = document.getElementById("embedded-policy")?.textContent.trim() ?? "";
-    const bytes = embedded === "" ? null : fromBase64(embedded);
+    const bytes = embedded("embedded-policy");
     const trust = bytes === null ? null : trustIn(bytes, null);
     if (trust !== null && "policy" in trust) {
       this.#state.trust = trust;
+    }
+  }
+
+  /** A receipt that whoever served the page put into it, for whoever opened the link to it. */
+  #takeEmbeddedReceipt(): void {
+    const bytes = embedded("embedded-receipt");
+    this.#came = bytes;
+    if (bytes !== null) {
+      this.#state.checked = checked(EMBEDDED_NAME, bytes, this.#state.trust);
     }
   }
 
@@ -163,13 +183,14 @@ class Page {
     ];
   }
 
-  #bar({ name, at, digest }: Checked): HTMLElement {
+  #bar({ name, at, digest, bytes }: Checked): HTMLElement {
     const { words } = this.#speech;
     const time = this.#speech.time(BigInt(at.getTime()));
     const again = button(words.bar.another, () => {
       this.#state = { ...this.#state, checked: null, problem: null };
       this.#draw("receipt-file");
     });
+    const save = bytes === this.#came ? [button(words.bar.save, () => hand(bytes, EMBEDDED_NAME))] : [];
     const print = button(words.bar.print, () => window.print());
     return h(
       "div",
@@ -182,7 +203,7 @@ class Page {
         h("span", { class: "quiet when" }, words.bar.checkedAt(time)),
         h("span", { class: "quiet on-paper" }, `${words.details.fileHash}: `, h("code", {}, hex(digest))),
       ),
-      h("div", { class: "actions" }, again, print),
+      h("div", { class: "actions" }, again, ...save, print),
     );
   }
 

@@ -24,7 +24,9 @@ export function verdict({ report }: Checked, trust: Trust | null, speech: Speech
         ? [words.failed, words.failedText]
         : keysMissing
           ? [words.noKeys, words.noKeysText]
-          : [words.anchorsOpen, words.anchorsOpenText];
+          : report.checks.some((check) => check.open === "no-receipt-key")
+            ? [words.coseOpen, words.coseOpenText]
+            : [words.anchorsOpen, words.anchorsOpenText];
   const passed = report.checks.filter((check) => check.status === "passed").length;
   const counted = words.counted(speech.count(passed), speech.count(report.checks.length));
   const reason = report.checks.find((check) => check.status === "failed")?.reason;
@@ -107,7 +109,7 @@ function whyNot(check: Check, speech: Speech): string {
   if (check.reason !== undefined) {
     return speech.words.reasons[check.reason];
   }
-  return { "no-policy": words.noKeys, "anchor-kind": words.anchorKind, unread: words.unread }[check.open ?? "unread"];
+  return { "no-policy": words.noKeys, "no-receipt-key": words.noReceiptKey, "anchor-kind": words.anchorKind, unread: words.unread }[check.open ?? "unread"];
 }
 
 /** What a reader might think is proved and is not. */

@@ -33,7 +33,7 @@ export function share(checked: Checked, speech: Speech): HTMLElement | null {
 }
 
 /** Hands a file to the reader as a download. */
-function hand(bytes: Uint8Array, name: string): void {
+export function hand(bytes: Uint8Array, name: string): void {
   const url = URL.createObjectURL(new Blob([bytes.slice()], { type: "application/vnd.ledgerstone.receipt+json" }));
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url));

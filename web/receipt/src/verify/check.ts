@@ -2,6 +2,7 @@
 // A check that could not be made is never passed.
 
 import { utf8 } from "./bytes.ts";
+import { checkCose, isAbout, type CoseReceipt } from "./cose.ts";
 import { Fault, type Reason } from "./fault.ts";
 import { checkFields } from "./fields.ts";
 import { checkInclusion, leafHash, sha256 } from "./merkle.ts";
@@ -19,6 +20,7 @@ export const NAMES = [
   "checkpoint.format",
   "checkpoint.signatures",
   "checkpoint.quorum",
+  "receipt.cose",
   "receipt.anchor",
 ] as const;
 
@@ -27,7 +29,7 @@ export type Status = "passed" | "failed" | "not_checked";
 export type Verdict = "verified" | "failed" | "undecided";
 
 /** Why a check was not made. */
-export type Open = "unread" | "no-policy" | "anchor-kind";
+export type Open = "unread" | "no-policy" | "no-receipt-key" | "anchor-kind";
 
 /** One check and how it went. */
 export interface Check {
@@ -88,6 +90,9 @@ function report(receipt: Receipt, policy: Policy | null): Report {
       checks.push(made("checkpoint.quorum", () => witnesses.push(...checkQuorum(policy, checkpoint))));
     }
   }
+  if (receipt.cose !== null) {
+    checks.push(coseCheck(receipt, receipt.cose, policy));
+  }
   checks.push(...receipt.anchors.map((anchor) => anchorCheck(receipt, anchor, policy)));
   return { verdict: verdictOf(checks), checks, receipt, signers, witnesses };
 }
@@ -126,6 +131,19 @@ function checkLater({ inclusion, checkpoint }: Receipt, later: Later): void {
   checkFields(fields, fieldProof, entry.commitment);
 }
 
+/** Whether the COSE receipt is about the same place and tree, and the log's receipt key signed it. */
+function coseCheck({ inclusion, checkpoint, entryBytes }: Receipt, cose: CoseReceipt, policy: Policy | null): Check {
+  const name = "receipt.cose";
+  if (!isAbout(cose, checkpoint.origin, checkpoint.size, inclusion.index, inclusion.hashes)) {
+    return { name, status: "failed", reason: "cose-elsewhere" };
+  }
+  const keys = policy?.receiptKeys.filter(({ key }) => key.name === checkpoint.origin) ?? [];
+  if (keys.length === 0) {
+    return { name, status: "not_checked", open: policy === null ? "no-policy" : "no-receipt-key" };
+  }
+  return made(name, () => checkCose(cose, entryBytes, keys));
+}
+
 /**
  * The way from the entry to what was fixed outside. The kind's own proof (a timestamp, a block) is not checked here, so
  * the best that an anchor comes to is not checked.
@@ -158,7 +176,7 @@ function checkAnchor(receipt: Receipt, anchor: Anchor, policy: Policy | null): v
 
 function unreadable(fault: Fault, policy: Policy | null): Report {
   const failed = failedBy(fault.reason);
-  const names = NAMES.filter((name) => name !== "receipt.anchor" && name !== "receipt.later" && (name !== "checkpoint.quorum" || policy?.quorum));
+  const names = NAMES.filter((name) => name !== "receipt.anchor" && name !== "receipt.cose" && name !== "receipt.later" && (name !== "checkpoint.quorum" || policy?.quorum));
   const checks = names.map((name): Check =>
     name === failed
       ? { name, status: "failed", reason: fault.reason, about: fault.about }

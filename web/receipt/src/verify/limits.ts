@@ -32,6 +32,8 @@ export const NAME_BYTES_MAX = 255;
 export const TREE_SIZE_MAX = (1n << 63n) - 1n;
 /** Largest number that an index or a time can be. */
 export const UINT64_MAX = (1n << 64n) - 1n;
+/** Bytes of a COSE receipt. */
+export const COSE_BYTES_MAX = 3 * 1024;
 /** Hashes of an inclusion proof. */
 export const PROOF_HASHES_MAX = 64;
 /** Entries that were added to the decision of a receipt. */

@@ -53,6 +53,15 @@ export function way(index: bigint, size: bigint, proof: readonly Uint8Array[]): 
   return steps;
 }
 
+/** The root of the tree of `size` leaves, if the leaf with hash `leaf` stands at `index` and the proof is right. */
+export function rootOf(leaf: Uint8Array, index: bigint, size: bigint, proof: readonly Uint8Array[]): Uint8Array {
+  let node = leaf;
+  for (const { beside, side } of way(index, size, proof)) {
+    node = side === "left" ? nodeHash(beside, node) : nodeHash(node, beside);
+  }
+  return node;
+}
+
 /** Checks that the leaf with hash `leaf` stands at `index` in the tree of `size` leaves with root `root`. */
 export function checkInclusion(
   leaf: Uint8Array,
@@ -61,11 +70,7 @@ export function checkInclusion(
   proof: readonly Uint8Array[],
   root: Uint8Array,
 ): void {
-  let node = leaf;
-  for (const { beside, side } of way(index, size, proof)) {
-    node = side === "left" ? nodeHash(beside, node) : nodeHash(node, beside);
-  }
-  if (!equal(node, root)) {
+  if (!equal(rootOf(leaf, index, size, proof), root)) {
     throw new Fault("inclusion-root");
   }
 }

@@ -112,6 +112,11 @@ function point(bytes: Uint8Array): Point | null {
   }
 }
 
+/** Whether `bytes` are an Ed25519 public key that signatures under mean something. */
+export function isEd25519Point(bytes: Uint8Array): boolean {
+  return point(bytes) !== null;
+}
+
 /**
  * RFC 8032, section 5.1.7, in its strictest reading: canonical encodings, no point of small order, and the equation
  * without its cofactor. Readers that allow more would take signatures that other readers refuse.

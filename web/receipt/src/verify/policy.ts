@@ -1,13 +1,16 @@
 // Trust policies: whom a reader believes, and how many witnesses must have seen a checkpoint (c2sp.org/tlog-policy).
 // Stricter in one point, as docs/spec/receipt.md asks: every key listed for a log must have signed.
 
-import { decimal, equal, text } from "./bytes.ts";
+import { decimal, equal, fromBase64, text } from "./bytes.ts";
 import { signedBy, type Checkpoint } from "./checkpoint.ts";
+import { readReceiptKey, type ReceiptKey } from "./cose.ts";
 import { Fault } from "./fault.ts";
 import { POLICY_BYTES_MAX, POLICY_ITEMS_MAX } from "./limits.ts";
 import { ED25519, ED25519_COSIGNATURE, readKey, type Key } from "./note.ts";
 
 const NONE = "none";
+/** Readers that know tlog-policy alone take such a line for a comment. */
+const RECEIPT_KEY = "#receipt-key";
 
 interface Witness {
   name: string;
@@ -22,6 +25,8 @@ interface Group {
 
 export interface Policy {
   logs: Key[];
+  /** The keys that sign COSE receipts. */
+  receiptKeys: ReceiptKey[];
   witnesses: Witness[];
   groups: Group[];
   /** A witness or a group, or null where none is asked for. */
@@ -48,6 +53,7 @@ export function readPolicy(bytes: Uint8Array): Policy {
 
 class Draft {
   readonly #logs: Key[] = [];
+  readonly #receiptKeys: ReceiptKey[] = [];
   readonly #witnesses: Witness[] = [];
   readonly #groups: Group[] = [];
   readonly #names = new Set<string>();
@@ -57,6 +63,9 @@ class Draft {
   /** Takes a line by its words; false if it breaks a rule. */
   takes(words: string[]): boolean {
     const [keyword, ...rest] = words;
+    if (keyword === RECEIPT_KEY) {
+      return this.#receiptKey(rest);
+    }
     if (keyword === undefined || keyword.startsWith("#")) {
       return true;
     }
@@ -78,13 +87,26 @@ class Draft {
     if (this.#quorum === undefined) {
       throw new Fault("policy-malformed");
     }
-    return { logs: this.#logs, witnesses: this.#witnesses, groups: this.#groups, quorum: this.#quorum };
+    return { logs: this.#logs, receiptKeys: this.#receiptKeys, witnesses: this.#witnesses, groups: this.#groups, quorum: this.#quorum };
   }
 
   #log([vkey, , ...surplus]: string[]): boolean {
     const key = keyOf(vkey);
-    const fits = key !== null && key.type !== ED25519_COSIGNATURE && !holdsKey(this.#logs, key);
+    const fits = key !== null && key.type !== ED25519_COSIGNATURE && !this.#isListed(key);
     return fits && surplus.length === 0 && this.#logs.length < POLICY_ITEMS_MAX && this.#logs.push(key) > 0;
+  }
+
+  #receiptKey([name, encoded, ...surplus]: string[]): boolean {
+    const origin = name === undefined ? null : asText(name);
+    const bytes = encoded === undefined ? null : fromBase64(encoded);
+    const found = origin === null || bytes === null ? null : readReceiptKey(origin, bytes);
+    const fits = found !== null && surplus.length === 0 && !this.#isListed(found.key);
+    return fits && this.#receiptKeys.length < POLICY_ITEMS_MAX && this.#receiptKeys.push(found) > 0;
+  }
+
+  /** Whether a key is listed already, for a log or for receipts: it has one purpose. */
+  #isListed(key: Key): boolean {
+    return holdsKey([...this.#logs, ...this.#receiptKeys.map((listed) => listed.key)], key);
   }
 
   #witness([name, vkey, , ...surplus]: string[]): boolean {
@@ -125,8 +147,13 @@ class Draft {
 }
 
 function keyOf(word: string | undefined): Key | null {
-  const vkey = word === undefined ? null : text(Uint8Array.from(word, (character) => character.charCodeAt(0)));
+  const vkey = word === undefined ? null : asText(word);
   return vkey === null ? null : readKey(vkey);
+}
+
+/** A word of the file, whose characters stand for bytes, as text. */
+function asText(word: string): string | null {
+  return text(Uint8Array.from(word, (character) => character.charCodeAt(0)));
 }
 
 /** Whether a key is listed already, under whatever name. */

@@ -2,6 +2,7 @@
 
 import { fromBase64, text } from "./bytes.ts";
 import { writeJson } from "./canonical.ts";
+import { readCose, type CoseReceipt } from "./cose.ts";
 import { readCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { readEntry, readLaterEntry, type Entry, type LaterEntry } from "./entry.ts";
 import { Fault } from "./fault.ts";
@@ -13,6 +14,7 @@ import { isLane, readStatement, type Statement } from "./statement.ts";
 
 const FORMAT = "ledgerstone-receipt/v1";
 const KEYS = ["format", "origin", "decision_id", "entry", "fields", "field_proof", "tlog_proof"];
+const OPTIONAL_KEYS = ["cose_receipt", "later", "anchors"];
 const FIELD_KEYS = ["index", "path", "salt", "value"];
 const LATER_KEYS = ["entry", "fields", "field_proof", "index", "inclusion_proof"];
 const ANCHOR_KEYS = ["kind", "statement", "tlog_proof", "proof"];
@@ -45,6 +47,8 @@ export interface Receipt {
   fieldProof: Uint8Array[];
   inclusion: TlogProof;
   checkpoint: Checkpoint;
+  /** The same proof in the form of RFC 9942, where the log has a key for it. */
+  cose: CoseReceipt | null;
   later: Later[];
   anchors: Anchor[];
 }
@@ -55,7 +59,7 @@ export function readReceipt(bytes: Uint8Array): Receipt {
     throw new Fault("too-large");
   }
   const json = readJson(bytes);
-  const file = keyed(json, KEYS, ["later", "anchors"], "unreadable");
+  const file = keyed(json, KEYS, OPTIONAL_KEYS, "unreadable");
   if (string(file, "format") !== FORMAT) {
     throw new Fault("other-version");
   }
@@ -82,6 +86,7 @@ function facts(file: Map<string, Json>): Receipt {
   if (checkpoint === null) {
     throw new Fault("checkpoint-malformed");
   }
+  const cose = file.has("cose_receipt") ? readCose(decoded(file, "cose_receipt")) : null;
   const later = file.has("later") ? list(file, "later").map((json) => readLater(json, entry.decision)) : [];
   if (later.length > LATER_MAX || new Set(later.map(({ index }) => index)).size < later.length) {
     return malformed("later");
@@ -90,12 +95,12 @@ function facts(file: Map<string, Json>): Receipt {
   if (anchors.length > ANCHORS_MAX || new Set(anchors.map((anchor) => anchor.statement.lane)).size < anchors.length) {
     return malformed("anchors");
   }
-  return { entry, entryBytes, fields, fieldProof, inclusion, checkpoint, later, anchors };
+  return { entry, entryBytes, fields, fieldProof, inclusion, checkpoint, cose, later, anchors };
 }
 
 /** Whether keys, later entries and lanes stand in the one order that the format gives them, and every value in its one spelling. */
 function inOrder(file: Map<string, Json>, { later, anchors, fields }: Receipt): boolean {
-  const order = [...KEYS, ...["later", "anchors"].filter((key) => file.has(key))];
+  const order = [...KEYS, ...OPTIONAL_KEYS.filter((key) => file.has(key))];
   const added = file.has("later") ? list(file, "later") : [];
   const addedRises = later.every(({ index }, at) => at === 0 || (later[at - 1]?.index ?? index) < index);
   const addedSpelled = later.every((part, at) => added[at] instanceof Map && isSpelled(part.fields, added[at]));

@@ -43,7 +43,7 @@ export interface Messages {
     languageLabel: string;
     skip: string;
   };
-  bar: { file: string; another: string; print: string; checkedAt: (time: string) => string };
+  bar: { file: string; another: string; save: string; print: string; checkedAt: (time: string) => string };
   problem: { tooLarge: string; unreadable: string; keys: (line: string) => string; twoReceipts: string };
   verdict: {
     verified: string;
@@ -54,6 +54,8 @@ export interface Messages {
     noKeysText: string;
     anchorsOpen: string;
     anchorsOpenText: string;
+    coseOpen: string;
+    coseOpenText: string;
     embedded: string;
     counted: (passed: Count, all: Count) => string;
   };
@@ -72,6 +74,11 @@ export interface Messages {
     noReasons: string;
     amount: string;
     useCase: string;
+    role: string;
+    roles: Record<"automated" | "advisory", string>;
+    contest: string;
+    contestText: string;
+    ways: Record<"url" | "email" | "phone" | "address", string>;
     decidedAt: string;
     recordedAt: string;
     model: string;
@@ -118,6 +125,7 @@ export interface Messages {
     openTitle: string;
     by: string;
     noKeys: string;
+    noReceiptKey: string;
     anchorKind: string;
     unread: string;
     keys: (log: string) => string;
