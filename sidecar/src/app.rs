@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ledgerstone::checkpoint::{LogKeys, LogVerifier};
+use ledgerstone::cose::ReceiptSigningKey;
 use ledgerstone::entry::SessionId;
 use ledgerstone::hash::Hash;
 use ledgerstone::log::Bounds;
@@ -34,7 +35,7 @@ use crate::keyring::{FileKeyProvider, KeyProvider};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
-use crate::receipts::ReceiptService;
+use crate::receipts::{ReceiptBuilder, ReceiptService};
 use crate::status::Status;
 use crate::upstream::{Upstream, UpstreamOptions};
 use crate::{admin, api, log_keys, tls};
@@ -43,6 +44,7 @@ mod counted;
 mod error;
 mod grpc;
 mod previous;
+mod receipts;
 
 pub use self::error::{BuildError, DrainError, RecoverError};
 
@@ -53,6 +55,8 @@ const CLOSE: Duration = Duration::from_secs(1);
 pub struct App {
     /// Goes to the log's driver when the log is opened.
     log_keys: LogKeys,
+    /// Signs COSE receipts, if the log has a key for them.
+    receipt_key: Option<Arc<ReceiptSigningKey>>,
     /// Where the log's head will be fixed.
     lanes: Vec<Box<dyn Lane>>,
     parts: Parts,
@@ -79,6 +83,7 @@ struct Ports {
     http: TcpListener,
     registry: Option<TcpListener>,
     recorder: Option<TcpListener>,
+    links: Option<TcpListener>,
 }
 
 /// An application with a recovered log and an open session.
@@ -91,6 +96,7 @@ pub struct Recovered {
     session: Arc<Session>,
     lanes: Opened,
     verifier: LogVerifier,
+    receipts: ReceiptBuilder,
 }
 
 /// An application that serves.
@@ -105,6 +111,8 @@ pub struct Running {
     pub registry_addr: Option<SocketAddr>,
     /// Where entries are added to decisions, if anywhere.
     pub recorder_addr: Option<SocketAddr>,
+    /// Where links to receipts are opened, if anywhere.
+    pub links_addr: Option<SocketAddr>,
     status: Arc<Status>,
     anchors: Arc<Anchors>,
     session: Arc<Session>,
@@ -113,6 +121,7 @@ pub struct Running {
     /// The registry and the recorder, where they are served.
     sides: [Option<Side>; 2],
     http: Served,
+    links: Option<Served>,
     admin: Served,
     /// Work that ends with the sidecar: heartbeats, the index, health.
     background: Vec<JoinHandle<()>>,
@@ -127,6 +136,7 @@ impl App {
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
         let keys: Arc<dyn KeyProvider> = Arc::new(FileKeyProvider::load(&config.key_file)?);
+        let receipt_key = receipts::key(&config)?;
         let routes = Routes::build(&config.routes, &config.base)?;
         if config.recorder_listen.is_none() {
             routes.tell_what_must_follow();
@@ -144,6 +154,10 @@ impl App {
                 None => None,
                 Some(address) => Some(unguarded("recorder.listen", "add and read", address).await?),
             },
+            links: match config.links.listen {
+                None => None,
+                Some(address) => Some(bind("links.listen", address).await?),
+            },
         };
         let admin = bind("server.admin_listen", config.server.admin_listen).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
@@ -158,7 +172,7 @@ impl App {
         let admin = Served::start(admin, router)?;
         let parts =
             Parts { config, ports, keys, routes, upstream, tls, metrics, models, anchors, status, admin };
-        Ok(Self { log_keys, lanes, parts })
+        Ok(Self { log_keys, receipt_key, lanes, parts })
     }
 
     /// Opens and recovers the log, opens the lookup index, and starts the session.
@@ -166,7 +180,7 @@ impl App {
     /// # Errors
     /// [`RecoverError`] says how to recover.
     pub async fn recover(self) -> Result<Recovered, RecoverError> {
-        let Self { log_keys, lanes, parts } = self;
+        let Self { log_keys, receipt_key, lanes, parts } = self;
         let Parts { config, metrics, status, keys, .. } = &parts;
         let (verifier, last) = (log_keys.verifier(), guarded(config).await?);
         let (store, options) = (config.log.store.clone(), driver_options(config, metrics));
@@ -174,6 +188,7 @@ impl App {
         let (log, report) = opened.map_err(|_| RecoverError::Defect)??;
         status.counter().up_to(report.size);
         let reader = LogReader::open(&config.log.store, log.published())?;
+        let named = receipts::named_key(receipt_key.as_deref(), &reader)?;
         let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
         let index = open_index(config, &reader, keys).await?;
         let options = SessionOptions {
@@ -185,8 +200,13 @@ impl App {
         };
         let counted = Arc::new(counted::Counted::new(log.clone(), status.counter()));
         let session = Session::start(counted, options).await?;
+        if let Some(key) = named {
+            session.announce_receipt_key(key.to_cose()).await?;
+        }
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
-        Ok(Recovered { parts, log, report, reader, index, session, lanes, verifier })
+        let receipts =
+            ReceiptBuilder::new(reader.clone(), Arc::clone(keys), parts.routes.clone(), receipt_key);
+        Ok(Recovered { parts, log, report, reader, index, session, lanes, verifier, receipts })
     }
 
     /// Recovers and serves.
@@ -210,19 +230,14 @@ impl Recovered {
     /// # Errors
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
-        let Self { parts, log, reader, index, session, lanes, verifier, .. } = self;
+        let Self { parts, log, reader, index, session, lanes, verifier, receipts, .. } = self;
         let Parts { config, ports, keys, routes, upstream, tls, metrics, models, anchors, status, admin } =
             parts;
         let (ending, ends) = watch::channel(false);
         let origin = config.log.origin.clone();
-        let receipts = ReceiptService::new(
-            reader.clone(),
-            Arc::clone(&index),
-            Arc::clone(&keys),
-            routes.clone(),
-            Arc::clone(&status),
-            config.receipt_wait,
-        );
+        let wait = config.receipt_wait;
+        let receipts = ReceiptService::new(receipts, Arc::clone(&index), Arc::clone(&status), wait);
+        let links = receipts::serve_links(ports.links, &config, &receipts, &reader)?;
         let decisions =
             Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone());
         let services = grpc::Services {
@@ -230,20 +245,21 @@ impl Recovered {
             log: api::LogApi::new(reader.clone(), ends.clone()),
             receipts: api::ReceiptsApi::new(receipts.clone(), origin),
         };
-        let histories = Histories::new(
-            Arc::clone(&session),
-            reader.clone(),
-            receipts.clone(),
-            keys.clone(),
-            config.receipt_wait,
-        );
-        let registrations =
-            api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), config.receipt_wait);
+        let histories =
+            Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
+        let registrations = api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), wait);
         let registry = Side::start(ports.registry, |port| {
             grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
         })?;
         let recorder = Side::start(ports.recorder, |port| {
-            grpc::serve_recorder(port, api::RecorderApi::new(histories), tls.clone(), ends.clone())
+            let recorder = api::RecorderApi::new(histories);
+            grpc::serve_recorder(
+                port,
+                recorder,
+                receipts::link_maker(&config, &reader),
+                tls.clone(),
+                ends.clone(),
+            )
         })?;
         let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
         let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
@@ -265,6 +281,8 @@ impl Recovered {
             admin_addr,
             registry_addr: registry.as_ref().map(|side| side.address),
             recorder_addr: recorder.as_ref().map(|side| side.address),
+            links_addr: links.as_ref().map(|links| links.address),
+            links,
             status,
             anchors,
             session,
@@ -313,6 +331,9 @@ impl Running {
         }
         let log = self.log.stop().await;
         self.http.stop().await;
+        if let Some(links) = self.links {
+            links.stop().await;
+        }
         self.admin.stop().await;
         stopped.map_err(DrainError::Session)?;
         log.map_err(DrainError::Log)

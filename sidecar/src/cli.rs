@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Inputs;
 use crate::evidence::{Wanted, WantedEntries};
@@ -74,6 +74,9 @@ pub enum Command {
     /// Read sealed records.
     #[command(subcommand)]
     Record(RecordCommand),
+    /// Keys for receipts, links to them, letters, exports.
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
     /// Look at where the log's head is fixed.
     #[command(subcommand)]
     Anchor(AnchorCommand),
@@ -131,6 +134,95 @@ pub enum RecordCommand {
         /// The decision id, as UUID text.
         decision_id: String,
     },
+}
+
+/// `receipt ...`
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Draw the key that signs COSE receipts where it does not exist, and name it in the log's policy.
+    ///
+    /// `init` does the same for a new log. The sidecar must not be running.
+    Key,
+    /// Make a link that opens the receipt of one decision until it expires, and print it. The sidecar may be running.
+    Link(ReceiptLinkArguments),
+    /// Revoke a link, or every link to one receipt; it holds at once.
+    Revoke(ReceiptRevokeArguments),
+    /// Make a link and print what a letter says about it: its reference, its address, its QR code.
+    Letter(ReceiptLetterArguments),
+    /// Write the receipts of many decisions into a folder or an archive. The sidecar may be running.
+    Export(ReceiptExportArguments),
+}
+
+/// Arguments of `receipt link`.
+#[derive(Debug, Args)]
+pub struct ReceiptLinkArguments {
+    /// The decision's id or reference
+    #[arg(long, value_name = "ID")]
+    pub decision: String,
+    /// How long the link works, such as 30d or 12h [default: links.expires]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+}
+
+/// Arguments of `receipt revoke`.
+#[derive(Debug, Args)]
+pub struct ReceiptRevokeArguments {
+    /// The link, as `receipt link` printed it
+    #[arg(value_name = "LINK", required_unless_present = "decision", conflicts_with = "decision")]
+    pub link: Option<String>,
+    /// Every link to the receipt of this decision, by its id or reference
+    #[arg(long, value_name = "ID")]
+    pub decision: Option<String>,
+}
+
+/// Arguments of `receipt letter`.
+#[derive(Debug, Args)]
+pub struct ReceiptLetterArguments {
+    /// The decision's id or reference
+    #[arg(long, value_name = "ID")]
+    pub decision: String,
+    /// How long the link works, such as 30d or 12h [default: links.expires]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+    /// svg and png are the QR code alone
+    #[arg(long, value_enum, default_value_t = LetterFormat::Text, value_name = "FORMAT")]
+    pub format: LetterFormat,
+    /// The language of text and html: en, de, fr or es
+    #[arg(long, default_value = "en", value_name = "TAG")]
+    pub language: String,
+    /// Where to write it instead of to standard output; an existing file is left alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What a letter's part is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LetterFormat {
+    /// Plain text, without the code.
+    Text,
+    /// A piece of HTML with the code in it.
+    Html,
+    /// The code as an SVG document.
+    Svg,
+    /// The code as a PNG file.
+    Png,
+}
+
+/// Arguments of `receipt export`.
+#[derive(Debug, Args)]
+pub struct ReceiptExportArguments {
+    /// Where to write them: a folder, or an archive where the name ends in .tar.zst; nothing is overwritten
+    #[arg(long, short, value_name = "PATH")]
+    pub output: PathBuf,
+    /// The first leaf index
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u64,
+    /// The last leaf index [default: the newest published]
+    #[arg(long, value_name = "M")]
+    pub to: Option<u64>,
+    /// Only decisions of this route
+    #[arg(long, value_name = "NAME")]
+    pub route: Option<String>,
 }
 
 /// `anchor ...`

@@ -19,6 +19,7 @@ mod open;
 mod output;
 mod packs;
 mod rebuild;
+mod receipt;
 mod vault;
 
 pub use self::anchor::anchor_status;
@@ -30,6 +31,7 @@ pub use self::open::open;
 pub use self::output::Output;
 pub use self::packs::packs;
 pub use self::rebuild::rebuild;
+pub use self::receipt::{receipt, receipt_export, receipt_key, receipt_letter, receipt_link, receipt_revoke};
 pub use self::vault::make as vault_make;
 
 /// Runs `anchor ...`; `load` reads the configuration where one is needed.
@@ -61,6 +63,7 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
         Command::Config(ConfigCommand::Explain) => explain(inputs, out),
         Command::Index(IndexCommand::Rebuild) => rebuild(&load(inputs)?, out),
         Command::Record(RecordCommand::Open { decision_id }) => open(&load(inputs)?, &decision_id, out),
+        Command::Receipt(command) => receipt(&load(inputs)?, &command, out),
         Command::Anchor(command) => anchor(&command, || load(inputs), out),
         Command::Bundle(BundleCommand::Export(arguments)) => {
             let estimate_only = arguments.estimate;

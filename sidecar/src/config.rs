@@ -23,12 +23,14 @@ pub mod anchors;
 mod error;
 mod explain;
 mod layers;
+mod links;
 mod quantity;
 mod setting;
 
 pub use self::error::ConfigError;
 pub use self::explain::{Explained, Row};
 pub use self::layers::{Inputs, Source};
+pub use self::links::LinksConfig;
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
 /// (`limits::SEALED_BYTES_MAX`, 40 MiB).
@@ -56,6 +58,10 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// How long a receipt may wait for its entry to be published.
     pub receipt_wait: Duration,
+    /// The file with the key that signs COSE receipts, if the log has one.
+    pub receipt_key_file: Option<PathBuf>,
+    /// Links to receipts.
+    pub links: LinksConfig,
     /// Where models and policies are registered, if anywhere.
     pub registry_listen: Option<SocketAddr>,
     /// Where later entries are added to decisions, if anywhere.
@@ -202,6 +208,8 @@ impl Config {
             key_file: layers.parse_path("keys.file")?,
             heartbeat_interval: layers.duration("heartbeat.interval")?,
             receipt_wait: layers.duration("receipt.wait")?,
+            receipt_key_file: layers.path("receipt.key_file")?,
+            links: LinksConfig::from_layers(layers)?,
             registry_listen: layers.address_if_set("registry.listen")?,
             recorder_listen: layers.address_if_set("recorder.listen")?,
             models_watch_interval: layers.duration("models.watch_interval")?,
@@ -212,6 +220,12 @@ impl Config {
             digest: Explained::new(layers).digest(),
         })
     }
+}
+
+/// Reads a duration as the configuration has them: `250ms`, `12h`, `30d`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    quantity::duration(text)
 }
 
 const ORIGIN: &str =

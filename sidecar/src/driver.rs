@@ -23,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ledgerstone::checkpoint::{Checkpoint, LogKeys};
 use ledgerstone::code::Code;
+use ledgerstone::cose::ReceiptKey;
 use ledgerstone::entry::Entry;
 use ledgerstone::hash::Hash;
 use ledgerstone::limits;
@@ -151,8 +152,20 @@ pub(crate) fn system_clock() -> UnixMillis {
 /// # Errors
 /// When the folder holds a log already, or something of one, or cannot be written to.
 pub fn init(store: &Path, keys: &LogKeys) -> Result<(), InitError> {
+    init_with_receipt_keys(store, keys, &[])
+}
+
+/// The same, and the log's policy names these receipt keys.
+///
+/// # Errors
+/// As [`init`], and when a receipt key has another purpose too.
+pub fn init_with_receipt_keys(
+    store: &Path,
+    keys: &LogKeys,
+    receipt_keys: &[ReceiptKey],
+) -> Result<(), InitError> {
     std::fs::create_dir_all(store).map_err(|source| InitError::Folder { source })?;
-    let identity = Identity::new(keys.verifier())?;
+    let identity = Identity::new(keys.verifier())?.with_receipt_keys(receipt_keys)?;
     let empty = keys.checkpoint(TreeSize::EMPTY, ledgerstone::hash::empty_root());
     fs::init(&StdDisk::new(store), &identity, &keys.sign(&empty))?;
     Ok(())

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerstone::code::Code;
+use ledgerstone::cose::{CoseReceipt, CoseReceiptError, ReceiptSigningKey};
 use ledgerstone::disclosure::Disclosure;
 use ledgerstone::entry::{DecisionId, Entry, EntryError, Kind};
+use ledgerstone::hash::leaf_hash;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::receipt::{LaterEntry, Receipt, ReceiptError};
 use ledgerstone::record::schema::DECISION_ROUTE;
@@ -30,19 +32,28 @@ use crate::reader::{LogReadError, LogReader};
 use crate::seal::{OpenError, SealedContent};
 use crate::status::Status;
 
-mod search;
+pub(crate) mod search;
 
 /// Builds receipts; clones stand for the same one.
 #[derive(Clone)]
 pub struct ReceiptService {
     log: LogReader,
     index: Arc<Index>,
-    keys: Arc<dyn KeyProvider>,
-    routes: Routes,
+    builder: ReceiptBuilder,
     status: Arc<Status>,
     wait: Duration,
     /// One search of the log at a time: whoever asks for ids at random must not get much work for it.
     searching: Arc<Semaphore>,
+}
+
+/// Puts receipts together from what stands at known places of the log; needs no lookup index. Clones stand for the same one.
+#[derive(Clone)]
+pub struct ReceiptBuilder {
+    log: LogReader,
+    keys: Arc<dyn KeyProvider>,
+    routes: Routes,
+    /// Signs COSE receipts, where the log has a key for them.
+    signer: Option<Arc<ReceiptSigningKey>>,
 }
 
 /// Where the entries about one decision stand.
@@ -55,21 +66,15 @@ pub struct DecisionPlaces {
 }
 
 impl ReceiptService {
-    /// Builds receipts from `log`, found through `index`, opened with `keys`, as `routes` allow. An entry that is not
-    /// published yet is waited for up to `wait`.
+    /// Has receipts built by `builder`, from places found through `index`. An entry that is not published yet is waited for up
+    /// to `wait`.
     #[must_use]
-    pub fn new(
-        log: LogReader,
-        index: Arc<Index>,
-        keys: Arc<dyn KeyProvider>,
-        routes: Routes,
-        status: Arc<Status>,
-        wait: Duration,
-    ) -> Self {
-        Self { log, index, keys, routes, status, wait, searching: Arc::new(Semaphore::new(1)) }
+    pub fn new(builder: ReceiptBuilder, index: Arc<Index>, status: Arc<Status>, wait: Duration) -> Self {
+        let log = builder.log.clone();
+        Self { log, index, builder, status, wait, searching: Arc::new(Semaphore::new(1)) }
     }
 
-    /// The receipt file of a decision. It shows the fields that `fields` select, or all that the route allows.
+    /// The receipt of a decision. It shows the fields that `fields` select, or all that the route allows.
     ///
     /// # Errors
     /// [`ServeError`] says whether to ask again.
@@ -77,9 +82,12 @@ impl ReceiptService {
         &self,
         decision: DecisionId,
         fields: Option<Vec<PathPattern>>,
-    ) -> Result<String, ServeError> {
+    ) -> Result<Receipt, ServeError> {
         let (service, places) = (self.clone(), self.find(decision, TreeSize::EMPTY).await?);
-        let build = move || service.build(decision, &places, fields.as_deref());
+        let build = move || {
+            let (bytes, DecisionPlaces { entries, .. }) = service.read(decision, &places)?;
+            service.builder.build(bytes, &entries, fields.as_deref())
+        };
         spawn_blocking(build).await.map_err(|_| ServeError::Defect)?
     }
 
@@ -163,14 +171,31 @@ impl ReceiptService {
         }
         Ok((own.ok_or(ServeError::Unknown)?, DecisionPlaces { size, entries }))
     }
+}
 
-    fn build(
+impl ReceiptBuilder {
+    /// Builds receipts from `log`, opened with `keys`, as `routes` allow; `signer` signs COSE receipts.
+    #[must_use]
+    pub fn new(
+        log: LogReader,
+        keys: Arc<dyn KeyProvider>,
+        routes: Routes,
+        signer: Option<Arc<ReceiptSigningKey>>,
+    ) -> Self {
+        Self { log, keys, routes, signer }
+    }
+
+    /// The receipt of the decision whose own entry is `bytes`; `entries` are all that the log has about it, its own too. It
+    /// shows the fields that `fields` select, or all that the route allows. It was verified against the log's own policy.
+    ///
+    /// # Errors
+    /// [`ServeError`] says whether to ask again.
+    pub fn build(
         &self,
-        decision: DecisionId,
-        places: &[LeafIndex],
+        bytes: Vec<u8>,
+        entries: &[(LeafIndex, Entry)],
         fields: Option<&[PathPattern]>,
-    ) -> Result<String, ServeError> {
-        let (bytes, DecisionPlaces { entries, .. }) = self.read(decision, places)?;
+    ) -> Result<Receipt, ServeError> {
         let own = entries.iter().find(|(_, entry)| entry.kind == Kind::Decision);
         let (index, entry) = own.ok_or(ServeError::Unknown)?;
         let content = self.open(*index, entry)?;
@@ -189,15 +214,35 @@ impl ReceiptService {
             let later = LaterEntry::new(self.log.entry(*index)?, disclosure, *index, proof);
             later.map_err(|_| ServeError::IndexWrong)
         });
+        let cose = self
+            .signer
+            .as_ref()
+            .map(|signer| CoseReceipt::sign(signer, &leaf_hash(&bytes), *index, size, proof.clone()));
         let receipt = Receipt::new(bytes, disclosure, *index, proof, checkpoint.to_string())?;
-        let receipt = receipt.with_later(later.collect::<Result<_, _>>()?)?.to_json();
-        let report = verify::receipt(receipt.as_bytes(), Some(self.log.policy()));
+        let receipt = match cose.transpose()? {
+            Some(cose) => receipt.with_cose(cose),
+            None => receipt,
+        };
+        let receipt = receipt.with_later(later.collect::<Result<_, _>>()?)?;
+        let report = verify::receipt(receipt.to_json().as_bytes(), Some(self.log.policy()));
         if report.verdict() == Verdict::Verified {
             return Ok(receipt);
         }
         let failed = report.checks().iter().filter(|check| check.status != CheckStatus::Passed);
         let checks = failed.map(|check| check.name.to_string()).collect::<Vec<_>>().join(", ");
         Err(ServeError::DoesNotVerify { checks })
+    }
+
+    /// The name of the route that a decision was recorded by, as its record says.
+    ///
+    /// # Errors
+    /// [`ServeError`] if the record does not open.
+    pub fn route_name(&self, index: LeafIndex, entry: &Entry) -> Result<Option<String>, ServeError> {
+        let content = self.open(index, entry)?;
+        Ok(match content.as_ref().and_then(|content| content.record.value(&DECISION_ROUTE)) {
+            Some(Value::Text(name)) => Some(name.clone()),
+            _ => None,
+        })
     }
 
     /// The opened record of the entry at `index`, if it has one.
@@ -229,6 +274,12 @@ fn disclose(
         return Ok(Disclosure::default());
     }
     Ok(tree.disclose(&chosen)?)
+}
+
+impl std::fmt::Debug for ReceiptBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceiptBuilder").field("signer", &self.signer).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for ReceiptService {
@@ -271,6 +322,9 @@ pub enum ServeError {
     /// The fields cannot be disclosed.
     #[error("the fields cannot be shown: {0}")]
     Disclose(#[from] DiscloseError),
+    /// The proof has no form as a COSE receipt.
+    #[error("no COSE receipt can be made: {0}")]
+    Cose(#[from] CoseReceiptError),
     /// The parts do not make a receipt.
     #[error("no receipt can be made: {0}")]
     Receipt(#[from] ReceiptError),
@@ -300,6 +354,7 @@ impl ServeError {
             Self::OtherRecord | Self::DoesNotVerify { .. } => Code::Inconsistent,
             Self::Disclose(_) | Self::Defect => Code::Internal,
             Self::Receipt(error) => error.code(),
+            Self::Cose(error) => error.code(),
         }
     }
 }

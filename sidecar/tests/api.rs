@@ -13,10 +13,16 @@
     reason = "a test"
 )]
 
+#[path = "api/cose.rs"]
+mod cose;
+#[path = "api/exports.rs"]
+mod exports;
 #[path = "api/http.rs"]
 mod http;
 #[path = "api/lifecycle.rs"]
 mod lifecycle;
+#[path = "api/links.rs"]
+mod links;
 #[path = "api/log.rs"]
 mod log;
 #[path = "api/models.rs"]

@@ -7,10 +7,11 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
+use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use ledgerstone::code::Code;
-use ledgerstone::entry::DecisionId;
+use ledgerstone::cose::{COSE_TYPE, SCITT_RECEIPT_TYPE};
+use ledgerstone::entry::{DecisionId, Reference};
 use ledgerstone::tile::TilePath;
 use tokio::task::spawn_blocking;
 
@@ -46,7 +47,7 @@ pub(crate) fn router(log: LogReader, receipts: ReceiptService, anchors: PublicAn
     Router::new().fallback(serve).with_state(Served { log, receipts, anchors })
 }
 
-async fn serve(State(served): State<Served>, method: Method, uri: Uri) -> Response<Body> {
+async fn serve(State(served): State<Served>, method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
     if !matches!(method, Method::GET | Method::HEAD) {
         let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -60,7 +61,7 @@ async fn serve(State(served): State<Served>, method: Method, uri: Uri) -> Respon
         return found(TEXT, NO_CACHE, served.log.policy_text().to_owned());
     }
     if let Some(id) = path.strip_prefix("/receipts/") {
-        return receipt(&served.receipts, id).await;
+        return receipt(&served.receipts, id, Form::asked_for(&headers)).await;
     }
     if let Some(file) = path.strip_prefix("/anchors/") {
         return anchored(&served.anchors, file).await;
@@ -124,12 +125,47 @@ async fn lanes(anchors: PublicAnchors) -> Response<Body> {
     }
 }
 
-async fn receipt(receipts: &ReceiptService, id: &str) -> Response<Body> {
-    let Ok(decision) = DecisionId::parse(id) else {
-        return text(StatusCode::BAD_REQUEST, "a decision id is a UUID in lower case");
+/// The forms in which a receipt is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The whole receipt file.
+    File,
+    /// The COSE receipt alone, under one of its media types.
+    Cose(&'static str),
+}
+
+impl Form {
+    /// What the caller's `Accept` names first of what there is; the file where it names neither.
+    fn asked_for(headers: &HeaderMap) -> Self {
+        let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let named = accepted.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        let known = named.filter_map(|kind| match kind {
+            "application/cose" => Some(Self::Cose(COSE_TYPE)),
+            SCITT_RECEIPT_TYPE => Some(Self::Cose(SCITT_RECEIPT_TYPE)),
+            RECEIPT_TYPE | "application/json" | "*/*" => Some(Self::File),
+            _ => None,
+        });
+        known.into_iter().next().unwrap_or(Self::File)
+    }
+}
+
+async fn receipt(receipts: &ReceiptService, id: &str, form: Form) -> Response<Body> {
+    let by_reference = || id.parse::<Reference>().map(Reference::decision);
+    let Ok(decision) = DecisionId::parse(id).or_else(|_| by_reference()) else {
+        return text(
+            StatusCode::BAD_REQUEST,
+            "a decision id is a UUID in lower case; a reference is 28 letters and digits",
+        );
     };
     match receipts.receipt(decision, None).await {
-        Ok(receipt) => found(RECEIPT_TYPE, NO_STORE, receipt),
+        Ok(receipt) => match (form, receipt.cose()) {
+            (Form::File, _) => found(RECEIPT_TYPE, NO_STORE, receipt.to_json()),
+            (Form::Cose(kind), Some(cose)) => found(kind, NO_STORE, cose.encode()),
+            (Form::Cose(_), None) => text(
+                StatusCode::NOT_ACCEPTABLE,
+                "this log has no receipt key, so it gives no COSE receipts (receipt.key_file)",
+            ),
+        },
         Err(error) => {
             let status = match (&error, error.code()) {
                 (ServeError::Unknown, _) => StatusCode::NOT_FOUND,

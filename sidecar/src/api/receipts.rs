@@ -41,7 +41,7 @@ impl Receipts for ReceiptsApi {
         let GetReceiptRequest { decision_id, fields } = request.into_inner();
         let decision = decision(&decision_id).map_err(misuse)?;
         let receipt = self.receipts.receipt(decision, parse_patterns(&fields)?).await?;
-        Ok(Response::new(GetReceiptResponse { receipt: receipt.into() }))
+        Ok(Response::new(GetReceiptResponse { receipt: receipt.to_json().into() }))
     }
 
     async fn get_decision(

@@ -10,9 +10,11 @@ use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
 use crate::intercept::{RouteError, SessionError};
 use crate::keyring::KeyFileError;
+use crate::links::LinkError;
 use crate::log_keys::LogKeyFileError;
 use crate::metrics::MetricsError;
 use crate::reader::LogReadError;
+use crate::receipt_key::ReceiptKeyFileError;
 use crate::tls::TlsError;
 use crate::upstream::UpstreamError;
 
@@ -23,6 +25,9 @@ pub enum BuildError {
     /// The keys of the log.
     #[error("log.key_file: {0}")]
     LogKeys(#[from] LogKeyFileError),
+    /// The key of COSE receipts.
+    #[error("receipt.key_file: {0}")]
+    ReceiptKey(#[from] ReceiptKeyFileError),
     /// The key that wraps record keys.
     #[error("keys.file: {0}")]
     RecordKeys(#[from] KeyFileError),
@@ -71,6 +76,7 @@ impl BuildError {
     pub fn code(&self) -> Code {
         match self {
             Self::LogKeys(error) => error.code(),
+            Self::ReceiptKey(error) => error.code(),
             Self::RecordKeys(error) => error.code(),
             Self::Route(error) => error.code(),
             Self::Tls(error) => error.code(),
@@ -95,6 +101,14 @@ pub enum RecoverError {
     /// The files of a lane of the anchors.
     #[error("log.store: {0}")]
     Anchors(#[from] StartError),
+    /// Readers could not check what the receipt key signs.
+    #[error(
+        "receipt.key_file: the log's policy does not name this key; stop the sidecar and run `ledgerstone-sidecar receipt key`"
+    )]
+    UnnamedReceiptKey,
+    /// The links to receipts.
+    #[error("links.file: {0}")]
+    Links(#[from] LinkError),
     /// The published log cannot be read back.
     #[error("log.store: {0}")]
     Read(#[from] LogReadError),
@@ -128,10 +142,11 @@ impl RecoverError {
             Self::Open(error) => error.code(),
             Self::Guard(error) => error.code(),
             Self::Anchors(error) => error.code(),
+            Self::Links(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Session(error) => error.code(),
-            Self::Tls(_) => Code::Misuse,
+            Self::Tls(_) | Self::UnnamedReceiptKey => Code::Misuse,
             Self::Port(_) | Self::NoRandomness => Code::Unavailable,
             Self::Defect => Code::Internal,
         }

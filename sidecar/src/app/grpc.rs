@@ -23,6 +23,7 @@ use crate::api::recorder_http::{self, ADDITION_BYTES_MAX};
 use crate::api::{Ending, LogApi, ReceiptsApi, RecorderApi, RegistryApi, ended};
 use crate::config::LimitsConfig;
 use crate::intercept::Intercept;
+use crate::links::{self, LinkMaker};
 use crate::status::Status;
 
 /// Flow-control window of one call: a request of this size needs no round trip to grow it.
@@ -107,6 +108,7 @@ pub(super) fn serve(
 pub(super) fn serve_recorder(
     listener: TcpListener,
     recorder: RecorderApi,
+    links: Option<LinkMaker>,
     tls: Option<ServerTlsConfig>,
     ending: Ending,
 ) -> Result<JoinHandle<()>, RecoverError> {
@@ -114,7 +116,7 @@ pub(super) fn serve_recorder(
     if let Some(tls) = tls {
         server = server.tls_config(tls).map_err(RecoverError::Tls)?;
     }
-    let json = recorder_http::router(recorder.histories().clone());
+    let json = recorder_http::router(recorder.histories().clone()).merge(links::api::router(links));
     let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
     let routes = Routes::from(json).add_service(service);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -24,12 +24,18 @@ pub fn init(config: &Config, out: &mut impl Write) -> Result<()> {
     }
     let keys = signing_keys(config, out)?;
     record_key(&config.key_file, out)?;
-    driver::init(&config.log.store, &keys)
+    let receipts = config.receipt_key_file.as_deref();
+    let receipts = receipts.map(|path| super::receipt::signing_key(path, config, out)).transpose()?;
+    let receipt_keys: Vec<_> = receipts.iter().map(|key| key.receipt_key().clone()).collect();
+    driver::init_with_receipt_keys(&config.log.store, &keys, &receipt_keys)
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
     writeln!(out, "created the log {} in {}", config.log.origin, config.log.store.display())?;
     writeln!(out, "\nkeys that verify the log:")?;
     for vkey in keys.vkeys() {
         writeln!(out, "  {vkey}")?;
+    }
+    for key in &receipt_keys {
+        writeln!(out, "key that verifies its COSE receipts:\n  {}", key.kid())?;
     }
     writeln!(out, "\nThe same keys stand in {}.", policy.display())?;
     writeln!(out, "Hand that file to whoever will check receipts or the log, on a way you trust.")?;
@@ -66,7 +72,7 @@ fn record_key(path: &Path, out: &mut impl Write) -> Result<()> {
 }
 
 /// Makes the folder of a key file.
-fn create_folder(path: &Path) -> Result<()> {
+pub(super) fn create_folder(path: &Path) -> Result<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))
 }

@@ -49,7 +49,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 27] = [
+pub(super) const SETTINGS: [Setting; 33] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -85,6 +85,21 @@ pub(super) const SETTINGS: [Setting; 27] = [
     ),
     value("models.watch_interval", "10s", "how often the files of models are looked at for changes"),
     value("receipt.wait", "2s", "how long a receipt may wait for its entry to be published"),
+    unset(
+        "receipt.key_file",
+        "the file with the key that signs COSE receipts; without it receipts have none",
+    ),
+    unset(
+        "links.listen",
+        "where people outside open links to their receipts, over HTTP; put TLS in front of it",
+    ),
+    unset(
+        "links.public_url",
+        "the address under which they reach it, for example https://receipts.example.com",
+    ),
+    unset("links.file", "the file that keeps the links, mode 0600"),
+    value("links.expires", "30d", "how long a link works unless it is made for another time"),
+    value("links.expires_max", "366d", "the longest time that a link may be made for"),
     unset(
         "anchors.quorum",
         "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",

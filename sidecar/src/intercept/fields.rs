@@ -15,7 +15,7 @@ use ledgerstone::time::UnixMillis;
 use super::answered::Answered;
 use super::asked::Asked;
 use super::frame::Message;
-use super::route::{Route, SubjectSource};
+use super::route::{Route, RouteConfig, SubjectSource};
 use crate::models::Identity;
 use ledgerstone::oip::{Element, Tensor, parameter_text};
 
@@ -185,6 +185,7 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     fields.put_some(schema::DECISION_TENANT, config.tenant.as_deref())?;
     fields.put_some(schema::DECISION_USE_CASE, config.use_case.as_deref())?;
     fields.put_some(schema::DECISION_PACKS, facts.route.pack_names())?;
+    human(fields, config)?;
     let times = facts.times;
     fields.put(schema::TIME_RECEIVED, times.received.get())?;
     fields.put_some(schema::TIME_MODEL_STARTED, times.model.map(|(started, _)| started.get()))?;
@@ -200,6 +201,23 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     fields.put_some(schema::PRIVACY_PURPOSE, config.purpose.as_deref())?;
     fields.put(schema::PRIVACY_KEY, facts.key)?;
     fields.put_some(schema::PRIVACY_RETENTION_CLASS, config.retention.as_deref())
+}
+
+/// What the person concerned is told whatever was decided: the part that the system has, and how to contest.
+fn human(fields: &mut Fields<'_>, config: &RouteConfig) -> Fallible {
+    fields.put_some(schema::DECISION_MODE, config.role.as_deref())?;
+    let Some(contest) = &config.contest else { return Ok(()) };
+    for (path, said) in [
+        (schema::CONTEST_ROUTE_URL, &contest.url),
+        (schema::CONTEST_ROUTE_EMAIL, &contest.email),
+        (schema::CONTEST_ROUTE_PHONE, &contest.phone),
+        (schema::CONTEST_ROUTE_ADDRESS, &contest.address),
+        (schema::CONTEST_ROUTE_TEXT, &contest.text),
+        (schema::CONTEST_ROUTE_LANGUAGE, &contest.language),
+    ] {
+        fields.put_some(path, said.as_deref())?;
+    }
+    Ok(())
 }
 
 /// Which model, as the request, the answer and the configuration name it.

@@ -18,8 +18,8 @@ use crate::models::artifact::{Artifact, ArtifactError};
 use crate::models::{Identity, Served};
 
 pub use self::config::{
-    Action, ExplanationConfig, FeaturesConfig, LabelConfig, MaskConfig, MatchConfig, ModelConfig, RawConfig,
-    ReceiptConfig, RouteConfig, ScoreConfig, SubjectSource, ThresholdConfig,
+    Action, ContestConfig, ExplanationConfig, FeaturesConfig, LabelConfig, MaskConfig, MatchConfig,
+    ModelConfig, RawConfig, ReceiptConfig, RouteConfig, ScoreConfig, SubjectSource, ThresholdConfig,
 };
 pub use self::error::RouteError;
 pub use self::glob::Glob;

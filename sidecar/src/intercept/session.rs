@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ledgerstone::code::Code;
-use ledgerstone::entry::{Entry, GapReason, HeartbeatDetails, SessionId, StartDetails, WriterName};
+use ledgerstone::entry::{
+    Detail, Details, Entry, GapReason, HeartbeatDetails, Kind, SessionId, StartDetails, WriterName,
+};
 use ledgerstone::merkle::LeafIndex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout_at};
@@ -31,6 +33,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// How often requests that were turned away get their gap entry: one entry for all of a second's.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// What an entry that names a receipt key says the key is for (`docs/spec/entry.md`).
+const RECEIPT_KEY_PURPOSE: &str = "cose-receipt";
 
 /// What the start entry of a session says.
 #[derive(Clone, Debug)]
@@ -171,6 +176,19 @@ impl Session {
 
     pub(crate) fn writer(&self) -> &WriterName {
         &self.writer
+    }
+
+    /// Says in the log which key signs the receipts of this session; `cose_key` is a COSE_Key.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the log does not take the entry.
+    pub async fn announce_receipt_key(&self, cose_key: Vec<u8>) -> Result<(), SessionError> {
+        let _own = self.own.lock().await;
+        let sequence = self.book().number()?;
+        let purpose = Detail::Text(RECEIPT_KEY_PURPOSE.to_owned());
+        let details = Details::new().with(1, purpose).with(2, Detail::Bytes(cose_key));
+        let entry = Entry::new(Kind::Key, self.writer.clone(), self.id, sequence);
+        self.append_own(sequence, Entry { details, ..entry }).await
     }
 
     async fn drained(&self) {

@@ -23,7 +23,7 @@ const SEARCHED_MS: u64 = 3_600_000;
 const SEARCHED_BUNDLES_MAX: u64 = 64;
 
 /// The leaf index of `decision`, if it is found among the first `size` entries.
-pub(super) fn decision(
+pub(crate) fn decision(
     log: &LogReader,
     decision: DecisionId,
     size: TreeSize,

@@ -225,3 +225,57 @@ fn world_first_byte(world: &World) -> u8 {
     let first = reader.entry(LeafIndex::new(0), reader.size().unwrap()).unwrap();
     leaf_hash(&first).as_bytes()[0]
 }
+
+/// What the configuration of the route gets at its end.
+fn told_by_the_route(files: &crate::support::Sidecar, lines: &str) {
+    let text = fs::read_to_string(files.config()).unwrap();
+    fs::write(files.config(), format!("{text}{lines}\n")).unwrap();
+}
+
+#[tokio::test]
+async fn a_receipt_says_which_part_the_system_has_and_how_to_contest() {
+    let (folder, files) = crate::world::init().await;
+    told_by_the_route(
+        &files,
+        "role = \"advisory\"\ncontest = { email = \"review@bank.example\", text = \"Schreiben Sie uns.\", language = \"de\" }",
+    );
+    let app = crate::world::build(&files, &[]).await.spawn().await.unwrap();
+    let world = World { folder, files, app };
+    let told = world.decide(1).await.remove(0);
+    let file = receipt(&world, &told.decision, &[]).await.unwrap();
+    assert_eq!(verify::receipt(&file, Some(&world.policy())).verdict(), Verdict::Verified);
+    let receipt = Receipt::parse(&file).unwrap();
+    let said = |path: &str| {
+        let opening = receipt.disclosure().openings.iter().find(|opening| opening.path.as_str() == path);
+        opening.map(|opening| opening.value.clone())
+    };
+    for (path, text) in [
+        ("decision/mode", "advisory"),
+        ("contest/route/email", "review@bank.example"),
+        ("contest/route/text", "Schreiben Sie uns."),
+        ("contest/route/language", "de"),
+    ] {
+        assert_eq!(said(path), Some(Value::Text(text.to_owned())), "{path}");
+    }
+    assert_eq!(said("contest/route/url"), None);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_way_to_contest_that_leads_nowhere_is_refused_at_start() {
+    let (_folder, files) = crate::world::init().await;
+    let text = fs::read_to_string(files.config()).unwrap();
+    for (lines, says) in [
+        ("contest = {}", "`contest` needs a way"),
+        ("contest = { language = \"en\" }", "`contest` needs a way"),
+        ("contest = { text = \"\" }", "1 to 2048 bytes"),
+        ("contest = { url = \"javascript:alert(1)\" }", "https://"),
+        ("contest = { url = \"https://\" }", "https://"),
+        ("role = \"\"", "`role` has 1 to 2048 bytes"),
+    ] {
+        fs::write(files.config(), format!("{text}{lines}\n")).unwrap();
+        let config = crate::world::config(&files, &[]);
+        let error = ledgerstone_sidecar::app::App::build(config).await.err().unwrap();
+        assert!(error.to_string().contains(says), "{lines}: {error}");
+    }
+}

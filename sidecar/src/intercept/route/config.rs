@@ -30,6 +30,12 @@ pub struct RouteConfig {
     /// Annex III point or sector code.
     #[serde(default)]
     pub use_case: Option<String>,
+    /// Which part the system has in the decision, as people are told: `automated`, `advisory`, or in other words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Where the person concerned may contest the decision. Every record and every receipt of the route says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contest: Option<ContestConfig>,
     /// Which model stands behind the route.
     #[serde(default)]
     pub model: ModelConfig,
@@ -94,6 +100,8 @@ impl RouteConfig {
             mode: strict(),
             tenant: None,
             use_case: None,
+            role: None,
+            contest: None,
             model: ModelConfig::default(),
             subject: None,
             features: Vec::new(),
@@ -121,6 +129,39 @@ fn model_infer() -> String {
 
 fn strict() -> String {
     "strict".to_owned()
+}
+
+/// Where the person concerned may contest a decision: one of the five ways at least.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContestConfig {
+    /// An address of the web.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// An address for mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// A telephone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// A postal address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What the person is told: to whom, by when, how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The language of `text` and `address` (BCP 47).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+impl ContestConfig {
+    /// The ways that are given.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = &str> {
+        [&self.url, &self.email, &self.phone, &self.address, &self.text]
+            .into_iter()
+            .filter_map(Option::as_deref)
+    }
 }
 
 /// Which calls belong to a route.

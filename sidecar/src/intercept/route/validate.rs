@@ -13,6 +13,9 @@ use super::{Action, Glob, MODEL_INFER, RouteConfig, RouteError, SubjectSource, U
 /// Features that one route may name: with their scores and labels they must fit a record's fields.
 pub(crate) const FEATURES_MAX: usize = 1024;
 
+/// Bytes of each thing that people are told by every record of a route.
+const CONTEST_BYTES_MAX: usize = 2048;
+
 /// Fields without which a record could not be found again, would hide that it hides something, or by which rules it is judged.
 const NEVER_MASKED: [&str; 4] =
     ["decision/id", "decision/route", "decision/packs", "privacy/masked/[0]/pointer"];
@@ -123,6 +126,10 @@ fn pattern(config: &RouteConfig, key: &'static str, text: &str) -> Result<PathPa
     }
 }
 
+fn is_web(url: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+}
+
 fn broken_rule(config: &RouteConfig) -> Option<&'static str> {
     let explanation = config.explanation.as_ref();
     let rules = [
@@ -176,7 +183,32 @@ fn broken_rule(config: &RouteConfig) -> Option<&'static str> {
             "`subject.metadata` must be a lowercase header name that does not end in \"-bin\"",
         ),
     ];
-    rules.into_iter().find_map(|(broken, rule)| broken.then_some(rule))
+    rules.into_iter().chain(told(config)).find_map(|(broken, rule)| broken.then_some(rule))
+}
+
+/// The rules of what people are told by every record of the route.
+fn told(config: &RouteConfig) -> [(bool, &'static str); 4] {
+    let contest = config.contest.as_ref();
+    [
+        (
+            contest.is_some_and(|contest| contest.ways().next().is_none()),
+            "`contest` needs a way to contest: give `url`, `email`, `phone`, `address` or `text`",
+        ),
+        (
+            contest.is_some_and(|contest| {
+                contest.ways().any(|way| way.is_empty() || way.len() > CONTEST_BYTES_MAX)
+            }),
+            "what `contest` says has 1 to 2048 bytes each: every record of the route carries it",
+        ),
+        (
+            contest.and_then(|contest| contest.url.as_deref()).is_some_and(|url| !is_web(url)),
+            "`contest.url` starts with https:// or http://",
+        ),
+        (
+            config.role.as_ref().is_some_and(|role| role.is_empty() || role.len() > CONTEST_BYTES_MAX),
+            "`role` has 1 to 2048 bytes",
+        ),
+    ]
 }
 
 fn features(config: &RouteConfig) -> Result<(), RouteError> {
