@@ -273,6 +273,27 @@ pub const PACK_PERIOD_MAX: u32 = 12_000;
 /// Packs that apply to one decision.
 pub const PACKS_APPLIED_MAX: usize = 16;
 
+/// Bytes of a template of notices, or of their style. The longest that comes along has 5 kB.
+pub const NOTICE_TEMPLATE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of what a caller says for a notice: names, addresses and instructions.
+pub const NOTICE_DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// Tables and lists within each other in what a caller says: a list in a table in the whole, and one to spare.
+pub const NOTICE_DATA_DEPTH_MAX: usize = 5;
+
+/// Steps of a template, each at most one value printed: as many as a notice of this size has bytes.
+pub const NOTICE_FUEL: u64 = 1 << 20;
+
+/// Bytes of a notice, and of what its template prints. Forty pages of 4 kB, with their marks and two fonts of 95 kB.
+pub const NOTICE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Blocks of text in a notice.
+pub const NOTICE_BLOCKS_MAX: usize = 4096;
+
+/// Pages of a notice.
+pub const NOTICE_PAGES_MAX: usize = 40;
+
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");

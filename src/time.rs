@@ -72,6 +72,22 @@ impl Date {
         (is_shaped && exists).then_some(Self { year, month, day })
     }
 
+    /// The day of a time, UTC; the last one that can be written for times after it.
+    #[must_use]
+    pub fn of(time: UnixMillis) -> Self {
+        let civil = CivilTime::from(time);
+        if civil.year > 9999 {
+            return Self { year: 9999, month: 12, day: 31 };
+        }
+        Self { year: civil.year, month: civil.month, day: civil.day }
+    }
+
+    /// Year, month from 1, and day of the month.
+    #[must_use]
+    pub const fn parts(self) -> (u64, u64, u64) {
+        (self.year, self.month, self.day)
+    }
+
     /// The first millisecond of the day, UTC.
     #[must_use]
     pub const fn start(self) -> UnixMillis {
@@ -203,8 +219,16 @@ mod tests {
         for day in 0..146_097 {
             let start = UnixMillis::new(day * DAY_MILLIS);
             let text = start.to_string();
-            assert_eq!(Date::parse(&text[..10]).unwrap().start(), start, "{text}");
+            let date = Date::parse(&text[..10]).unwrap();
+            assert_eq!(date.start(), start, "{text}");
+            assert_eq!(Date::of(start.plus_millis(DAY_MILLIS - 1)), date, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_past_what_dates_can_say_is_on_their_last_day() {
+        assert_eq!(Date::of(UnixMillis::new(u64::MAX)).to_string(), "9999-12-31");
+        assert_eq!(Date::parse("2026-11-18").unwrap().parts(), (2026, 11, 18));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod anchors;
 pub mod mutate;
 pub mod nodes;
+mod notices;
 pub mod targets;
 pub mod timestamps;
 

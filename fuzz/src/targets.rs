@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, nodes, timestamps};
+use crate::{anchors, nodes, notices, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "gguf_header", run: gguf_header },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "lightgbm_model", run: model },
+    Target { name: "notice_data", run: notices::data },
+    Target { name: "notice_document", run: notices::document },
     Target { name: "oms_bundle", run: oms_bundle },
     Target { name: "oms_key", run: oms_key },
     Target { name: "onnx_model", run: model },

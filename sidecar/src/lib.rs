@@ -21,6 +21,8 @@ pub mod log_keys;
 pub mod metrics;
 pub mod models;
 mod nearest;
+#[cfg(feature = "notices")]
+pub mod notices;
 pub mod packs;
 pub mod proved;
 pub mod reader;
