@@ -8,6 +8,9 @@ use crate::config::Inputs;
 use crate::evidence::{Wanted, WantedEntries};
 use crate::telemetry::LogFormat;
 
+#[cfg(feature = "notices")]
+pub mod notice;
+
 /// Records every decision of a model server before the caller sees the answer.
 #[derive(Debug, Parser)]
 #[command(name = "ledgerstone-sidecar", version, max_term_width = 100)]
@@ -89,6 +92,10 @@ pub enum Command {
     /// Keep protected attributes apart from the decisions they are compared over.
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// Notices to the persons whom decisions are about.
+    #[cfg(feature = "notices")]
+    #[command(subcommand)]
+    Notice(notice::NoticeCommand),
 }
 
 /// `vault ...`

@@ -15,6 +15,8 @@ mod bundle;
 #[cfg(feature = "ethereum")]
 mod evm;
 mod init;
+#[cfg(feature = "notices")]
+mod notice;
 mod open;
 mod output;
 mod packs;
@@ -27,6 +29,8 @@ pub use self::bundle::export;
 #[cfg(feature = "ethereum")]
 pub use self::evm::{anchor_deploy, anchor_key};
 pub use self::init::init;
+#[cfg(feature = "notices")]
+pub use self::notice::notice;
 pub use self::open::open;
 pub use self::output::Output;
 pub use self::packs::packs;
@@ -71,6 +75,8 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
         }
         Command::Vault(VaultCommand::Make(arguments)) => vault_make(&load(inputs)?, &arguments, out),
         Command::Packs(command) => return packs(&command, || load(inputs), out),
+        #[cfg(feature = "notices")]
+        Command::Notice(command) => notice(&command, || load(inputs), out),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -70,6 +70,8 @@ pub struct Config {
     pub models_watch_interval: Duration,
     /// Where the log's head is fixed.
     pub anchors: AnchorsConfig,
+    /// The folder whose templates of notices stand in the place of those that come along.
+    pub notice_templates: Option<PathBuf>,
     /// What the traffic of each model means.
     pub routes: Vec<RouteConfig>,
     /// The directory that relative paths of routes start from.
@@ -214,6 +216,7 @@ impl Config {
             recorder_listen: layers.address_if_set("recorder.listen")?,
             models_watch_interval: layers.duration("models.watch_interval")?,
             anchors: AnchorsConfig::from_layers(layers)?,
+            notice_templates: layers.path("notices.templates")?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             base: layers.base.clone(),
             ignored: layers.ignored.clone(),

@@ -14,6 +14,8 @@ use serde_json::{Value as Json, json};
 
 use crate::config::Config;
 use crate::keyring::FileKeyProvider;
+#[cfg(feature = "notices")]
+use crate::notices::Told;
 use crate::reader::{LogReader, Stored};
 use crate::seal::SealedContent;
 use crate::value::fields_to_json;
@@ -50,6 +52,34 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
     }
     let text = serde_json::to_string_pretty(&shown)?;
     writeln!(out, "{text}").context("the record cannot be printed")
+}
+
+/// The decision and everything that was added to it, opened, in the log's order.
+///
+/// # Errors
+/// If the log has no such decision, or a record does not open or is not the one the entry commits to.
+#[cfg(feature = "notices")]
+pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
+    let decision = DecisionId::parse(decision).context("--decision")?;
+    let log = LogReader::at_rest(&config.log.store)
+        .with_context(|| format!("log.store: {}", config.log.store.display()))?;
+    let keys = FileKeyProvider::load(&config.key_file)?;
+    let places = find(&log, &decision)?;
+    if places.is_empty() {
+        bail!("the published log of {} entries has no decision {decision}", log.published().size);
+    }
+    let mut told = Vec::with_capacity(places.len());
+    for (index, entry) in places.iter().rev() {
+        if entry.commitment.is_none() {
+            continue;
+        }
+        // Without it a reason or an outcome would be left out in silence.
+        let content = content(&log, &keys, *index, entry)?.with_context(|| {
+            format!("the record of entry {index}, which is about the decision, is not there")
+        })?;
+        told.push(Told { kind: entry.kind, recorded_at: entry.recorded_at, record: content.record });
+    }
+    Ok(told)
 }
 
 /// The opened record of the entry at `index`, if it has one and it is the one that the entry commits to.

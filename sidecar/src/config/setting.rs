@@ -49,7 +49,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 33] = [
+pub(super) const SETTINGS: [Setting; 34] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -84,6 +84,10 @@ pub(super) const SETTINGS: [Setting; 33] = [
         "where models and policies are registered over gRPC; whoever reaches it may register",
     ),
     value("models.watch_interval", "10s", "how often the files of models are looked at for changes"),
+    unset(
+        "notices.templates",
+        "the folder whose templates of notices stand in the place of those that come along",
+    ),
     value("receipt.wait", "2s", "how long a receipt may wait for its entry to be published"),
     unset(
         "receipt.key_file",
