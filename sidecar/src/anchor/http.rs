@@ -1,4 +1,4 @@
-//! The HTTP(S) client of the anchors: one request, one bounded answer.
+//! The HTTP(S) client of the anchors and of the key providers: one request, one bounded answer.
 //!
 //! Guarantees: an answer is cut off at its bound before anybody reads it; every exchange ends within its time limit;
 //! a redirect is refused, because whoever may name another place may name one inside this network; `https` is checked
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use ledgerstone::code::Code;
 use rustls::pki_types::pem::PemObject as _;
@@ -72,6 +72,18 @@ impl Address {
         Self::parse(&format!("{}/{}", base.trim_end_matches('/'), rest.trim_start_matches('/')))
     }
 
+    /// The host, an IPv6 address without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether what goes there stays on this machine: `localhost` or a loopback address.
+    #[must_use]
+    pub fn is_this_machine(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// Whether it is `https`.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
@@ -86,9 +98,9 @@ impl fmt::Display for Address {
 }
 
 /// What is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Question {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `PUT`.
     pub method: Method,
     /// Where.
     pub address: Address,
@@ -96,10 +108,50 @@ pub struct Question {
     pub content_type: Option<&'static str>,
     /// The media type that is wanted.
     pub accept: &'static str,
-    /// The body.
-    pub body: Vec<u8>,
+    /// Further header fields.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body. Bytes of an owner that wipes itself are wiped once they were sent.
+    pub body: Bytes,
     /// Bytes of the answer, at most.
     pub answer_bytes_max: usize,
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, address) = (&self.method, &self.address);
+        write!(f, "Question({method} {address}, {} bytes)", self.body.len())
+    }
+}
+
+/// An answer, whatever its status is.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+impl Answer {
+    /// An answer as it would have come; none for a status that HTTP does not have.
+    #[must_use]
+    pub fn new(status: u16, body: Bytes) -> Option<Self> {
+        Some(Self { status: StatusCode::from_u16(status).ok()?, body })
+    }
+
+    /// The body of an answer with status 200.
+    fn wanted(self) -> Result<Bytes, HttpFault> {
+        match self.status {
+            StatusCode::OK => Ok(self.body),
+            status if status.is_redirection() => Err(HttpFault::Redirect { status: status.as_u16() }),
+            status => Err(HttpFault::Status { status: status.as_u16(), text: shown(&self.body) }),
+        }
+    }
 }
 
 /// Asks. Clones stand for the same client.
@@ -138,11 +190,19 @@ impl Client {
     /// # Errors
     /// [`HttpFault`] says how it ended; only [`HttpFault::Status`] is an answer.
     pub async fn ask(&self, question: Question) -> Result<Bytes, HttpFault> {
+        self.answer(question).await?.wanted()
+    }
+
+    /// Asks and returns the answer, whatever its status is: some servers say in the body of a refusal why.
+    ///
+    /// # Errors
+    /// [`HttpFault`] if there is no complete answer.
+    pub async fn answer(&self, question: Question) -> Result<Answer, HttpFault> {
         let limit = self.limit;
         timeout(limit, self.exchange(question)).await.unwrap_or(Err(HttpFault::TimedOut { limit }))
     }
 
-    async fn exchange(&self, question: Question) -> Result<Bytes, HttpFault> {
+    async fn exchange(&self, question: Question) -> Result<Answer, HttpFault> {
         let Some(kept) = &self.kept else {
             return self.connect(&question.address).await?.ask(&question).await;
         };
@@ -189,11 +249,14 @@ fn request(question: &Question) -> Option<Request<Full<Bytes>>> {
     if let Some(content_type) = question.content_type {
         request = request.header(CONTENT_TYPE, content_type);
     }
-    request.body(Full::new(Bytes::copy_from_slice(&question.body))).ok()
+    for (name, value) in &question.headers {
+        request = request.header(name, value);
+    }
+    request.body(Full::new(question.body.clone())).ok()
 }
 
 /// The beginning of a text from outside: printable ASCII on one line.
-fn shown(body: &[u8]) -> String {
+pub(crate) fn shown(body: &[u8]) -> String {
     let text = body.iter().take(SHOWN_CHARS_MAX);
     text.map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' })
         .collect::<String>()

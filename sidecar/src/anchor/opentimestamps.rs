@@ -332,7 +332,8 @@ async fn ask(
         content_type: (method == Method::POST).then_some(DIGEST_TYPE),
         method,
         accept: ANSWER_TYPE,
-        body,
+        headers: Vec::new(),
+        body: body.into(),
         answer_bytes_max: OTS_ANSWER_BYTES_MAX,
     };
     let answer = client.ask(question).await.map_err(|fault| TargetFault::Http { target: target(), fault })?;

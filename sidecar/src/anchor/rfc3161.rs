@@ -123,7 +123,8 @@ impl Authority {
             address: self.url.clone(),
             content_type: Some(REQUEST_CONTENT_TYPE),
             accept: REPLY_CONTENT_TYPE,
-            body: request.encode(),
+            headers: Vec::new(),
+            body: request.encode().into(),
             answer_bytes_max: TIMESTAMP_REPLY_BYTES_MAX,
         };
         let target = || self.url.to_string();

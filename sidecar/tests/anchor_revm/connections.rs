@@ -58,7 +58,8 @@ impl Server {
             address: self.address.clone(),
             content_type: None,
             accept: "*/*",
-            body: b"x".to_vec(),
+            headers: Vec::new(),
+            body: b"x".to_vec().into(),
             answer_bytes_max,
         }
     }

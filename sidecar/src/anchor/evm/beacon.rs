@@ -163,7 +163,8 @@ impl Beacon {
             address: address.ok_or(LightError::Address)?,
             content_type: None,
             accept: "application/json",
-            body: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new().into(),
             answer_bytes_max: BEACON_JSON_BYTES_MAX,
         };
         Ok(self.http.ask(question).await?.to_vec())

@@ -81,7 +81,8 @@ impl Endpoint {
             address: inner.address.clone(),
             content_type: Some("application/json"),
             accept: "application/json",
-            body: request.to_string().into_bytes(),
+            headers: Vec::new(),
+            body: request.to_string().into(),
             answer_bytes_max: bytes_max,
         };
         let answer = inner.http.ask(question).await;

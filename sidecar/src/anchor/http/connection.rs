@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::{Address, HttpFault, Question, request, shown};
+use super::{Address, Answer, HttpFault, Question, request};
 
 /// How long a connection waits for the next question. Nodes are asked every 12 seconds, and servers wait for 60 to 75.
 const IDLE_MAX: Duration = Duration::from_secs(50);
@@ -45,7 +44,7 @@ impl Connection {
     }
 
     /// Asks and reads the answer.
-    pub(super) async fn ask(&mut self, question: &Question) -> Result<Bytes, HttpFault> {
+    pub(super) async fn ask(&mut self, question: &Question) -> Result<Answer, HttpFault> {
         self.is_clean = false;
         let request = request(question).ok_or(HttpFault::Closed)?;
         let closed = |_| HttpFault::Closed;
@@ -59,7 +58,7 @@ impl Connection {
                 true => HttpFault::TooLarge { max },
                 false => HttpFault::Closed,
             })?;
-            Ok((status, body.to_bytes()))
+            Ok(Answer { status, body: body.to_bytes() })
         };
         let driver = &mut self.driver;
         // The last bytes of an answer and the end of the connection may come as one.
@@ -67,17 +66,13 @@ impl Connection {
             driver.await;
             std::future::pending::<()>().await;
         };
-        let (status, body) = tokio::select! {
+        let answer = tokio::select! {
             biased;
             answer = answer => answer?,
             () = driven => return Err(HttpFault::Closed),
         };
         self.is_clean = true;
-        match status {
-            StatusCode::OK => Ok(body),
-            status if status.is_redirection() => Err(HttpFault::Redirect { status: status.as_u16() }),
-            status => Err(HttpFault::Status { status: status.as_u16(), text: shown(&body) }),
-        }
+        Ok(answer)
     }
 }
 

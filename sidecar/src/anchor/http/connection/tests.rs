@@ -23,7 +23,8 @@ async fn asked(client: &Client) -> Address {
         address: address.clone(),
         content_type: None,
         accept: "*/*",
-        body: Vec::new(),
+        headers: Vec::new(),
+        body: Bytes::new(),
         answer_bytes_max: 10,
     };
     client.ask(question).await.unwrap();
