@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, nodes, notices, timestamps};
+use crate::{anchors, keys, nodes, notices, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "causal_config", run: causal_config },
     Target { name: "gguf_header", run: gguf_header },
     Target { name: "journal_segment", run: journal_segment },
+    Target { name: "key_answer", run: keys::key_answer },
     Target { name: "lightgbm_model", run: model },
     Target { name: "notice_data", run: notices::data },
     Target { name: "notice_document", run: notices::document },

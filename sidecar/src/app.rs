@@ -31,7 +31,7 @@ use crate::driver::{self, LogHandle, RecoveryReport};
 use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
-use crate::keyring::{FileKeyProvider, KeyProvider};
+use crate::keyring::{self, KeyProvider};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
@@ -135,7 +135,7 @@ impl App {
     /// [`BuildError`] names the key of the configuration and what to change.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
-        let keys: Arc<dyn KeyProvider> = Arc::new(FileKeyProvider::load(&config.key_file)?);
+        let keys: Arc<dyn KeyProvider> = keyring::open(&config.keys)?;
         let receipt_key = receipts::key(&config)?;
         let routes = Routes::build(&config.routes, &config.base)?;
         if config.recorder_listen.is_none() {
@@ -164,6 +164,7 @@ impl App {
         status.measure(&metrics);
         let models = Arc::new(Models::new(routes.clone()));
         models.measure(&metrics);
+        // The keys of lanes may be wrapped, and unwrapping them may wait for the provider.
         let lanes = setup::lanes(&config.anchors, &config.log.origin, keys.as_ref())?;
         let anchors = Anchors::new(&lanes, config.anchors.quorum.clone(), config.anchors.lag_alarm);
         anchors.measure(&metrics);

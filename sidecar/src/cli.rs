@@ -71,6 +71,9 @@ pub enum Command {
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look after the key that wraps record keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Work on the lookup index.
     #[command(subcommand)]
     Index(IndexCommand),
@@ -124,6 +127,15 @@ pub struct VaultMakeArguments {
 pub enum ConfigCommand {
     /// Print each key with its value and who said so.
     Explain,
+}
+
+/// `keys ...`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Have each configured provider wrap and unwrap a random key, and say how long that took.
+    Check,
+    /// Make the key of `[keys]` where it does not exist.
+    Create,
 }
 
 /// `index ...`

@@ -15,6 +15,7 @@ mod bundle;
 #[cfg(feature = "ethereum")]
 mod evm;
 mod init;
+mod keys;
 #[cfg(feature = "notices")]
 mod notice;
 mod open;
@@ -29,6 +30,7 @@ pub use self::bundle::export;
 #[cfg(feature = "ethereum")]
 pub use self::evm::{anchor_deploy, anchor_key};
 pub use self::init::init;
+pub use self::keys::keys;
 #[cfg(feature = "notices")]
 pub use self::notice::notice;
 pub use self::open::open;
@@ -65,6 +67,7 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
         Command::Run => bail!("`run` serves, and is no command of these"),
         Command::Init => init(&load(inputs)?, out),
         Command::Config(ConfigCommand::Explain) => explain(inputs, out),
+        Command::Keys(command) => keys(command, &load(inputs)?, out),
         Command::Index(IndexCommand::Rebuild) => rebuild(&load(inputs)?, out),
         Command::Record(RecordCommand::Open { decision_id }) => open(&load(inputs)?, &decision_id, out),
         Command::Receipt(command) => receipt(&load(inputs)?, &command, out),

@@ -15,6 +15,7 @@ use ledgerstone::limits::PENDING_ENTRIES_MAX;
 use ledgerstone::note::KeyName;
 
 use self::anchors::AnchorsConfig;
+use self::keys::KeysConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
 use crate::intercept::route::RouteConfig;
@@ -22,6 +23,7 @@ use crate::intercept::route::RouteConfig;
 pub mod anchors;
 mod error;
 mod explain;
+pub mod keys;
 mod layers;
 mod links;
 mod quantity;
@@ -52,8 +54,8 @@ pub struct Config {
     pub upstream: UpstreamConfig,
     /// What it takes at most.
     pub limits: LimitsConfig,
-    /// The file with the key that wraps record keys.
-    pub key_file: PathBuf,
+    /// Which providers hold the keys that wrap record keys.
+    pub keys: KeysConfig,
     /// How often a session says in the log that it is alive.
     pub heartbeat_interval: Duration,
     /// How long a receipt may wait for its entry to be published.
@@ -180,7 +182,6 @@ impl Config {
             (Some(_), None) => return Err(half("server.tls.cert", "server.tls.key")),
             (None, Some(_)) => return Err(half("server.tls.key", "server.tls.cert")),
         };
-        layers.parse("keys.provider", "\"file\"", |text| (text == "file").then_some(()))?;
         Ok(Self {
             log: LogConfig {
                 origin: layers.parse("log.origin", ORIGIN, origin)?,
@@ -207,7 +208,7 @@ impl Config {
                 message_bytes_max: layers.message_bytes()?,
                 in_flight_max: layers.in_flight()?,
             },
-            key_file: layers.parse_path("keys.file")?,
+            keys: KeysConfig::from_layers(layers)?,
             heartbeat_interval: layers.duration("heartbeat.interval")?,
             receipt_wait: layers.duration("receipt.wait")?,
             receipt_key_file: layers.path("receipt.key_file")?,
@@ -254,7 +255,9 @@ fn half(present: &'static str, absent: &'static str) -> ConfigError {
 impl Layers {
     fn require_all(&self) -> Result<(), ConfigError> {
         let required = SETTINGS.iter().filter(|setting| setting.fallback == setting::Fallback::Required);
-        let missing = required.filter(|setting| self.get(setting.key).is_none());
+        let provider = self.get("keys.provider").map(|found| found.text).unwrap_or_default();
+        let needed = keys::needed(&provider).iter().filter_map(|key| find(key));
+        let missing = required.chain(needed).filter(|setting| self.get(setting.key).is_none());
         let keys: Vec<_> = missing.map(|setting| (setting.key, setting.what)).collect();
         if keys.is_empty() { Ok(()) } else { Err(ConfigError::MissingKeys { keys }) }
     }

@@ -76,6 +76,8 @@ impl Index {
                 tracing::warn!(covered = covered.get(), log = size.get(), "lookup index is ahead of the log");
                 (None, TreeSize::new(0))
             }
+            // The index is well, and its key is to be had later: building it again would need the same provider.
+            Err(IndexError::Keys(error)) if error.is_of_provider() => return Err(IndexError::Keys(error)),
             Err(error) => {
                 tracing::warn!(%error, "lookup index cannot be used");
                 (None, TreeSize::new(0))

@@ -208,7 +208,10 @@ fn refuses_a_value_that_its_key_cannot_take() {
             "upstream.address=127.0.0.1:8001",
             r#"--set: upstream.address = "127.0.0.1:8001": write http://HOST:PORT, https://HOST:PORT or unix:/PATH"#,
         ),
-        ("keys.provider=hsm", r#"--set: keys.provider = "hsm": write "file""#),
+        (
+            "keys.provider=hsm",
+            r#"--set: keys.provider = "hsm": write "file", "pkcs11", "vault" or "aws-kms""#,
+        ),
         ("log.store=", r#"--set: log.store = "": write a path"#),
         (
             "log.store",
@@ -271,7 +274,8 @@ fn explains_each_value_with_its_source() {
     assert_eq!(row("server.tls.cert"), (String::new(), Source::Default));
     assert_eq!(row("route \"loans\"").1, line(13));
     let text = explained.to_string();
-    assert!(text.contains("receipt.wait              \"5s\""), "{text}");
+    let wait = text.lines().find(|line| line.starts_with("receipt.wait ")).unwrap();
+    assert_eq!(wait.split_whitespace().take(2).collect::<Vec<_>>(), ["receipt.wait", "\"5s\""], "{text}");
     assert!(
         text.ends_with("ignored: the environment variable LEDGERSTONE_WRITER_NAEM fits no key\n"),
         "{text}"
@@ -336,7 +340,8 @@ fn sample(all: bool) -> String {
     let is_setting = |line: &str| {
         let key: String =
             line.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_' || *c == '[').collect();
-        !key.is_empty() && (line[key.len()..].starts_with(" = ") || line == "[server.tls]")
+        !key.is_empty()
+            && (line[key.len()..].starts_with(" = ") || line == "[server.tls]" || line.starts_with("[keys."))
     };
     let uncomment = |line: &str| match line.strip_prefix("# ").filter(|rest| all && is_setting(rest)) {
         Some(setting) => setting.to_owned(),
@@ -365,4 +370,111 @@ fn the_sample_configuration_shows_every_key_with_its_default() {
             assert_eq!(shown.value, default.value, "{}", shown.key);
         }
     }
+}
+
+const VAULT: &str = r#"
+provider = "vault"
+id = "loans-2026"
+vault = { address = "https://vault.example.com:8200", key = "loans", token_file = "token" }
+"#;
+
+const TOKEN: &str = r#"
+provider = "pkcs11"
+id = "loans-2026"
+pkcs11 = { module = "m.so", token = "t", key = "k", pin_variable = "PIN" }
+"#;
+
+const KMS: &str = r#"
+provider = "aws-kms"
+id = "loans-2026"
+aws_kms = { key = "alias/loans", region = "eu-central-1" }
+"#;
+
+/// `GOOD` with `keys` in the place of its key file.
+fn with_keys(keys: &str) -> Written {
+    Written::new(&GOOD.replace("file = \"records.key\"", keys))
+}
+
+#[test]
+fn takes_each_key_provider_with_its_defaults() {
+    use ledgerstone_sidecar::config::keys::ProviderConfig;
+    use ledgerstone_sidecar::keyring::SecretSource;
+
+    let written = with_keys(VAULT);
+    let ProviderConfig::Vault(vault) = written.load().keys.current else { panic!("it is a Vault") };
+    assert_eq!((vault.mount.as_str(), vault.timeout), ("transit", Duration::from_secs(5)));
+    assert_eq!(vault.token, SecretSource::File(written.dir.path().join("token")), "relative to the file");
+    let ProviderConfig::Pkcs11(token) = with_keys(TOKEN).load().keys.current else { panic!("it is a token") };
+    assert_eq!((token.sessions, token.pin), (4, SecretSource::Variable("PIN".into())));
+    let ProviderConfig::AwsKms(kms) = with_keys(KMS).load().keys.current else { panic!("it is AWS KMS") };
+    assert_eq!(kms.endpoint.to_string(), "https://kms.eu-central-1.amazonaws.com/");
+    let ProviderConfig::AwsKms(kms) =
+        with_keys(&KMS.replace("eu-central-1", "cn-north-1")).load().keys.current
+    else {
+        panic!("it is AWS KMS")
+    };
+    assert_eq!(kms.sts_endpoint.to_string(), "https://sts.cn-north-1.amazonaws.com.cn/");
+}
+
+#[test]
+fn refuses_key_providers_that_make_no_sense() {
+    for (keys, from, to, expected) in [
+        (VAULT, "id = \"loans-2026\"\n", "", "missing keys.id (the name of the key in sealed records"),
+        (
+            VAULT,
+            "key = \"loans\", ",
+            "",
+            "missing keys.vault.key (the name of the key in the transit engine)",
+        ),
+        (VAULT, "https://vault", "http://vault", "keys and tokens would go in the clear"),
+        (VAULT, "\"loans\"", "\"../sys/seal\"", "write letters, digits, '.', '_' and '-'"),
+        (VAULT, "\"loans\"", "\"loans/x\"", "write letters, digits, '.', '_' and '-'"),
+        (VAULT, "\"loans\"", "\"loans\", mount = \"../sys\"", "write a path of letters"),
+        (VAULT, "\"loans\"", "\"loans\", mount = \"\"", "write a path of letters"),
+        (VAULT, "\"loans\"", "\"loans\", namespace = \"a b\"", "write a path of letters"),
+        (
+            VAULT,
+            ", token_file = \"token\"",
+            "",
+            "neither keys.vault.token_file nor keys.vault.token_variable is set",
+        ),
+        (VAULT, "token_file", "token_variable = \"T\", token_file", "are both set: set one of them"),
+        (VAULT, "token_file", "token", "unknown key \"keys.vault.token\""),
+        (VAULT, "loans-2026", "Loans 2026", "keys.id = \"Loans 2026\": write 1 to 64 characters"),
+        (VAULT, "provider", "timeout = \"0s\"\nprovider", "keys.timeout = \"0s\": write a duration"),
+        (TOKEN, "\"k\"", "\"k\", sessions = 65", "write a number from 1 to 64"),
+        (TOKEN, "\"k\"", "\"\"", "write a label of 1 to 32 bytes"),
+        (KMS, "alias/loans", "alias/\\\"", "write an ARN, a key id or an alias"),
+        (KMS, "eu-central-1", "eu.example.com/", "write a region such as eu-central-1"),
+        (KMS, "\"alias/loans\"", "\"alias/loans\", endpoint = \"http://10.0.0.1/\"", "in the clear"),
+    ] {
+        assert!(keys.contains(from), "{from}");
+        let refusal = with_keys(&keys.replacen(from, to, 1)).refusal();
+        assert!(refusal.contains(expected), "{to}: {refusal}");
+    }
+}
+
+#[test]
+fn earlier_keys_take_what_the_key_in_force_takes() {
+    let earlier =
+        |keys: &str| format!("file = \"records.key\"\n[[keys.previous]]\n{keys}[[keys.previous]]{TOKEN}");
+    let written = with_keys(&earlier(VAULT));
+    let config = written.load();
+    let kinds: Vec<_> = config.keys.previous.iter().map(|provider| provider.kind()).collect();
+    assert_eq!((config.keys.current.kind(), kinds), ("file", vec!["vault", "pkcs11"]));
+    assert_ne!(config.digest, Written::new(GOOD).load().digest);
+    let explained = Config::explain(&written.inputs).unwrap().to_string();
+    assert!(
+        explained.contains("keys.previous \"2\"") && explained.contains("\"keys.pkcs11.token\":\"t\""),
+        "{explained}"
+    );
+    let refusal = with_keys(&earlier(&VAULT.replace("address", "adress"))).refusal();
+    assert!(
+        refusal.contains("line 16: unknown key \"keys.vault.adress\"; did you mean \"keys.vault.address\"?"),
+        "{refusal}"
+    );
+    let refusal = with_keys(&earlier(&VAULT.replace("id = \"loans-2026\"", ""))).refusal();
+    assert!(refusal.starts_with("missing keys.id"), "{refusal}");
+    let refusal = with_keys("file = \"records.key\"\nprevious = [\"old.key\"]").refusal();
+    assert!(refusal.contains("unknown key \"keys.previous\""), "{refusal}");
 }

@@ -35,7 +35,6 @@ use ledgerstone::tile::{EntryBundle, TileKind, TileSource as _, paths};
 use ledgerstone_sidecar::app::App;
 use ledgerstone_sidecar::commands;
 use ledgerstone_sidecar::config::Config;
-use ledgerstone_sidecar::keyring::FileKeyProvider;
 use ledgerstone_sidecar::seal;
 
 /// Applications, and further inference calls of the client: fifty at once, one named output, parameters, three refusals.
@@ -81,13 +80,13 @@ fn check_records(config: &Config) {
             (cells[0].to_owned(), u32::from_str_radix(cells[2], 16).unwrap())
         })
         .collect();
-    let keys = FileKeyProvider::load(&config.key_file).unwrap();
+    let keys = ledgerstone_sidecar::keyring::open(&config.keys).unwrap();
     let reader = FsReader::open(&config.log.store);
     let (mut decisions, mut exact) = (0, 0);
     for (entry, sealed) in sealed_records(&reader) {
         assert_eq!(entry.kind, Kind::Decision);
         decisions += 1;
-        let record = seal::open(&keys, &entry.decision.unwrap(), entry.kind, &sealed).unwrap().record;
+        let record = seal::open(keys.as_ref(), &entry.decision.unwrap(), entry.kind, &sealed).unwrap().record;
         let Some(Value::Text(id)) = record.value(&schema::DECISION_REQUEST_ID) else { continue };
         let Some(bits) = golden.get(id) else { continue };
         let score = record.value(&schema::score("predict").unwrap());

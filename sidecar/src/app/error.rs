@@ -9,7 +9,7 @@ use crate::anchor::{GuardError, SetupError, StartError};
 use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
 use crate::intercept::{RouteError, SessionError};
-use crate::keyring::KeyFileError;
+use crate::keyring::KeysError;
 use crate::links::LinkError;
 use crate::log_keys::LogKeyFileError;
 use crate::metrics::MetricsError;
@@ -29,8 +29,8 @@ pub enum BuildError {
     #[error("receipt.key_file: {0}")]
     ReceiptKey(#[from] ReceiptKeyFileError),
     /// The key that wraps record keys.
-    #[error("keys.file: {0}")]
-    RecordKeys(#[from] KeyFileError),
+    #[error(transparent)]
+    RecordKeys(#[from] KeysError),
     /// A route.
     #[error(transparent)]
     Route(#[from] RouteError),

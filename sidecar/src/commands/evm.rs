@@ -17,7 +17,7 @@ use crate::anchor::http::Client;
 use crate::cli::{AnchorKeyArguments, DeployArguments};
 use crate::config::Config;
 use crate::driver::system_clock;
-use crate::keyring::{FileKeyProvider, KeyProvider};
+use crate::keyring::{self, FileKeyProvider, KeyProvider};
 
 /// How long one answer of the endpoint may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,8 +86,8 @@ pub(super) fn chain_status(config: &Config, lane: &LaneName, out: &mut impl Writ
         return Ok(());
     };
     let described = || -> Result<String> {
-        let keys = FileKeyProvider::load(&config.key_file)?;
-        let lane: evm::EvmLane = build(ethereum, &config.log.origin, &keys)?;
+        let keys = keyring::open(&config.keys)?;
+        let lane: evm::EvmLane = build(ethereum, &config.log.origin, keys.as_ref())?;
         let (store, origin) = (&config.log.store, config.log.origin.as_str());
         Ok(Runtime::new()?.block_on(lane.describe(store, origin, system_clock())))
     };

@@ -9,6 +9,7 @@ use ledgerstone::encoding::hex_encode;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::config::keys::ProviderConfig;
 use crate::keyring::{FileKeyProvider, KEY_BYTES, KeyId};
 use crate::{driver, log_keys};
 
@@ -23,7 +24,7 @@ pub fn init(config: &Config, out: &mut impl Write) -> Result<()> {
         bail!("{store} holds a log already; a log is created once. Run it, or choose another log.store");
     }
     let keys = signing_keys(config, out)?;
-    record_key(&config.key_file, out)?;
+    record_key(config, out)?;
     let receipts = config.receipt_key_file.as_deref();
     let receipts = receipts.map(|path| super::receipt::signing_key(path, config, out)).transpose()?;
     let receipt_keys: Vec<_> = receipts.iter().map(|key| key.receipt_key().clone()).collect();
@@ -55,7 +56,20 @@ fn signing_keys(config: &Config, out: &mut impl Write) -> Result<LogKeys> {
     Ok(keys)
 }
 
-fn record_key(path: &Path, out: &mut impl Write) -> Result<()> {
+/// Draws the key file where it does not exist; says of another provider how its key is made.
+fn record_key(config: &Config, out: &mut impl Write) -> Result<()> {
+    match &config.keys.current {
+        ProviderConfig::File { path } => key_file(path, out),
+        other => {
+            writeln!(out, "the key that wraps record keys is held by {}", other.kind())?;
+            writeln!(out, "  `keys create` makes it where it does not exist, `keys check` tries it")?;
+            Ok(())
+        }
+    }
+}
+
+/// Draws the key file at `path` where it does not exist.
+pub(super) fn key_file(path: &Path, out: &mut impl Write) -> Result<()> {
     if path.exists() {
         let keys = FileKeyProvider::load(path)?;
         writeln!(out, "found the key that wraps record keys in {} ({keys:?})", path.display())?;

@@ -13,7 +13,7 @@ use ledgerstone::tile::TILE_WIDTH;
 use serde_json::{Value as Json, json};
 
 use crate::config::Config;
-use crate::keyring::FileKeyProvider;
+use crate::keyring::{self, KeyProvider};
 #[cfg(feature = "notices")]
 use crate::notices::Told;
 use crate::reader::{LogReader, Stored};
@@ -28,17 +28,17 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
     let decision = DecisionId::parse(decision).context("DECISION_ID")?;
     let log = LogReader::at_rest(&config.log.store)
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
-    let keys = FileKeyProvider::load(&config.key_file)?;
+    let keys = keyring::open(&config.keys)?;
     let mut places = find(&log, &decision)?;
     let Some((index, entry)) = places.pop() else {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
     };
-    let content = content(&log, &keys, index, &entry)?
+    let content = content(&log, keys.as_ref(), index, &entry)?
         .with_context(|| format!("entry {index} is decision {decision} and has no sealed record"))?;
     let mut shown = printed(index, &entry, &content);
     let mut later = Vec::new();
     for (index, entry) in places.iter().rev() {
-        let content = self::content(&log, &keys, *index, entry)?;
+        let content = self::content(&log, keys.as_ref(), *index, entry)?;
         let fields = content.map(|content| fields_to_json(content.record.fields()));
         later.push(json!({
             "kind": entry.kind.as_str(),
@@ -63,7 +63,7 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
     let decision = DecisionId::parse(decision).context("--decision")?;
     let log = LogReader::at_rest(&config.log.store)
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
-    let keys = FileKeyProvider::load(&config.key_file)?;
+    let keys = keyring::open(&config.keys)?;
     let places = find(&log, &decision)?;
     if places.is_empty() {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
@@ -74,7 +74,7 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
             continue;
         }
         // Without it a reason or an outcome would be left out in silence.
-        let content = content(&log, &keys, *index, entry)?.with_context(|| {
+        let content = content(&log, keys.as_ref(), *index, entry)?.with_context(|| {
             format!("the record of entry {index}, which is about the decision, is not there")
         })?;
         told.push(Told { kind: entry.kind, recorded_at: entry.recorded_at, record: content.record });
@@ -85,7 +85,7 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
 /// The opened record of the entry at `index`, if it has one and it is the one that the entry commits to.
 fn content(
     log: &LogReader,
-    keys: &FileKeyProvider,
+    keys: &dyn KeyProvider,
     index: LeafIndex,
     entry: &Entry,
 ) -> Result<Option<SealedContent>> {

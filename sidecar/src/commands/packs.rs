@@ -14,7 +14,7 @@ use crate::cli::{PackCheckArguments, PacksCommand};
 use crate::config::Config;
 use crate::intercept::recorder::now;
 use crate::intercept::route::packs::named;
-use crate::keyring::FileKeyProvider;
+use crate::keyring;
 use crate::packs::check::{Options, Progress, WINDOW_BYTES, check};
 use crate::packs::{Shelf, built_in, read};
 use crate::reader::LogReader;
@@ -145,7 +145,7 @@ fn cited(source: &Source) -> String {
 fn check_log(config: &Config, arguments: &PackCheckArguments, out: &mut impl Write) -> Result<ExitCode> {
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
-    let keys = FileKeyProvider::load(&config.key_file)?;
+    let keys = keyring::open(&config.keys)?;
     let mut others = Vec::new();
     for route in &config.routes {
         others.extend(named(route, &config.base)?);
@@ -156,7 +156,7 @@ fn check_log(config: &Config, arguments: &PackCheckArguments, out: &mut impl Wri
     let at = arguments.at.as_deref().map(time).transpose()?.unwrap_or_else(now);
     let options = Options { at, early: arguments.early, named: arguments.named, window_bytes: WINDOW_BYTES };
     let (started, mut printed) = (Instant::now(), Instant::now());
-    let tally = check(&log, &keys, &Shelf::new(others), options, |progress, size| {
+    let tally = check(&log, keys.as_ref(), &Shelf::new(others), options, |progress, size| {
         if printed.elapsed() >= PROGRESS {
             printed = Instant::now();
             eprintln!("{}", how_far(progress, size, started));

@@ -11,7 +11,7 @@ use ledgerstone::store::fs::StdDisk;
 
 use crate::config::Config;
 use crate::index::{Builder, Index};
-use crate::keyring::{FileKeyProvider, KeyProvider};
+use crate::keyring::{self, KeyProvider};
 use crate::reader::LogReader;
 
 /// How often progress is printed.
@@ -32,7 +32,7 @@ pub fn rebuild(config: &Config, out: &mut impl Write) -> Result<()> {
             store.display()
         );
     };
-    let keys: Arc<dyn KeyProvider> = Arc::new(FileKeyProvider::load(&config.key_file)?);
+    let keys: Arc<dyn KeyProvider> = keyring::open(&config.keys)?;
     let origin = Hash::of(config.log.origin.as_str().as_bytes());
     let index = Index::open(&store.join("index"), origin, log.published().size, Arc::clone(&keys))?;
     index.reset()?;

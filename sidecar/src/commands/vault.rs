@@ -18,7 +18,7 @@ use ledgerstone::vault::{PersonTag, Vault};
 use crate::cli::VaultMakeArguments;
 use crate::config::Config;
 use crate::index::subject;
-use crate::keyring::FileKeyProvider;
+use crate::keyring;
 use crate::reader::LogReader;
 use crate::seal::{self, SealedContent};
 
@@ -51,7 +51,7 @@ pub fn make(config: &Config, arguments: &VaultMakeArguments, out: &mut impl Writ
         .with_context(|| format!("{} cannot be used", arguments.attributes.display()))?;
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
-    let keys = FileKeyProvider::load(&config.key_file)?;
+    let keys = keyring::open(&config.keys)?;
     let mut vault = Vault::new(config.log.origin.clone(), given.names.clone())?;
     let (size, mut unopened) = (log.published().size.get(), 0_u64);
     for number in 0..size.div_ceil(u64::from(TILE_WIDTH)) {
@@ -59,7 +59,7 @@ pub fn make(config: &Config, arguments: &VaultMakeArguments, out: &mut impl Writ
         let records = log.records_or_lost(&log.bundle(number)?, |_, entry| is_decision(entry))?;
         for stored in records.iter().filter(|stored| is_decision(&stored.entry)) {
             let (Some(decision), Some(sealed)) = (stored.entry.decision, &stored.sealed) else { continue };
-            let content = seal::open(&keys, &decision, Kind::Decision, sealed).ok();
+            let content = seal::open(keys.as_ref(), &decision, Kind::Decision, sealed).ok();
             let Some(content) = content.filter(|content| content.committed(&stored.entry).is_some()) else {
                 unopened += 1;
                 continue;

@@ -73,6 +73,22 @@ pub enum ConfigError {
         /// The key that is not.
         absent: &'static str,
     },
+    /// Two places for one thing.
+    #[error("{one} and {other} are both set: set one of them")]
+    Both {
+        /// The one key.
+        one: &'static str,
+        /// The other key.
+        other: &'static str,
+    },
+    /// No place for something that is needed.
+    #[error("neither {one} nor {other} is set: set one of them")]
+    Neither {
+        /// The one key.
+        one: &'static str,
+        /// The other key.
+        other: &'static str,
+    },
 }
 
 impl ConfigError {

@@ -2,6 +2,7 @@
 //!
 //! Guarantees: no value is secret, because keys stand in files that the configuration only names.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
 
@@ -43,7 +44,14 @@ impl Explained {
             Row { key: format!("route {:?}", route.name), value, source: source.clone() }
         });
         let lanes = layers.anchors.rows().map(|(key, value, source)| Row { key, value, source });
-        Self { rows: keys.chain(lanes).chain(routes).collect(), ignored: layers.ignored.clone() }
+        let earlier = layers.previous_keys.iter().enumerate().map(|(n, values)| {
+            let source = values.values().next().map_or(Source::Default, |found| found.source.clone());
+            let texts: BTreeMap<_, _> = values.iter().map(|(key, found)| (*key, &found.text)).collect();
+            let value = serde_json::to_string(&texts).ok();
+            Row { key: format!("keys.previous \"{}\"", n + 1), value, source }
+        });
+        let rows = keys.chain(earlier).chain(lanes).chain(routes).collect();
+        Self { rows, ignored: layers.ignored.clone() }
     }
 
     /// SHA-256 over keys and values, not over their sources.

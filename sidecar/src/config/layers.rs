@@ -77,6 +77,8 @@ pub(super) struct Layers {
     pub(super) values: BTreeMap<&'static str, Found>,
     pub(super) routes: Vec<(RouteConfig, Source)>,
     pub(super) anchors: Tables,
+    /// The keys of each `[[keys.previous]]`.
+    pub(super) previous_keys: Vec<BTreeMap<&'static str, Found>>,
     pub(super) ignored: Vec<String>,
     /// The directory that relative paths of the file start from.
     pub(super) base: PathBuf,
@@ -104,6 +106,7 @@ impl Layers {
             match value.get_ref() {
                 _ if key.get_ref() == "route" => self.routes(&file, value)?,
                 DeValue::Table(table) if key.get_ref() == "anchors" => self.anchors(&file, table)?,
+                DeValue::Table(table) if key.get_ref() == "keys" => self.keys(&file, table)?,
                 _ => self.section(&file, key.get_ref(), key.span(), value)?,
             }
         }
@@ -179,6 +182,26 @@ impl Layers {
             opentimestamps: file.placed(opentimestamps, table.get("opentimestamps")),
             ethereum: file.placed(ethereum, table.get("ethereum")),
         };
+        Ok(())
+    }
+
+    /// Takes `[keys]`: its keys, and the tables of earlier ones, each as a `[keys]` of its own.
+    fn keys(&mut self, file: &File<'_>, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        for (key, value) in table {
+            let (name, tables) = (format!("keys.{}", key.get_ref()), value.get_ref().as_array());
+            let Some(tables) = tables.filter(|_| name == "keys.previous") else {
+                self.section(file, &name, key.span(), value)?;
+                continue;
+            };
+            for table in tables {
+                if !table.get_ref().is_table() {
+                    return Err(file.unknown(&name, table.span()));
+                }
+                let mut earlier = Self::default();
+                earlier.section(file, "keys", table.span(), table)?;
+                self.previous_keys.push(earlier.values);
+            }
+        }
         Ok(())
     }
 

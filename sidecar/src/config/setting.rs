@@ -2,7 +2,8 @@
 //!
 //! Guarantees: the file, the environment and the flags know exactly these keys; the names of environment variables are
 //! derived, never written down twice.
-//! Does not do: lists: `[[route]]` tables belong to `intercept::route`, the lanes of `[anchors]` to `anchors`.
+//! Does not do: lists: `[[route]]` tables belong to `intercept::route`, the lanes of `[anchors]` to `anchors`. A table of
+//! `[[keys.previous]]` takes the keys that `[keys]` takes.
 
 /// What holds for a key that nobody set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 34] = [
+pub(super) const SETTINGS: [Setting; 54] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -72,8 +73,36 @@ pub(super) const SETTINGS: [Setting; 34] = [
     unset("upstream.ca_file", "the certificate authority of an https model server, as PEM"),
     value("limits.message_bytes_max", "16MiB", "the largest request and the largest answer"),
     value("limits.in_flight_max", "1024", "the number of requests at one time; the next one is refused"),
-    value("keys.provider", "file", "where the key that wraps record keys is held; only \"file\" for now"),
-    required("keys.file", "the file with the key that wraps record keys"),
+    value(
+        "keys.provider",
+        "file",
+        "what holds the key that wraps record keys: file, pkcs11, vault or aws-kms",
+    ),
+    unset("keys.file", "the file with the key that wraps record keys"),
+    unset("keys.id", "the name of the key in sealed records; a key file names its own"),
+    value("keys.timeout", "5s", "how long one call of the key provider may take"),
+    unset("keys.pkcs11.module", "the PKCS#11 module, a shared library"),
+    unset("keys.pkcs11.token", "the label of the token"),
+    unset("keys.pkcs11.key", "the label of the AES key on the token"),
+    unset("keys.pkcs11.pin_file", "the file with the user PIN of the token, mode 0600"),
+    unset("keys.pkcs11.pin_variable", "the environment variable with the user PIN of the token"),
+    value("keys.pkcs11.sessions", "4", "sessions with the token, and so calls at once"),
+    unset("keys.vault.address", "the Vault or OpenBao server, for example https://vault.example.com:8200"),
+    value("keys.vault.mount", "transit", "where the transit engine is mounted"),
+    unset("keys.vault.key", "the name of the key in the transit engine"),
+    unset("keys.vault.namespace", "the namespace of the engine"),
+    unset("keys.vault.token_file", "the file with the token, mode 0600; it may be replaced at any time"),
+    unset("keys.vault.token_variable", "the environment variable with the token"),
+    unset("keys.vault.ca_file", "the certificate authorities of the server, as PEM"),
+    unset("keys.aws_kms.key", "the ARN, id or alias (alias/NAME) of the key in AWS KMS"),
+    unset("keys.aws_kms.region", "the region of the key"),
+    unset("keys.aws_kms.endpoint", "another address of AWS KMS than the region's own"),
+    unset("keys.aws_kms.sts_endpoint", "another address of AWS STS than the region's own"),
+    value(
+        "keys.aws_kms.ca_file",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "the certificate authorities of AWS, as PEM",
+    ),
     value("heartbeat.interval", "60s", "how often a session says in the log that it is alive"),
     unset(
         "recorder.listen",

@@ -15,9 +15,9 @@ use ledgerstone::record::{Field, Value};
 use ledgerstone::tile::TILE_WIDTH;
 
 use super::{Index, IndexError, Indexed};
-use crate::keyring::KeyProvider;
+use crate::keyring::{KeyProvider, KeyringError};
 use crate::reader::{LogReadError, LogReader, Stored};
-use crate::seal;
+use crate::seal::{self, OpenError};
 
 /// How long to wait after an error before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
@@ -58,10 +58,10 @@ impl Builder {
             })?;
             let new = records.into_iter().filter(|record| record.index.get() >= covered.get());
             let indexed = new.map(|Stored { index, entry, sealed }| {
-                let subjects = sealed.map(|sealed| self.subjects(&entry, &sealed)).unwrap_or_default();
-                Indexed { index, entry, subjects }
+                let subjects = sealed.map(|sealed| self.subjects(&entry, &sealed)).transpose()?;
+                Ok(Indexed { index, entry, subjects: subjects.unwrap_or_default() })
             });
-            let entries: Vec<Indexed> = indexed.collect();
+            let entries: Vec<Indexed> = indexed.collect::<Result<_, KeyringError>>()?;
             self.index.add(&entries)?;
         }
     }
@@ -89,16 +89,20 @@ impl Builder {
     }
 
     /// Whom a decision is about, if its record says so and opens.
-    fn subjects(&self, entry: &Entry, sealed: &[u8]) -> Vec<String> {
-        let Some(decision) = entry.decision else { return Vec::new() };
+    ///
+    /// # Errors
+    /// If the key provider is not to be had: the record may open later, and the person must then be found by it.
+    fn subjects(&self, entry: &Entry, sealed: &[u8]) -> Result<Vec<String>, KeyringError> {
+        let Some(decision) = entry.decision else { return Ok(Vec::new()) };
         match seal::open(self.keys.as_ref(), &decision, entry.kind, sealed) {
             Ok(content) => {
                 let subjects = content.record.fields().iter().filter_map(subject);
-                subjects.map(|(_, subject)| subject.to_owned()).collect()
+                Ok(subjects.map(|(_, subject)| subject.to_owned()).collect())
             }
+            Err(OpenError::Keys(error)) if error.is_of_provider() => Err(error),
             Err(error) => {
                 tracing::debug!(%decision, %error, "a record does not open");
-                Vec::new()
+                Ok(Vec::new())
             }
         }
     }
@@ -133,6 +137,9 @@ pub enum BuildError {
     /// The index cannot be written.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The records cannot be opened for now.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
 }
 
 impl BuildError {
@@ -142,6 +149,7 @@ impl BuildError {
         match self {
             Self::Log(error) => error.code(),
             Self::Index(error) => error.code(),
+            Self::Keys(error) => error.code(),
         }
     }
 }

@@ -120,7 +120,8 @@ impl Recorder {
     }
 
     async fn prepare(&self, sequence: u64, case: Case) -> Result<(Entry, Bytes), NotRecorded> {
-        if case.asked.body.len() + case.answered.body.len() <= INLINE_BYTES_MAX {
+        let is_small = case.asked.body.len() + case.answered.body.len() <= INLINE_BYTES_MAX;
+        if is_small && !self.0.keys.may_block() {
             return self.prepare_now(sequence, &case);
         }
         let inner = Arc::clone(&self.0);

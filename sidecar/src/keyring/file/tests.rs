@@ -1,3 +1,4 @@
+use super::super::WRAPPED_KEY_BYTES_MAX;
 use super::*;
 
 const KEY: [u8; KEY_BYTES] = [7; KEY_BYTES];
