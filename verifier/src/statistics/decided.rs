@@ -80,7 +80,7 @@ pub struct Reader {
     words: BTreeMap<String, Arc<str>>,
 }
 
-/// More than [`PEOPLE_MAX`].
+/// More people than one report takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {PEOPLE_MAX} people: export the log in parts, with --from and --to")]
 pub struct TooMany;

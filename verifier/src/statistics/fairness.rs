@@ -46,7 +46,7 @@ pub struct Options {
 /// The figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fairness {
-    /// [`FORMAT`].
+    /// The name of this format and its version.
     pub format: &'static str,
     /// Where they come from.
     pub source: Source,

@@ -58,7 +58,7 @@ pub struct Line {
 /// The figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// [`FORMAT`].
+    /// The name of this format and its version.
     pub format: &'static str,
     /// Where they come from.
     pub source: Source,
