@@ -35,7 +35,7 @@ pub mod vault;
 pub use self::configured::{Configured, Created, KeysError, Provider, open};
 pub use self::fault::Fault;
 pub use self::file::{FileKeyProvider, KeyFileError};
-pub(crate) use self::file::{check_mode, create_private};
+pub(crate) use self::file::{check_mode, create_private, write_private};
 pub use self::secret::{SecretError, SecretSource};
 
 /// Length of every symmetric key here, in bytes.

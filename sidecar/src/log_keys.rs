@@ -4,7 +4,7 @@
 //! memory. Does not do: hardware. Signing is an effect of the log, so a signer elsewhere fits in later.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ledgerstone::checkpoint::{LogKeys, LogKeysError};
@@ -12,7 +12,7 @@ use ledgerstone::code::Code;
 use ledgerstone::note::KeyName;
 use zeroize::Zeroizing;
 
-use crate::keyring::{KeyFileError, check_mode, create_private};
+use crate::keyring::{KeyFileError, check_mode, write_private};
 
 /// Bytes of a key file; a real one has under 500.
 const FILE_BYTES_MAX: u64 = 8 * 1024;
@@ -50,10 +50,7 @@ pub fn create(path: &Path, origin: &KeyName) -> Result<LogKeys, LogKeyFileError>
     let [ed25519, ml_dsa] = *seeds;
     let keys = LogKeys::generate_from_seeds(origin, ed25519, ml_dsa);
     let keys = keys.map_err(|source| LogKeyFileError::Malformed { path: path.to_owned(), source })?;
-    let written = create_private(path).and_then(|mut file| {
-        file.write_all(keys.to_text().as_bytes())?;
-        file.sync_all()
-    });
+    let written = write_private(path, keys.to_text().as_bytes());
     written.map_err(|source| LogKeyFileError::Unwritable { path: path.to_owned(), source })?;
     Ok(keys)
 }

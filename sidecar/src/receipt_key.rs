@@ -4,7 +4,7 @@
 //! is wiped from memory. A file of another purpose is refused by its first line. Does not do: hardware.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ledgerstone::code::Code;
@@ -12,7 +12,7 @@ use ledgerstone::cose::{ReceiptSigningKey, ReceiptSigningKeyError};
 use ledgerstone::note::KeyName;
 use zeroize::Zeroizing;
 
-use crate::keyring::{KeyFileError, check_mode, create_private};
+use crate::keyring::{KeyFileError, check_mode, write_private};
 
 /// Bytes of a key file; a real one has under 400.
 const FILE_BYTES_MAX: u64 = 4 * 1024;
@@ -47,10 +47,7 @@ pub fn create(path: &Path, origin: &KeyName) -> Result<ReceiptSigningKey, Receip
     getrandom::fill(seed.as_mut_slice()).map_err(|_| ReceiptKeyFileError::NoRandomness)?;
     let key = ReceiptSigningKey::from_seed(origin.clone(), &seed);
     let key = key.map_err(|source| ReceiptKeyFileError::Malformed { path: path.to_owned(), source })?;
-    let written = create_private(path).and_then(|mut file| {
-        file.write_all(key.to_text().as_bytes())?;
-        file.sync_all()
-    });
+    let written = write_private(path, key.to_text().as_bytes());
     written.map_err(|source| ReceiptKeyFileError::Unwritable { path: path.to_owned(), source })?;
     Ok(key)
 }

@@ -125,6 +125,12 @@ async fn lanes(anchors: PublicAnchors) -> Response<Body> {
     }
 }
 
+/// The media types that the caller's `Accept` names, in its order.
+pub(crate) fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim())
+}
+
 /// The forms in which a receipt is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -137,9 +143,7 @@ enum Form {
 impl Form {
     /// What the caller's `Accept` names first of what there is; the file where it names neither.
     fn asked_for(headers: &HeaderMap) -> Self {
-        let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let named = accepted.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        let known = named.filter_map(|kind| match kind {
+        let known = accepted(headers).filter_map(|kind| match kind {
             "application/cose" => Some(Self::Cose(COSE_TYPE)),
             SCITT_RECEIPT_TYPE => Some(Self::Cose(SCITT_RECEIPT_TYPE)),
             RECEIPT_TYPE | "application/json" | "*/*" => Some(Self::File),

@@ -4,9 +4,8 @@
 //! owner alone; nothing of the attributes reaches the log. Does not do: keep the attributes, or check that they are true.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -71,9 +70,11 @@ pub fn make(config: &Config, arguments: &VaultMakeArguments, out: &mut impl Writ
             writeln!(out, "{done} of {size} entries")?;
         }
     }
-    write(&arguments.output, &vault)?;
+    let output = &arguments.output;
+    crate::keyring::write_private(output, vault.to_text().as_bytes())
+        .with_context(|| format!("{} cannot be written; an existing file is left alone", output.display()))?;
     let missing = given.rows.values().filter(|row| !row.is_found).count();
-    writeln!(out, "wrote {}: {} people", arguments.output.display(), vault.len())?;
+    writeln!(out, "wrote {}: {} people", output.display(), vault.len())?;
     if missing > 0 {
         writeln!(out, "{missing} lines of the table name nobody whose decision the log has")?;
     }
@@ -147,13 +148,4 @@ fn read(path: &Path) -> Result<Given> {
         }
     }
     Ok(Given { by_subject, names, rows })
-}
-
-fn write(path: &Path, vault: &Vault) -> Result<()> {
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
-            file.write_all(vault.to_text().as_bytes())?;
-            file.sync_all()
-        });
-    written.with_context(|| format!("{} cannot be written; an existing file is left alone", path.display()))
 }

@@ -59,9 +59,7 @@ impl FileKeyProvider {
         let unwritable = |source| KeyFileError::Unwritable { path: path.to_owned(), source };
         let encoded = Zeroizing::new(base64_encode(key));
         let text = Zeroizing::new(format!("{KEY_FILE_MAGIC} {id} {}\n", encoded.as_str()));
-        let mut file = create_private(path).map_err(unwritable)?;
-        file.write_all(text.as_bytes()).map_err(unwritable)?;
-        file.sync_all().map_err(unwritable)?;
+        write_private(path, text.as_bytes()).map_err(unwritable)?;
         Ok(Self::from_key(id, key))
     }
 
@@ -197,6 +195,13 @@ pub(crate) fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Key
 #[cfg(not(unix))]
 pub(crate) fn check_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), KeyFileError> {
     Ok(())
+}
+
+/// Writes a new file that only its owner can read, durably.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create_private(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 #[cfg(unix)]

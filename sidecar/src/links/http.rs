@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, VARY,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use super::limit::Bucket;
 use super::{LinkBook, LinkError, Token, page};
-use crate::api::http::RECEIPT_TYPE;
+use crate::api::http::{RECEIPT_TYPE, accepted};
 use crate::driver::system_clock;
 use crate::receipts::{ReceiptService, ServeError};
 
@@ -130,9 +130,7 @@ impl Served {
 
     /// The receipt in the form that the caller names first, or as a page.
     fn answer(&self, receipt: &Receipt, headers: &HeaderMap) -> Response<Body> {
-        let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let named = accepted.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        for kind in named {
+        for kind in accepted(headers) {
             match (kind, receipt.cose()) {
                 ("text/html", _) => break,
                 (RECEIPT_TYPE | "application/json", _) => return data(RECEIPT_TYPE, receipt.to_json()),

@@ -10,8 +10,9 @@ use ledgerstone::hash::Hash;
 use serde::Serialize;
 
 use super::audit_basis::{self, Stated};
-use super::key_generate::{Secrecy, write_new};
+use super::key_generate::Secrecy;
 use super::key_show;
+use super::report_files::write_folder;
 use crate::audit::DrawError;
 use crate::cli::AuditReportArguments;
 use crate::exit::{Exit, Refusal};
@@ -41,7 +42,7 @@ struct ReportedJson<'a> {
     decisions: u64,
     exceptions: u64,
     upper_bound: Option<&'a str>,
-    files: [String; 3],
+    files: Vec<String>,
 }
 
 /// Writes the report.
@@ -69,24 +70,14 @@ pub(super) fn run(arguments: &AuditReportArguments, output: &mut Output) -> Resu
     let sha256 = Hash::of(signed.as_bytes()).to_string();
     let pages = document(&report, &sha256, &auditor.to_string());
     let (html, pdf) = (html(&pages), pdf(&pages));
-    let files = [DATA, PAGE, PAPER].map(|name| arguments.output.join(name));
-    for file in &files {
-        if file.exists() {
-            return Err(Refusal::usage(
-                format_args!("{} exists already and was left as it is", file.display()),
-                "Choose another folder, or move that file away first.",
-            ));
-        }
-    }
-    std::fs::create_dir_all(&arguments.output).map_err(|error| {
-        Refusal::unavailable(
-            format_args!("{} cannot be made: {error}", arguments.output.display()),
-            "Check that its parent has room, and that this user may write there.",
-        )
-    })?;
-    for (file, bytes) in files.iter().zip([signed.as_bytes(), html.as_bytes(), &pdf]) {
-        write_new(file, bytes, Secrecy::Public)?;
-    }
+    let files = write_folder(
+        &arguments.output,
+        &[
+            (DATA, signed.as_bytes(), Secrecy::Public),
+            (PAGE, html.as_bytes(), Secrecy::Public),
+            (PAPER, &pdf, Secrecy::Public),
+        ],
+    )?;
     let reported = ReportedJson {
         format: FORMAT,
         sha256,
@@ -96,7 +87,7 @@ pub(super) fn run(arguments: &AuditReportArguments, output: &mut Output) -> Resu
         decisions: report.counts.decisions,
         exceptions: report.counts.exceptions,
         upper_bound: report.finding.upper_bound.as_deref(),
-        files: files.map(|file| file.display().to_string()),
+        files: files.iter().map(|file| file.display().to_string()).collect(),
     };
     if output.is_json() {
         output.json(&reported)?;

@@ -3,13 +3,13 @@
 //! Guarantees: nothing is written unless everything can be; the trace, which says who belongs to which group, is readable by its owner
 //! alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ledgerstone::evidence::Selection;
 use ledgerstone::hash::Hash;
 use serde::Serialize;
 
-use super::key_generate::{Secrecy, exists, write_new};
+use super::key_generate::{Secrecy, write_new};
 use super::trust;
 use crate::bundle::{Bundle, Order};
 use crate::cli::FiguresArguments;
@@ -18,9 +18,6 @@ use crate::output::{Output, printable, wrapped};
 use crate::progress::Progress as _;
 use crate::report::{html, pdf};
 use crate::statistics::{Decided, Files, Reader, Source};
-
-/// The files, in the order in which they are written.
-const NAMES: [&str; 5] = ["trace.csv", "report.json", "report.csv", "report.html", "report.pdf"];
 
 /// Columns before the text of a line.
 const INDENT: usize = 12;
@@ -83,6 +80,30 @@ pub(super) fn decided(
     Ok((reader.finish(), source))
 }
 
+/// Writes new files into `folder`, which is made where it is not there; nothing if one of them is there already.
+///
+/// # Errors
+/// One is there, or cannot be written.
+pub(super) fn write_folder(folder: &Path, files: &[(&str, &[u8], Secrecy)]) -> Result<Vec<PathBuf>, Refusal> {
+    let places: Vec<PathBuf> = files.iter().map(|(name, ..)| folder.join(name)).collect();
+    if let Some(there) = places.iter().find(|place| place.exists()) {
+        return Err(Refusal::usage(
+            format_args!("{} exists already and was left as it is", there.display()),
+            "Choose another folder, or move that file away first.",
+        ));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Refusal::unavailable(
+            format_args!("{} cannot be made: {error}", folder.display()),
+            "Check that its parent has room, and that this user may write there.",
+        )
+    })?;
+    for (place, (_, bytes, secrecy)) in places.iter().zip(files) {
+        write_new(place, bytes, *secrecy)?;
+    }
+    Ok(places)
+}
+
 /// Writes a report and says what it comes to.
 ///
 /// # Errors
@@ -94,22 +115,17 @@ pub(super) fn write(
     checkpoint_verified: bool,
     output: &mut Output,
 ) -> Result<Exit, Refusal> {
-    let places: Vec<PathBuf> = NAMES.iter().map(|name| arguments.output.join(name)).collect();
-    if let Some(there) = places.iter().find(|place| place.exists()) {
-        return Err(exists(there));
-    }
-    std::fs::create_dir_all(&arguments.output).map_err(|error| {
-        Refusal::unavailable(
-            format_args!("{} cannot be made: {error}", arguments.output.display()),
-            "Check that its parent has room, and that this user may write there.",
-        )
-    })?;
     let (page, paper) = (html(&files.page), pdf(&files.page));
-    let contents: [&[u8]; 5] =
-        [files.trace.as_bytes(), files.json.as_bytes(), files.csv.as_bytes(), page.as_bytes(), &paper];
-    for ((place, bytes), number) in places.iter().zip(contents).zip(0..) {
-        write_new(place, bytes, if number == 0 { Secrecy::Secret } else { Secrecy::Public })?;
-    }
+    let places = write_folder(
+        &arguments.output,
+        &[
+            ("trace.csv", files.trace.as_bytes(), Secrecy::Secret),
+            ("report.json", files.json.as_bytes(), Secrecy::Public),
+            ("report.csv", files.csv.as_bytes(), Secrecy::Public),
+            ("report.html", page.as_bytes(), Secrecy::Public),
+            ("report.pdf", &paper, Secrecy::Public),
+        ],
+    )?;
     let headline = files.page.headline();
     let sha256 = Hash::of(files.json.as_bytes()).to_string();
     let files = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>();

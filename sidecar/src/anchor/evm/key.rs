@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Signature};
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::keyring::{
     KEY_BYTES, KeyFileError, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey, check_mode,
-    create_private,
+    write_private,
 };
 
 /// Bytes of a key file; a real one has under 200.
@@ -92,11 +92,8 @@ impl FileSigner {
                 Zeroizing::new(format!("{WRAPPED_MAGIC} {} {wrapped}\n", keys.key_id()))
             }
         };
-        let written = create_private(path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(|source| AnchorKeyError::Unwritable { path: path.to_owned(), source })?;
+        write_private(path, text.as_bytes())
+            .map_err(|source| AnchorKeyError::Unwritable { path: path.to_owned(), source })?;
         Ok(signer)
     }
 
