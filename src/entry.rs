@@ -16,6 +16,7 @@ use crate::time::UnixMillis;
 
 mod codec;
 mod details;
+mod erasure;
 mod ids;
 mod kind;
 mod reference;
@@ -24,7 +25,11 @@ pub use details::{
     AnchorDetails, DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails,
     ModelDetails, PolicyDetails, StartDetails,
 };
-pub use ids::{DecisionId, IdError, LaneName, RegisteredName, RegisteredVersion, SessionId, WriterName};
+pub use erasure::{ErasureDetails, ErasureOutcome, ErasureScope, Ground, HoldDetails, ReleaseDetails};
+pub use ids::{
+    DecisionId, ErasureId, HoldId, IdError, LaneName, RegisteredName, RegisteredVersion, SessionId,
+    WriterName,
+};
 pub use kind::{AnchorKind, Kind, Mode};
 pub use reference::{Reference, ReferenceError};
 
@@ -201,6 +206,23 @@ impl Entry {
         Self { details: details.into(), ..Self::new(Kind::Anchor, writer, session, sequence) }
     }
 
+    /// An entry about keys: an erasure, a hold or a release. One about a single record names its decision and where that stands.
+    #[must_use]
+    pub fn about_keys(
+        kind: Kind,
+        numbered: (WriterName, SessionId, u64),
+        of: Option<(DecisionId, LeafIndex)>,
+        details: Details,
+    ) -> Self {
+        let (writer, session, sequence) = numbered;
+        Self {
+            decision: of.map(|(decision, _)| decision),
+            links: of.map(|(_, index)| index).into_iter().collect(),
+            details,
+            ..Self::new(kind, writer, session, sequence)
+        }
+    }
+
     /// What only this kind of entry says, typed.
     ///
     /// # Errors
@@ -252,7 +274,25 @@ impl Entry {
         {
             return Err(EntryError::FieldCount { count });
         }
-        self.kind_details().map(drop)
+        let details = self.kind_details()?;
+        if self.kind.is_about_keys() {
+            self.check_about_keys(&details)?;
+        }
+        Ok(())
+    }
+
+    /// An entry about keys names a decision exactly where it is about a single one.
+    fn check_about_keys(&self, details: &KindDetails) -> Result<(), EntryError> {
+        let kind = self.kind;
+        let parts = [(Part::Decision, self.decision.is_some()), (Part::Links, !self.links.is_empty())];
+        for (part, present) in parts {
+            match (details.is_about_one(), present) {
+                (true, false) => return Err(EntryError::Missing { part, kind }),
+                (false, true) => return Err(EntryError::Surplus { part, kind }),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Checks which parts are there against what the kind needs and admits.

@@ -294,9 +294,16 @@ pub const NOTICE_BLOCKS_MAX: usize = 4096;
 /// Pages of a notice.
 pub const NOTICE_PAGES_MAX: usize = 40;
 
+/// Subject keys that one record may be under: a key for each row of a batch whose rows take a field each (2,048).
+pub const SUBJECT_KEYS_MAX: usize = 2048;
+
+/// Names of destroyed keys in one erasure entry: at 16 bytes each they take 1,536 of its 2,048 bytes.
+pub const ERASURE_KEYS_MAX: usize = 96;
+
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");
 const _: () = assert!(VALUE_DEPTH_MAX + 3 <= CBOR_DEPTH_MAX, "a sealed record must be readable");
 const _: () =
     assert!(ENTRY_LINKS_MAX * 9 <= ENTRY_BYTES_MAX / 4, "links must leave room for the rest of an entry");
+const _: () = assert!(ERASURE_KEYS_MAX * 16 + 384 <= ENTRY_BYTES_MAX, "an erasure's keys must leave room");

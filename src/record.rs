@@ -20,11 +20,13 @@ mod contents;
 mod field;
 mod path;
 pub mod schema;
+mod sealed;
 mod tree;
 
 pub use contents::{Contents, ContentsError, encode_contents};
 pub use field::{Value, ValueError};
 pub use path::{FieldPath, FieldPathError, PathPattern};
+pub use sealed::{LABEL_SUBJECT_KEYS, LABEL_WRAPPED_KEY, SealedError, SealedUnder, SubjectKeyId};
 pub use tree::{Commitment, DiscloseError, Disclosure, FieldTree, Opening, leaf_preimage};
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use ledgerstone::note::{SignedNote, VerifierKey};
 use ledgerstone::pack::{Docket, Pack, PackRef, PackSet, Told};
 use ledgerstone::policy::Policy;
 use ledgerstone::receipt::{Receipt, TlogProof};
-use ledgerstone::record::{FieldPath, Value};
+use ledgerstone::record::{FieldPath, SealedUnder, Value};
 use ledgerstone::store::journal::Reader as JournalReader;
 use ledgerstone::tile::{EntryBundle, TilePath};
 use ledgerstone::time::UnixMillis;
@@ -93,6 +93,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "rpc_answer", run: nodes::rpc_answer },
     Target { name: "safetensors", run: tensors },
     Target { name: "scorecard", run: model },
+    Target { name: "sealed_record", run: sealed_record },
     Target { name: "signed_note", run: signed_note },
     Target { name: "signing_key", run: signing_key },
     Target { name: "text_config", run: text_config },
@@ -126,6 +127,15 @@ fn canonical_text<T: FromStr + ToString>(bytes: &[u8]) -> bool {
     let Ok(value) = T::from_str(text) else { return false };
     assert_eq!(value.to_string(), text, "accepted text must print back as itself");
     true
+}
+
+/// The header of a sealed record, whole and from its beginning.
+fn sealed_record(bytes: &[u8]) -> bool {
+    let whole = SealedUnder::read(bytes);
+    if let Ok(under) = &whole {
+        assert_eq!(SealedUnder::of_beginning(bytes).as_ref(), Ok(under));
+    }
+    whole.is_ok()
 }
 
 fn audit_block_header(bytes: &[u8]) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::erasure::{ErasureDetails, HoldDetails, ReleaseDetails};
 use super::{AnchorKind, EntryError, Kind, LaneName, RegisteredName, RegisteredVersion, SessionId};
 use crate::hash::Hash;
 use crate::limits::{ANCHOR_SEQ_MAX, TREE_SIZE_MAX};
@@ -181,6 +182,12 @@ pub enum KindDetails {
     Decision(DecisionDetails),
     /// Of an anchor entry.
     Anchor(AnchorDetails),
+    /// Of an erasure entry.
+    Erasure(ErasureDetails),
+    /// Of a hold.
+    Hold(HoldDetails),
+    /// Of a release.
+    Release(ReleaseDetails),
     /// Of any other kind: whatever [`Details`] holds.
     Other,
 }
@@ -214,6 +221,9 @@ impl KindDetails {
                 Self::Decision(DecisionDetails { status: status.map_err(|_| left.wrong(1))? })
             }
             Kind::Anchor => Self::Anchor(left.anchor()?),
+            Kind::Erasure => Self::Erasure(left.erasure()?),
+            Kind::Hold => Self::Hold(left.hold()?),
+            Kind::Release => Self::Release(left.release()?),
             _ => return Ok(Self::Other),
         };
         left.finish()?;
@@ -222,37 +232,37 @@ impl KindDetails {
 }
 
 /// Details being read in rising order.
-struct Left<'a> {
+pub(super) struct Left<'a> {
     kind: Kind,
-    details: &'a Details,
+    pub(super) details: &'a Details,
     last: u64,
 }
 
 impl<'a> Left<'a> {
-    const fn wrong(&self, key: u64) -> EntryError {
+    pub(super) const fn wrong(&self, key: u64) -> EntryError {
         EntryError::Detail { kind: self.kind, key }
     }
 
-    fn detail(&mut self, key: u64) -> Result<&'a Detail, EntryError> {
+    pub(super) fn detail(&mut self, key: u64) -> Result<&'a Detail, EntryError> {
         self.last = key;
         self.details.value(key).ok_or(self.wrong(key))
     }
 
-    fn uint(&mut self, key: u64) -> Result<u64, EntryError> {
+    pub(super) fn uint(&mut self, key: u64) -> Result<u64, EntryError> {
         match self.detail(key)? {
             Detail::Uint(value) => Ok(*value),
             _ => Err(self.wrong(key)),
         }
     }
 
-    fn text(&mut self, key: u64) -> Result<&'a str, EntryError> {
+    pub(super) fn text(&mut self, key: u64) -> Result<&'a str, EntryError> {
         match self.detail(key)? {
             Detail::Text(value) => Ok(value),
             _ => Err(self.wrong(key)),
         }
     }
 
-    fn byte_array<const N: usize>(&mut self, key: u64) -> Result<[u8; N], EntryError> {
+    pub(super) fn byte_array<const N: usize>(&mut self, key: u64) -> Result<[u8; N], EntryError> {
         match self.detail(key)? {
             Detail::Bytes(value) => value.as_slice().try_into().map_err(|_| self.wrong(key)),
             _ => Err(self.wrong(key)),

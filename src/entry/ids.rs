@@ -119,7 +119,15 @@ pub struct SessionId([u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DecisionId([u8; 16]);
 
-/// What the two identifiers have in common.
+/// Which erasure: 16 random bytes, the same in each of its entries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErasureId([u8; 16]);
+
+/// Which hold: 16 random bytes, the same in the entry that releases it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldId([u8; 16]);
+
+/// What the identifiers have in common.
 macro_rules! uuid_id {
     ($id:ident) => {
         impl $id {
@@ -168,6 +176,8 @@ macro_rules! uuid_id {
 
 uuid_id!(SessionId);
 uuid_id!(DecisionId);
+uuid_id!(ErasureId);
+uuid_id!(HoldId);
 
 /// Writes 16 bytes as RFC 9562, section 4, does, in lower case.
 fn write_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {

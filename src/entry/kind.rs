@@ -122,6 +122,12 @@ impl Kind {
         matches!(self, Self::Model | Self::Policy)
     }
 
+    /// Whether the entry speaks of keys: that they were destroyed, or may not be.
+    #[must_use]
+    pub const fn is_about_keys(self) -> bool {
+        matches!(self, Self::Erasure | Self::Hold | Self::Release)
+    }
+
     /// Whether the entry adds to an earlier decision, and so links to it.
     #[must_use]
     pub const fn is_follow_up(self) -> bool {
@@ -150,11 +156,19 @@ impl Kind {
     /// Whether an entry of this kind never has `part`.
     pub(super) const fn forbids(self, part: Part) -> bool {
         match part {
-            Part::Decision | Part::Links | Part::Commitment | Part::Sealed | Part::Mode => {
+            Part::Decision | Part::Links => {
                 self.is_session() || self.is_registration() || matches!(self, Self::Anchor)
             }
-            Part::Model => self.is_session() || matches!(self, Self::Policy | Self::Anchor),
-            Part::Policy => matches!(self, Self::Model | Self::Anchor),
+            Part::Commitment | Part::Sealed | Part::Mode => {
+                self.is_session()
+                    || self.is_registration()
+                    || self.is_about_keys()
+                    || matches!(self, Self::Anchor)
+            }
+            Part::Model => {
+                self.is_session() || self.is_about_keys() || matches!(self, Self::Policy | Self::Anchor)
+            }
+            Part::Policy => self.is_about_keys() || matches!(self, Self::Model | Self::Anchor),
         }
     }
 }

@@ -369,7 +369,7 @@ fn any_hash() -> impl Strategy<Value = Hash> {
 /// Any entry of a kind whose details are free.
 fn any_entry() -> impl Strategy<Value = Entry> {
     let parts = (
-        proptest::sample::select(vec![Kind::Key, Kind::Outcome, Kind::Hold]),
+        proptest::sample::select(vec![Kind::Key, Kind::Outcome, Kind::Roster]),
         "[a-z0-9._-]{1,64}",
         any::<(u64, u64)>(),
         proptest::option::of(any::<[u8; 16]>()),

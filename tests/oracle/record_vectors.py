@@ -409,6 +409,17 @@ ANCHOR = {
 }
 POLICY = {**COMMON, "kind": "policy", "policy": digest("plan"), "details": {1: "audit-plan"}}
 REVIEW = {**COMMON, "kind": "review", "links": [3, 900]}
+ERASURE = {
+    **COMMON, "kind": "erasure",
+    "details": {1: bytes(range(16)), 2: 1, 3: 1, 4: "dpo-7", 5: 1, 6: 412, 7: 0, 8: 1, 9: bytes(range(32))},
+}
+ERASED_RECORD = {
+    **ERASURE, "decision": DECISION, "links": [900],
+    "details": {**ERASURE["details"], 2: 2, 9: bytes(16), 10: bytes([7] * 16)},
+}
+HOLD = {**COMMON, "kind": "hold", "details": {1: bytes(range(16)), 2: "counsel", 3: digest("mark")}}
+HELD_RECORD = {**COMMON, "kind": "hold", "decision": DECISION, "links": [900], "details": {1: bytes(16), 2: "counsel"}}
+RELEASE = {**COMMON, "kind": "release", "details": {1: bytes(range(16)), 2: "counsel"}}
 
 
 def entry_valid():
@@ -437,7 +448,18 @@ def entry_valid():
         ("with numbers at their upper limits", {1: "z-" * 16, 3: 99999999, 4: 2**63 - 1}),
     ):
         yield f"anchor {name}", {**ANCHOR, "details": {**ANCHOR["details"], **details}}
-    for kind in ("key", "roster", "erasure", "hold", "release"):
+    for scope, ground, outcome, keys in ((1, 2, 1, 96), (3, 2, 1, 1), (1, 3, 2, 0), (1, 1, 3, 0)):
+        yield f"erasure of scope {scope} on ground {ground}, outcome {outcome}, {keys} keys", {
+            **ERASURE, "details": {**ERASURE["details"], 2: scope, 3: ground, 5: outcome, 7: 4, 8: 5, 9: bytes(range(16)) * keys},
+        }
+    yield "erasure of a record", ERASED_RECORD
+    yield "erasure of a record that had its key alone", {
+        **ERASED_RECORD, "details": {key: value for key, value in ERASED_RECORD["details"].items() if key < 10},
+    }
+    yield "hold on a person", HOLD
+    yield "hold on a record", HELD_RECORD
+    yield "release", RELEASE
+    for kind in ("key", "roster"):
         yield f"{kind} with details of every type", {**COMMON, "kind": kind, "details": {0: 1, 5: b"\x00", 24: "t", 300: True}}
     yield "names and numbers at their limits", {
         **STOP, "writer": "-._" + "9" * 61, "session": bytes([255] * 16), "sequence": 2**64 - 1, "recorded_at": 2**64 - 1,
@@ -583,6 +605,16 @@ def malformed_details():
             (1, ""), (1, "-lane"), (1, "Lane"), (1, "la.ne"), (1, "la_ne"), (1, "l" * 33), (1, b"lane"), (2, 0), (2, 4), (2, 5), (2, "ethereum"),
             (3, 0), (3, 100000000), (3, True), (4, 0), (4, 2**63), (4, "9000"), (5, bytes(31)), (5, bytes(33)), (5, "x"), (0, 0), (6, 0),
         )), *({key: value for key, value in ANCHOR["details"].items() if key != gone} for gone in (1, 2, 3, 4, 5))]),
+        (ERASURE, [None, *({**ERASURE["details"], key: value} for key, value in (
+            (1, bytes(15)), (1, "x"), (2, 0), (2, 4), (3, 0), (3, 4), (4, ""), (4, "D PO"), (4, b"dpo"), (5, 0), (5, 2), (5, 4), (6, "1"),
+            (7, 1), (8, 0), (9, b""), (9, bytes(15)), (9, bytes(97 * 16)), (9, "x"), (10, bytes(16)), (0, 0), (11, 0),
+        )), *({key: value for key, value in ERASURE["details"].items() if key != gone} for gone in range(1, 10))]),
+        (ERASED_RECORD, [{**ERASED_RECORD["details"], key: value} for key, value in (
+            (9, bytes(32)), (9, b""), (10, bytes(15)), (10, "x"), (5, 3), (11, 0),
+        )]),
+        (HOLD, [None, {1: bytes(16)}, {2: "a"}, {1: bytes(15), 2: "a"}, {1: bytes(16), 2: "A"}, {1: bytes(16), 2: "a", 3: bytes(31)},
+                {1: bytes(16), 2: "a", 3: bytes(32), 4: 0}]),
+        (RELEASE, [None, {1: bytes(16)}, {1: bytes(16), 2: "a", 3: 0}, {1: 1, 2: "a"}]),
         (DECIDED, [None, {1: 2**32}, {1: "0"}, {1: True}, {2: 0}, {1: 0, 2: 0}]),
     ):
         for details in changes:
@@ -595,6 +627,13 @@ def malformed_kinds():
     for base in (START, STOP, HEARTBEAT, GAP):
         for name, value in extra.items():
             yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"
+    for base in (ERASURE, HOLD, RELEASE):
+        for name, value in {**extra, "policy": digest("x")}.items():
+            yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"
+    for base in (ERASED_RECORD, HELD_RECORD):
+        for name in ("decision", "links"):
+            parts = {key: value for key, value in base.items() if key != name}
+            yield f"{base['kind']} of a record without {name}", encode_entry(parts), "Missing"
     for name, value in {**extra, "sealed": DECIDED["sealed"], "policy": digest("x")}.items():
         yield f"anchor with {name}", encode_entry({**ANCHOR, name: value}), "Surplus"
     for base, other in ((MODEL, "policy"), (POLICY, "model")):
