@@ -8,6 +8,7 @@
 
 mod advice;
 mod anchored;
+mod erased;
 mod files;
 mod head;
 mod journal;

@@ -201,7 +201,7 @@ fn place_in_store(path: &str, size: TreeSize) -> Belongs {
     match path.split_once('/') {
         None => match path {
             "log.policy" => Belongs::Here,
-            "lock" | "index" => Belongs::Derived,
+            "lock" | "index" | "keyring" => Belongs::Derived,
             "log" | "sealed" | "journal" | "anchors" => Belongs::Folder,
             _ => Belongs::Nowhere,
         },

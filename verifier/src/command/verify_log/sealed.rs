@@ -5,16 +5,18 @@
 //! Layout: `docs/spec/store.md`, section on sealed records.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ledgerstone::code::{CheckName, Code};
 use ledgerstone::entry::{Entry, SealedRef};
 use ledgerstone::hash::StreamHasher;
 use ledgerstone::merkle::LeafIndex;
+use ledgerstone::record::SealedUnder;
 use ledgerstone::tile::{EntryBundle, TilePath};
 use ledgerstone::verify::{Check, PLACES_MAX, Place};
 
+use super::erased::Erasures;
 use crate::output::plural;
 
 /// Bytes read at a time.
@@ -26,6 +28,10 @@ pub(super) struct Sealed {
     checked: u64,
     wrong: u64,
     places: Vec<Place>,
+    /// Which keys the log says were destroyed.
+    erasures: Erasures,
+    /// Records under one of them.
+    erased: u64,
     /// Why some records could not be checked.
     unreadable: Option<String>,
     /// Bytes after the last sealed record of the last bundle, which entries after the checkpoint may explain.
@@ -40,6 +46,8 @@ impl Sealed {
             checked: 0,
             wrong: 0,
             places: Vec::new(),
+            erasures: Erasures::default(),
+            erased: 0,
             unreadable: None,
             after_the_end: None,
         }
@@ -51,6 +59,7 @@ impl Sealed {
         let Ok(entries) = EntryBundle::decode(bytes) else {
             return self.bundle_missing(path);
         };
+        self.erasures.note(&entries);
         let stated: Vec<_> = (path.start().get()..)
             .zip(entries.iter().take(usize::from(path.width())))
             .filter_map(|(index, entry)| Some((LeafIndex::new(index), Entry::decode(entry).ok()?.sealed?)))
@@ -67,6 +76,36 @@ impl Sealed {
             }
             Err(error) => {
                 self.unreadable.get_or_insert(format!("sealed/{name} cannot be read: {error}"));
+            }
+        }
+    }
+
+    /// Whether the log says that keys were destroyed, so that [`Sealed::count_erased`] has something to count.
+    pub(super) fn saw_erasures(&self) -> bool {
+        !self.erasures.is_empty()
+    }
+
+    /// Counts the records of one bundle whose keys the log says were destroyed, by their headers.
+    pub(super) fn count_erased(&mut self, path: TilePath, bytes: &[u8]) {
+        let Ok(entries) = EntryBundle::decode(bytes) else { return };
+        let name = path.to_full().to_string();
+        let Ok(mut file) = open(&self.folder.join(name.trim_start_matches("tile/entries/"))) else { return };
+        let mut start = 0_u64;
+        for (index, entry) in (path.start().get()..).zip(entries.iter().take(usize::from(path.width()))) {
+            let Ok(entry) = Entry::decode(entry) else { return };
+            let Some(sealed) = entry.sealed else { continue };
+            let most = sealed.length.min(SealedUnder::HEADER_BYTES_MAX as u64);
+            let mut header = Vec::new();
+            let read = file
+                .seek(SeekFrom::Start(start))
+                .and_then(|_| (&mut file).take(most).read_to_end(&mut header));
+            start = start.saturating_add(sealed.length);
+            let under = read.ok().and_then(|_| SealedUnder::of_beginning(&header).ok());
+            let of = entry.links.first().copied().filter(|_| entry.kind.is_follow_up());
+            if under
+                .is_some_and(|under| self.erasures.closed(of.unwrap_or(LeafIndex::new(index)), under.keys()))
+            {
+                self.erased += 1;
             }
         }
     }
@@ -98,7 +137,18 @@ impl Sealed {
             return Check::not_checked(name, format!("{why}."));
         }
         let records = plural(self.checked, "sealed record", "sealed records");
-        Check::passed(name, format!("{records}, each with the length and digest that its entry states."))
+        let erased = match self.erased {
+            0 => String::new(),
+            1 => " 1 of them was lawfully erased: the log names its keys as destroyed, and its commitment is intact."
+                .to_owned(),
+            many => format!(
+                " {many} of them were lawfully erased: the log names their keys as destroyed, and their commitments are intact."
+            ),
+        };
+        Check::passed(
+            name,
+            format!("{records}, each with the length and digest that its entry states.{erased}"),
+        )
     }
 
     /// Checks one sealed file against what the entries of its bundle state, in their order.

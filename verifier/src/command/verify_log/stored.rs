@@ -5,7 +5,7 @@
 //! [`Walk`](ledgerstone::verify::log::Walk).
 
 use ledgerstone::merkle::TreeSize;
-use ledgerstone::tile::TilePath;
+use ledgerstone::tile::{TILE_WIDTH, TileKind, TilePath};
 use ledgerstone::verify::Check;
 use ledgerstone::verify::log::{DerivedTile, Walk};
 
@@ -66,6 +66,23 @@ impl<'a> Stored<'a> {
         }
         for tile in walk.partial_tiles() {
             self.compare(walk, &tile);
+        }
+        if let Some(sealed) = sealed.filter(|sealed| sealed.saw_erasures()) {
+            self.count_erased(walk.size(), sealed, progress);
+        }
+    }
+
+    /// Goes through the log again: an erasure stands behind the records that it closes.
+    fn count_erased(&self, size: TreeSize, sealed: &mut Sealed, progress: &mut dyn Progress) {
+        let total = size.get();
+        for number in 0..total.div_ceil(u64::from(TILE_WIDTH)) {
+            let start = number * u64::from(TILE_WIDTH);
+            let width = u16::try_from((total - start).min(u64::from(TILE_WIDTH))).unwrap_or(TILE_WIDTH);
+            let Ok(path) = TilePath::partial(TileKind::Entries, number, width) else { return };
+            if let Ok(bytes) = self.read(path) {
+                sealed.count_erased(path, &bytes);
+            }
+            progress.advance("erased records", (start + u64::from(width)).min(total), total);
         }
     }
 
