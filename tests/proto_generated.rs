@@ -18,9 +18,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every proto file of the project, relative to `proto/`.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "inference/open_inference_grpc.proto",
     "ledgerstone/v1/audit.proto",
+    "ledgerstone/v1/keyring.proto",
     "ledgerstone/v1/log.proto",
     "ledgerstone/v1/receipts.proto",
     "ledgerstone/v1/recorder.proto",

@@ -10,11 +10,14 @@ use tonic::{Status, metadata::MetadataValue};
 use crate::receipts::ServeError;
 
 pub mod http;
+mod keyring;
 mod log;
 mod receipts;
 mod recorder;
 mod registry;
 
+pub use self::keyring::KeyringApi;
+pub(crate) use self::keyring::http as keyring_http;
 pub use self::log::LogApi;
 pub use self::receipts::ReceiptsApi;
 pub use self::recorder::RecorderApi;

@@ -13,7 +13,6 @@ use axum::Router;
 use ledgerstone::checkpoint::{LogKeys, LogVerifier};
 use ledgerstone::cose::ReceiptSigningKey;
 use ledgerstone::entry::SessionId;
-use ledgerstone::hash::Hash;
 use ledgerstone::log::Bounds;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -28,10 +27,11 @@ use crate::anchor::{Anchors, Lane, setup};
 use crate::api::{Ending, ended};
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
+use crate::erasure::Erasures;
 use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
-use crate::keyring::{self, KeyProvider};
+use crate::keyring::{self, KeyProvider, Keyring, RecordKeys};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
@@ -43,6 +43,7 @@ use crate::{admin, api, log_keys, tls};
 mod counted;
 mod error;
 mod grpc;
+mod keys;
 mod previous;
 mod receipts;
 
@@ -92,6 +93,7 @@ pub struct Recovered {
     log: LogHandle,
     report: RecoveryReport,
     reader: LogReader,
+    ring: Arc<Keyring>,
     index: Arc<Index>,
     session: Arc<Session>,
     lanes: Opened,
@@ -115,6 +117,7 @@ pub struct Running {
     pub links_addr: Option<SocketAddr>,
     status: Arc<Status>,
     anchors: Arc<Anchors>,
+    erasures: Erasures,
     session: Arc<Session>,
     log: LogHandle,
     grpc: JoinHandle<()>,
@@ -191,7 +194,8 @@ impl App {
         let reader = LogReader::open(&config.log.store, log.published())?;
         let named = receipts::named_key(receipt_key.as_deref(), &reader)?;
         let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
-        let index = open_index(config, &reader, keys).await?;
+        let ring = keys::open(config, &reader, Arc::clone(keys), metrics).await?;
+        let index = open_index(config, &reader).await?;
         let options = SessionOptions {
             writer: config.writer.clone(),
             id: session_id()?,
@@ -205,9 +209,9 @@ impl App {
             session.announce_receipt_key(key.to_cose()).await?;
         }
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
-        let receipts =
-            ReceiptBuilder::new(reader.clone(), Arc::clone(keys), parts.routes.clone(), receipt_key);
-        Ok(Recovered { parts, log, report, reader, index, session, lanes, verifier, receipts })
+        let record_keys: Arc<dyn RecordKeys> = ring.clone();
+        let receipts = ReceiptBuilder::new(reader.clone(), record_keys, parts.routes.clone(), receipt_key);
+        Ok(Recovered { parts, log, report, reader, ring, index, session, lanes, verifier, receipts })
     }
 
     /// Recovers and serves.
@@ -231,9 +235,10 @@ impl Recovered {
     /// # Errors
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
-        let Self { parts, log, reader, index, session, lanes, verifier, receipts, .. } = self;
-        let Parts { config, ports, keys, routes, upstream, tls, metrics, models, anchors, status, admin } =
+        let Self { parts, log, reader, ring, index, session, lanes, verifier, receipts, .. } = self;
+        let Parts { config, ports, routes, upstream, tls, metrics, models, anchors, status, admin, .. } =
             parts;
+        let keys: Arc<dyn RecordKeys> = ring.clone();
         let (ending, ends) = watch::channel(false);
         let origin = config.log.origin.clone();
         let wait = config.receipt_wait;
@@ -246,6 +251,7 @@ impl Recovered {
             log: api::LogApi::new(reader.clone(), ends.clone()),
             receipts: api::ReceiptsApi::new(receipts.clone(), origin),
         };
+        let erasures = keys::erasures(&config, &session, &reader, &receipts, &index, &ring, &status);
         let histories =
             Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
         let registrations = api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), wait);
@@ -253,14 +259,12 @@ impl Recovered {
             grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
         })?;
         let recorder = Side::start(ports.recorder, |port| {
-            let recorder = api::RecorderApi::new(histories);
-            grpc::serve_recorder(
-                port,
-                recorder,
-                receipts::link_maker(&config, &reader),
-                tls.clone(),
-                ends.clone(),
-            )
+            let served = grpc::Records {
+                recorder: api::RecorderApi::new(histories),
+                keyring: api::KeyringApi::new(erasures.clone()),
+                links: receipts::link_maker(&config, &reader),
+            };
+            grpc::serve_recorder(port, served, tls.clone(), ends.clone())
         })?;
         let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
         let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
@@ -272,8 +276,9 @@ impl Recovered {
             tokio::spawn(Arc::clone(&models).read_back(Arc::clone(&index), reader.clone())),
             tokio::spawn(models.watch(config.models_watch_interval, metrics)),
             tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
-            tokio::spawn(Builder::new(index, reader, keys).follow()),
+            tokio::spawn(Builder::new(index, reader.clone()).follow()),
         ];
+        background.extend(keys::tasks(&config, reader, erasures.clone()));
         background.extend(lanes);
         let (http_addr, admin_addr) = (http.address, admin.address);
         Ok(Running {
@@ -286,6 +291,7 @@ impl Recovered {
             links,
             status,
             anchors,
+            erasures,
             session,
             log,
             grpc,
@@ -303,6 +309,12 @@ impl Running {
     #[must_use]
     pub fn status(&self) -> &Arc<Status> {
         &self.status
+    }
+
+    /// What erases, holds and releases.
+    #[must_use]
+    pub fn erasures(&self) -> &Erasures {
+        &self.erasures
     }
 
     /// How its anchors stand.
@@ -453,14 +465,10 @@ async fn open_lanes(
 }
 
 /// Opens the lookup index. What it does not cover yet is added while the sidecar serves.
-async fn open_index(
-    config: &Config,
-    reader: &LogReader,
-    keys: &Arc<dyn KeyProvider>,
-) -> Result<Arc<Index>, RecoverError> {
-    let (path, keys, size) = (config.log.store.join("index"), Arc::clone(keys), reader.published().size);
-    let origin = Hash::of(config.log.origin.as_str().as_bytes());
-    let opened = spawn_blocking(move || Index::open(&path, origin, size, keys)).await;
+async fn open_index(config: &Config, reader: &LogReader) -> Result<Arc<Index>, RecoverError> {
+    let (path, size, origin) =
+        (config.log.store.join("index"), reader.published().size, keys::origin(config));
+    let opened = spawn_blocking(move || Index::open(&path, origin, size)).await;
     Ok(Arc::new(opened.map_err(|_| RecoverError::Defect)??))
 }
 

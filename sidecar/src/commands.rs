@@ -4,14 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use ledgerstone::hash::Hash;
 
 use crate::cli::{
     AnchorCommand, BundleCommand, Command, ConfigCommand, IndexCommand, RecordCommand, VaultCommand,
 };
 use crate::config::{Config, Inputs};
+use crate::keyring::RecordKeys;
 
 mod anchor;
 mod bundle;
+mod erase;
 #[cfg(feature = "ethereum")]
 mod evm;
 mod init;
@@ -27,6 +30,7 @@ mod vault;
 
 pub use self::anchor::anchor_status;
 pub use self::bundle::export;
+pub use self::erase::erasure;
 #[cfg(feature = "ethereum")]
 pub use self::evm::{anchor_deploy, anchor_key};
 pub use self::init::init;
@@ -77,6 +81,7 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
             export(&load(inputs)?, arguments.wanted(), estimate_only, out)
         }
         Command::Vault(VaultCommand::Make(arguments)) => vault_make(&load(inputs)?, &arguments, out),
+        Command::Erasure(command) => erasure(&load(inputs)?, command, out),
         Command::Packs(command) => return packs(&command, || load(inputs), out),
         #[cfg(feature = "notices")]
         Command::Notice(command) => notice(&command, || load(inputs), out),
@@ -94,6 +99,13 @@ pub fn load(inputs: &Inputs) -> Result<Config> {
         tracing::warn!(%name, "an environment variable fits no key of the configuration and is ignored");
     }
     Ok(config)
+}
+
+/// What opens the records of the log of `config`: its keyring, and the key-encryption key behind that.
+fn record_keys(config: &Config) -> Result<Box<dyn RecordKeys>> {
+    let provider = crate::keyring::open(&config.keys)?;
+    let origin = Hash::of(config.log.origin.as_str().as_bytes());
+    Ok(crate::keyring::to_read(&config.log.store, origin, provider)?)
 }
 
 /// Prints each key of the configuration with its value and who said so.

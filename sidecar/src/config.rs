@@ -15,7 +15,6 @@ use ledgerstone::limits::PENDING_ENTRIES_MAX;
 use ledgerstone::note::KeyName;
 
 use self::anchors::AnchorsConfig;
-use self::keys::KeysConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
 use crate::intercept::route::RouteConfig;
@@ -27,12 +26,15 @@ pub mod keys;
 mod layers;
 mod links;
 mod quantity;
+mod retention;
 mod setting;
 
 pub use self::error::ConfigError;
 pub use self::explain::{Explained, Row};
+pub use self::keys::KeysConfig;
 pub use self::layers::{Inputs, Source};
 pub use self::links::LinksConfig;
+pub use self::retention::RetentionConfig;
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
 /// (`limits::SEALED_BYTES_MAX`, 40 MiB).
@@ -64,6 +66,8 @@ pub struct Config {
     pub receipt_key_file: Option<PathBuf>,
     /// Links to receipts.
     pub links: LinksConfig,
+    /// How long records are kept.
+    pub retention: RetentionConfig,
     /// Where models and policies are registered, if anywhere.
     pub registry_listen: Option<SocketAddr>,
     /// Where later entries are added to decisions, if anywhere.
@@ -209,6 +213,7 @@ impl Config {
                 in_flight_max: layers.in_flight()?,
             },
             keys: KeysConfig::from_layers(layers)?,
+            retention: RetentionConfig::from_layers(layers)?,
             heartbeat_interval: layers.duration("heartbeat.interval")?,
             receipt_wait: layers.duration("receipt.wait")?,
             receipt_key_file: layers.path("receipt.key_file")?,
@@ -313,9 +318,16 @@ impl Layers {
     }
 
     fn parse_path(&self, key: &'static str) -> Result<PathBuf, ConfigError> {
-        let from_file = matches!(self.get(key), Some(Found { source: Source::File { .. }, .. }));
-        let base = if from_file { self.base.as_path() } else { Path::new("") };
+        let base = self.base_of(key);
         self.parse(key, "a path", |text| (!text.is_empty()).then(|| base.join(text)))
+    }
+
+    /// Where relative paths of a key start from: the folder of the file, if that is where the key stands.
+    fn base_of(&self, key: &'static str) -> &Path {
+        match self.get(key) {
+            Some(Found { source: Source::File { .. }, .. }) => self.base.as_path(),
+            _ => Path::new(""),
+        }
     }
 
     fn path(&self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {

@@ -25,7 +25,7 @@ use self::archive::Archive;
 pub use self::error::ExportError;
 use self::models::Model;
 use self::runs::{Part, Survey};
-use crate::keyring::KeyProvider;
+use crate::keyring::RecordKeys;
 use crate::reader::LogReader;
 
 /// Bytes of a draw's transcript.
@@ -118,7 +118,7 @@ pub struct Exported {
 /// One export: first [`Exporter::survey`], then [`Exporter::write`].
 pub struct Exporter<'a> {
     log: &'a LogReader,
-    keys: &'a dyn KeyProvider,
+    keys: &'a dyn RecordKeys,
     wanted: Wanted,
     header: Header,
     checkpoint: String,
@@ -133,11 +133,7 @@ impl<'a> Exporter<'a> {
     ///
     /// # Errors
     /// [`ExportError`] if the log does not have it, or a model cannot be read.
-    pub fn survey(
-        log: &'a LogReader,
-        keys: &'a dyn KeyProvider,
-        wanted: Wanted,
-    ) -> Result<Self, ExportError> {
+    pub fn survey(log: &'a LogReader, keys: &'a dyn RecordKeys, wanted: Wanted) -> Result<Self, ExportError> {
         let checkpoint = archive::checkpoint_to_resume(&wanted.output)?
             .unwrap_or_else(|| log.published().checkpoint.to_string());
         let signed = SignedCheckpoint::parse(checkpoint.as_bytes()).map_err(ExportError::Checkpoint)?;

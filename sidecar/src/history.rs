@@ -23,11 +23,11 @@ use tokio::task::spawn_blocking;
 
 use crate::intercept::recorder::now;
 use crate::intercept::{AppendFault, NotAdmitted, Session};
-use crate::keyring::KeyProvider;
+use crate::keyring::{KeyringError, RecordKeys, Taken};
 use crate::proved::{ProveError, Proved, prove};
 use crate::reader::{LogReadError, LogReader};
 use crate::receipts::{ReceiptService, ServeError};
-use crate::seal::{self, SealError, SealedContent};
+use crate::seal::{self, OpenError, SealError, SealedContent};
 
 /// Additions at one time; the next one is refused.
 const AT_ONCE: usize = 64;
@@ -46,7 +46,7 @@ struct Inner {
     session: Arc<Session>,
     log: LogReader,
     receipts: ReceiptService,
-    keys: Arc<dyn KeyProvider>,
+    keys: Arc<dyn RecordKeys>,
     turns: Arc<Semaphore>,
     /// Additions to one decision come one after the other, so that a repeated request finds the first one's entry: each waits
     /// until the index has what the ones before it appended.
@@ -107,6 +107,8 @@ pub enum Part {
     None,
     /// The key provider does not open it, or it is not there.
     Closed,
+    /// Its keys were destroyed; where the log says so, once it does.
+    Erased(Option<LeafIndex>),
 }
 
 impl Histories {
@@ -117,7 +119,7 @@ impl Histories {
         session: Arc<Session>,
         log: LogReader,
         receipts: ReceiptService,
-        keys: Arc<dyn KeyProvider>,
+        keys: Arc<dyn RecordKeys>,
         wait: Duration,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
@@ -176,7 +178,7 @@ impl Inner {
         let own = places.iter().find(|(_, entry)| entry.kind == Kind::Decision);
         let of = own.map(|(index, _)| *index).ok_or(ServeError::Unknown)?;
         let added = places.iter().filter(|(_, entry)| entry.kind.is_follow_up()).count();
-        let key = self.keys.key_id().to_string();
+        let key = self.keys.key_name().to_string();
         let record = record(addition, &key)?;
         if let Some(index) = self.clone().repeated(addition, places, &record).await? {
             let proved = prove(&self.log, index, self.wait).await?;
@@ -185,17 +187,33 @@ impl Inner {
         if added >= RECEIPT_LATER_MAX {
             return Err(HistoryError::Full);
         }
+        let keys = Arc::clone(&self).keys_of(of).await?;
         let secret = RecordSecret::from_bytes(*seal::random()?);
         let commitment = record.commit(&secret).commitment();
         let content = SealedContent { secret, record, request: None, response: None };
-        let sealed = seal::seal(self.keys.as_ref(), &addition.decision, addition.kind, &content)?;
+        let sealed =
+            seal::seal_under(self.keys.as_ref(), &keys, &addition.decision, addition.kind, &content)?;
         let seen = self.session.see()?;
         let numbered = (self.session.writer().clone(), self.session.id(), seen.sequence());
         let entry = Entry::follow_up(addition.kind, numbered, addition.decision, of, commitment);
         let index = seen.append(entry, Some(sealed.into())).await?;
+        keys.done();
         *appended = TreeSize::new(index.get().saturating_add(1));
         tracing::info!(decision = %addition.decision, kind = %addition.kind, leaf_index = index.get(), "added");
         Ok(Added { proved: prove(&self.log, index, self.wait).await?, repeated: false })
+    }
+
+    /// The keys that the record of the decision at `of` is under: what is added to it is erased with it.
+    async fn keys_of(self: Arc<Self>, of: LeafIndex) -> Result<Taken, HistoryError> {
+        let take = move || -> Result<Taken, HistoryError> {
+            let sealed = self.log.sealed(of)?.ok_or(ServeError::OtherRecord)?;
+            let kept = seal::kept(&sealed).map_err(ServeError::Sealed)?;
+            match self.keys.take_again(&kept) {
+                Err(KeyringError::Erased { .. }) => Err(HistoryError::Erased),
+                taken => Ok(taken.map_err(SealError::Keys)?),
+            }
+        };
+        spawn_blocking(take).await.map_err(|_| HistoryError::Defect)?
     }
 
     /// Where the entry stands that an earlier request of the same name added, if there is one.
@@ -227,6 +245,7 @@ impl Inner {
             None => Part::Closed,
             Some(Ok(content)) if content.committed(&entry).is_some() => Part::Opened(content.record),
             Some(Ok(_)) => return Err(HistoryError::OtherRecord { index }),
+            Some(Err(OpenError::Keys(KeyringError::Erased { leaf }))) => Part::Erased(leaf),
             Some(Err(error)) => {
                 tracing::debug!(%index, %error, "a record does not open");
                 Part::Closed
@@ -291,6 +310,9 @@ pub enum HistoryError {
     /// The decision has as many as a receipt can show.
     #[error("{RECEIPT_LATER_MAX} entries were added to the decision already; it takes no more")]
     Full,
+    /// Its keys were destroyed.
+    #[error("the decision was erased; nothing can be added to it")]
+    Erased,
     /// Too many at one time.
     #[error("too many additions at one time; try again")]
     Busy,
@@ -328,7 +350,7 @@ impl HistoryError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Kind | Self::RequestId | Self::OtherRequest { .. } => Code::Misuse,
+            Self::Kind | Self::RequestId | Self::OtherRequest { .. } | Self::Erased => Code::Misuse,
             Self::Form(error) => error.code(),
             Self::Record(error) => error.code(),
             Self::Busy | Self::Full => Code::Limit,

@@ -1,33 +1,32 @@
-//! The lookup index: decision id, subject tag, model and time, each to leaf indices.
+//! The lookup index: decision id, subject key, model and time, each to leaf indices.
 //!
 //! Guarantees: it holds nothing that the log does not hold, so it may be deleted at any time and is built again from the
 //! log. The size it covers is written in the same batch as what it covers. On any error, a panic of the database, another
-//! log's index or one that is ahead of the log it deletes itself and starts again. A subject stands in it only as an HMAC
-//! tag under a key that the key provider wraps (INV-8).
+//! log's index or one that is ahead of the log it deletes itself and starts again. Nothing in it leads to a person (INV-8):
+//! whose a subject key is, only the keyring knows, and after an erasure nobody.
 //! Does not do: being believed. Whoever gets a leaf index from it reads that entry from the log and checks that it is
 //! about what was asked.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use ledgerstone::code::Code;
 use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
+use ledgerstone::record::SubjectKeyId;
 use ledgerstone::time::UnixMillis;
 use tokio::sync::{Notify, watch};
 
 use self::backend::Backend;
 use self::generations::Generations;
-use crate::keyring::{KeyProvider, KeyringError};
 
 mod backend;
 mod build;
 mod generations;
 mod keys;
 
-pub(crate) use self::build::subject;
 pub use self::build::{BuildError, Builder};
 
 /// What the index needs of one entry.
@@ -37,14 +36,13 @@ pub struct Indexed {
     pub index: LeafIndex,
     /// The entry.
     pub entry: Entry,
-    /// The references of the persons concerned, from the sealed record: one, or one for each row of a batch.
-    pub subjects: Vec<String>,
+    /// The subject keys that its record is under.
+    pub keys: Vec<SubjectKeyId>,
 }
 
 /// The index of one log. All methods may block on the disk.
 pub struct Index {
     origin: Hash,
-    keys: Arc<dyn KeyProvider>,
     place: RwLock<Place>,
     covered: watch::Sender<TreeSize>,
     /// Somebody found the index unusable.
@@ -62,29 +60,22 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError`] if not even an empty one can be had.
-    pub fn open(
-        path: &Path,
-        origin: Hash,
-        size: TreeSize,
-        keys: Arc<dyn KeyProvider>,
-    ) -> Result<Self, IndexError> {
+    pub fn open(path: &Path, origin: Hash, size: TreeSize) -> Result<Self, IndexError> {
         let generations = Generations::find(path)?;
-        let opened = Backend::open(&generations.current(), origin, keys.as_ref());
+        let opened = Backend::open(&generations.current(), origin);
         let (backend, covered) = match opened.and_then(|backend| Ok((backend.covered()?, backend))) {
             Ok((covered, backend)) if covered.get() <= size.get() => (Some(backend), covered),
             Ok((covered, _ahead)) => {
                 tracing::warn!(covered = covered.get(), log = size.get(), "lookup index is ahead of the log");
                 (None, TreeSize::new(0))
             }
-            // The index is well, and its key is to be had later: building it again would need the same provider.
-            Err(IndexError::Keys(error)) if error.is_of_provider() => return Err(IndexError::Keys(error)),
             Err(error) => {
                 tracing::warn!(%error, "lookup index cannot be used");
                 (None, TreeSize::new(0))
             }
         };
         let place = RwLock::new(Place { generations, backend });
-        let index = Self { origin, keys, place, covered: watch::Sender::new(covered), lost: Notify::new() };
+        let index = Self { origin, place, covered: watch::Sender::new(covered), lost: Notify::new() };
         if !index.is_usable() {
             index.reset()?;
         }
@@ -100,7 +91,7 @@ impl Index {
         self.covered.send_replace(TreeSize::new(0));
         place.backend = None;
         place.generations.next()?;
-        place.backend = Some(Backend::open(&place.generations.current(), self.origin, self.keys.as_ref())?);
+        place.backend = Some(Backend::open(&place.generations.current(), self.origin)?);
         Ok(())
     }
 
@@ -128,12 +119,12 @@ impl Index {
         self.with(|backend| backend.by_decision(decision))
     }
 
-    /// The decisions about a person, by leaf index.
+    /// The entries whose records were sealed under a subject key, by leaf index.
     ///
     /// # Errors
     /// [`IndexError`] while the index is unusable.
-    pub fn by_subject(&self, subject: &str) -> Result<Vec<LeafIndex>, IndexError> {
-        self.with(|backend| backend.by_subject(subject))
+    pub fn by_key(&self, key: &SubjectKeyId) -> Result<Vec<LeafIndex>, IndexError> {
+        self.with(|backend| backend.by_key(key))
     }
 
     /// The entries that name a model by its digest, by leaf index.
@@ -224,12 +215,6 @@ pub enum IndexError {
     /// Entries were not handed over in the order of the log.
     #[error("entries were handed to the lookup index out of order; report this")]
     OutOfOrder,
-    /// The key under which subjects are tagged cannot be wrapped or unwrapped.
-    #[error("the key of the lookup index cannot be had: {0}")]
-    Keys(#[from] KeyringError),
-    /// No randomness for a fresh key.
-    #[error("the operating system gives no randomness")]
-    NoRandomness,
     /// The directory cannot be listed, made or deleted.
     #[error(
         "the directory of the lookup index, {path}, cannot be used ({source}): delete it, or give access to it"

@@ -2,8 +2,8 @@
 //!
 //! Guarantees: a record key leaves this module only wrapped or inside a type that is wiped when dropped and never printed;
 //! what was wrapped under an earlier key unwraps as long as that key is among the previous ones; a call of a provider ends
-//! within its time limit, and says what to do when it failed; a refused PIN is not tried again.
-//! Does not do: keys for each subject; wrapping again what an earlier key wrapped.
+//! within its time limit, and says what to do when it failed; a refused PIN is not tried again. Keys for each subject are
+//! those of the [`Keyring`].
 //!
 //! | provider | a wrapped key is |
 //! | --- | --- |
@@ -16,9 +16,22 @@
 //! millions of record keys under random 96-bit nonces would run into the bound of NIST SP 800-38D, section 8.3. The
 //! services change their key's version before that.
 
+mod backup;
+mod counts;
+mod database;
+mod error;
+mod follow;
+mod hot;
+mod notes;
+mod ring;
+mod rotate;
+mod subject;
+
 use std::fmt;
 
 use ledgerstone::code::Code;
+use ledgerstone::merkle::LeafIndex;
+use ledgerstone::record::SubjectKeyId;
 use zeroize::Zeroizing;
 
 #[cfg(feature = "aws-kms")]
@@ -37,6 +50,17 @@ pub use self::fault::Fault;
 pub use self::file::{FileKeyProvider, KeyFileError};
 pub(crate) use self::file::{check_mode, create_private, write_private};
 pub use self::secret::{SecretError, SecretSource};
+
+pub use self::backup::{SLOTS_MAX, begin_again, restore};
+pub use self::counts::Counts;
+pub(crate) use self::database::StoredKey;
+pub use self::error::RingError;
+pub use self::follow::Follower;
+pub(crate) use self::notes::{Fresh, Hold, Rekeyed};
+pub use self::ring::{Keyring, file, folder, to_read};
+pub use self::rotate::KeyProviders;
+pub use self::subject::{About, KeptKey, RecordKeys, SubjectKey, Taken, Under, month};
+pub(crate) use self::subject::{RecordRef, subject};
 
 /// Length of every symmetric key here, in bytes.
 pub const KEY_BYTES: usize = 32;
@@ -189,6 +213,35 @@ pub enum KeyringError {
         /// What happened.
         fault: Fault,
     },
+    /// A key of the record was destroyed.
+    #[error("the record was erased{}", at(.leaf))]
+    Erased {
+        /// Where the log says so; nothing while that is under way.
+        leaf: Option<LeafIndex>,
+    },
+    /// A key of the record is not in the keyring.
+    #[error(
+        "the record is under the subject key {id}, which the keyring does not have: restore it from a backup"
+    )]
+    UnknownSubjectKey {
+        /// The key.
+        id: SubjectKeyId,
+    },
+    /// The record is under subject keys, and there is no keyring at hand.
+    #[error("the record is under subject keys, and no keyring was opened")]
+    NoKeyring,
+    /// There is no key at hand that is nobody's yet.
+    #[error(
+        "no new subject key is at hand; try again, and see whether the key provider and the keyring's disk answer"
+    )]
+    PoolEmpty,
+    /// The keyring cannot be read; the log lines say why.
+    #[error("the keyring cannot be read; try again, and see its log lines")]
+    Unreadable,
+}
+
+fn at(leaf: &Option<LeafIndex>) -> String {
+    leaf.map(|leaf| format!(": entry {leaf} of the log says so")).unwrap_or_default()
 }
 
 impl KeyringError {
@@ -213,10 +266,11 @@ impl KeyringError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::BadKeyId | Self::UnknownKey { .. } => Code::Misuse,
+            Self::BadKeyId | Self::UnknownKey { .. } | Self::NoKeyring | Self::Erased { .. } => Code::Misuse,
             Self::BadWrappedKey => Code::Inconsistent,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Refused { fault, .. } => fault.code(),
+            Self::UnknownSubjectKey { .. } | Self::PoolEmpty | Self::Unreadable => Code::Unavailable,
         }
     }
 }
@@ -224,4 +278,14 @@ impl KeyringError {
 /// What a wrapped key is bound to where the provider can bind: its purpose, and the name of the key that wraps it.
 fn bound(id: &KeyId) -> Vec<u8> {
     format!("ledgerstone/record-key/v1\n{id}").into_bytes()
+}
+
+/// Unwraps under keys that a test holds.
+#[cfg(test)]
+pub(crate) fn unwrap_under<const N: usize>(
+    keys: [(SubjectKeyId, [u8; KEY_BYTES]); N],
+    wrapped: &WrappedKey,
+) -> Result<RecordKey, KeyringError> {
+    let keys = keys.map(|(id, key)| std::sync::Arc::new(SubjectKey::new(id, Zeroizing::new(key))));
+    subject::unwrap(&keys, wrapped)
 }

@@ -48,7 +48,6 @@ async fn serve(inputs: &Inputs) -> Result<()> {
     let config = commands::load(inputs)?;
     let drain_deadline = config.server.drain_deadline;
     let mut stop = Stop::new()?;
-
     let app = App::build(config).await?;
     tracing::info!("ports are bound, the log is being recovered");
 

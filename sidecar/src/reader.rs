@@ -16,7 +16,7 @@ use ledgerstone::tile::{EntryBundle, TILE_WIDTH, TileError, TileKind, TileNodes,
 use tokio::sync::watch;
 
 use crate::driver::Published;
-use crate::keyring::KeyProvider;
+use crate::keyring::RecordKeys;
 use crate::seal::{self, OpenError, SealedContent};
 
 /// The published log of one store.
@@ -97,9 +97,9 @@ impl LogReader {
     ///
     /// # Errors
     /// [`LogReadError`] if it cannot be read; inside, [`OpenError`] if it does not open.
-    pub fn opened(
+    pub fn opened<K: RecordKeys + ?Sized>(
         &self,
-        keys: &dyn KeyProvider,
+        keys: &K,
         index: LeafIndex,
         entry: &Entry,
     ) -> Result<Option<Result<SealedContent, OpenError>>, LogReadError> {

@@ -27,7 +27,7 @@ use crate::driver::Published;
 use crate::index::{Index, IndexError};
 use crate::intercept::Routes;
 use crate::intercept::route::Route;
-use crate::keyring::KeyProvider;
+use crate::keyring::{KeyringError, RecordKeys};
 use crate::reader::{LogReadError, LogReader};
 use crate::seal::{OpenError, SealedContent};
 use crate::status::Status;
@@ -50,7 +50,7 @@ pub struct ReceiptService {
 #[derive(Clone)]
 pub struct ReceiptBuilder {
     log: LogReader,
-    keys: Arc<dyn KeyProvider>,
+    keys: Arc<dyn RecordKeys>,
     routes: Routes,
     /// Signs COSE receipts, where the log has a key for them.
     signer: Option<Arc<ReceiptSigningKey>>,
@@ -64,6 +64,19 @@ pub struct DecisionPlaces {
     /// The decision's own entry and what came later, by leaf index.
     pub entries: Vec<(LeafIndex, Entry)>,
 }
+
+/// A receipt that verified.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// Whether the decision's record was erased, so that the receipt has no fields to show.
+    pub erased: Option<ErasedAt>,
+}
+
+/// Where the log says that a record was erased; nothing while the entry is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErasedAt(pub Option<LeafIndex>);
 
 impl ReceiptService {
     /// Has receipts built by `builder`, from places found through `index`. An entry that is not published yet is waited for up
@@ -82,7 +95,7 @@ impl ReceiptService {
         &self,
         decision: DecisionId,
         fields: Option<Vec<PathPattern>>,
-    ) -> Result<Receipt, ServeError> {
+    ) -> Result<Made, ServeError> {
         let (service, places) = (self.clone(), self.find(decision, TreeSize::EMPTY).await?);
         let build = move || {
             let (bytes, DecisionPlaces { entries, .. }) = service.read(decision, &places)?;
@@ -178,7 +191,7 @@ impl ReceiptBuilder {
     #[must_use]
     pub fn new(
         log: LogReader,
-        keys: Arc<dyn KeyProvider>,
+        keys: Arc<dyn RecordKeys>,
         routes: Routes,
         signer: Option<Arc<ReceiptSigningKey>>,
     ) -> Self {
@@ -195,10 +208,10 @@ impl ReceiptBuilder {
         bytes: Vec<u8>,
         entries: &[(LeafIndex, Entry)],
         fields: Option<&[PathPattern]>,
-    ) -> Result<Receipt, ServeError> {
+    ) -> Result<Made, ServeError> {
         let own = entries.iter().find(|(_, entry)| entry.kind == Kind::Decision);
         let (index, entry) = own.ok_or(ServeError::Unknown)?;
-        let content = self.open(*index, entry)?;
+        let (content, erased) = self.open(*index, entry)?;
         let route = match content.as_ref().and_then(|content| content.record.value(&DECISION_ROUTE)) {
             Some(Value::Text(name)) => self.routes.get(name),
             _ => None,
@@ -208,7 +221,7 @@ impl ReceiptBuilder {
         let proof = self.log.inclusion(*index, size)?;
         let later = entries.iter().filter(|(_, entry)| entry.kind.is_follow_up());
         let later = later.map(|(index, entry)| {
-            let content = self.open(*index, entry)?;
+            let (content, _) = self.open(*index, entry)?;
             let disclosure = disclose(entry, content.as_ref(), route, fields)?;
             let proof = self.log.inclusion(*index, size)?;
             let later = LaterEntry::new(self.log.entry(*index)?, disclosure, *index, proof);
@@ -226,28 +239,36 @@ impl ReceiptBuilder {
         let receipt = receipt.with_later(later.collect::<Result<_, _>>()?)?;
         let report = verify::receipt(receipt.to_json().as_bytes(), Some(self.log.policy()));
         if report.verdict() == Verdict::Verified {
-            return Ok(receipt);
+            return Ok(Made { receipt, erased });
         }
         let failed = report.checks().iter().filter(|check| check.status != CheckStatus::Passed);
         let checks = failed.map(|check| check.name.to_string()).collect::<Vec<_>>().join(", ");
         Err(ServeError::DoesNotVerify { checks })
     }
 
-    /// The name of the route that a decision was recorded by, as its record says.
+    /// The name of the route that a decision was recorded by, as its record says; none where that was erased.
     ///
     /// # Errors
     /// [`ServeError`] if the record does not open.
     pub fn route_name(&self, index: LeafIndex, entry: &Entry) -> Result<Option<String>, ServeError> {
-        let content = self.open(index, entry)?;
+        let (content, _) = self.open(index, entry)?;
         Ok(match content.as_ref().and_then(|content| content.record.value(&DECISION_ROUTE)) {
             Some(Value::Text(name)) => Some(name.clone()),
             _ => None,
         })
     }
 
-    /// The opened record of the entry at `index`, if it has one.
-    fn open(&self, index: LeafIndex, entry: &Entry) -> Result<Option<SealedContent>, ServeError> {
-        Ok(self.log.opened(self.keys.as_ref(), index, entry)?.transpose()?)
+    /// The opened record of the entry at `index`, if it has one, or that it was erased.
+    fn open(
+        &self,
+        index: LeafIndex,
+        entry: &Entry,
+    ) -> Result<(Option<SealedContent>, Option<ErasedAt>), ServeError> {
+        match self.log.opened(self.keys.as_ref(), index, entry)?.transpose() {
+            // What was erased has a receipt without fields: the proof that the decision was recorded still holds.
+            Err(OpenError::Keys(KeyringError::Erased { leaf })) => Ok((None, Some(ErasedAt(leaf)))),
+            opened => Ok((opened?, None)),
+        }
     }
 }
 

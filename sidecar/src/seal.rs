@@ -1,21 +1,22 @@
 //! A record under lock: its fields, its secret and the wire's bytes, encrypted for whoever holds the keys.
 //!
-//! Guarantees: each record has a key of its own, fresh at random and wrapped by a [`KeyProvider`]; the decision id is
+//! Guarantees: each record has a key of its own, fresh at random and wrapped under subject keys ([`RecordKeys`]); the decision id is
 //! bound into the encryption, so a sealed record cannot be passed off as another decision's; what opens is what was
 //! sealed, and every changed byte is refused; plaintext is wiped from memory that this module owns.
-//! Does not do: finding sealed records (the store does), keys for each subject, hiding how long a record is.
+//! Does not do: finding sealed records (the store does), keeping keys (the keyring does), hiding how long a record is.
 //! Specification: COSE_Encrypt0 (RFC 9052, section 5.2) with AES-256-GCM (RFC 9053, section 4.1).
 //!
 //! ```text
 //! 16([ h'a10103',                        protected: {alg: A256GCM}
-//!      { 4: key id, 5: nonce,            unprotected
-//!        -70001: wrapped record key },
+//!      { 5: nonce,                       unprotected
+//!        -70001: wrapped record key,
+//!        -70002: names of subject keys, 16 bytes each; or, sealed before there were any, 4: key-encryption key },
 //!      ciphertext ])
 //! external_aad = ["ledgerstone/sealed/v1", decision id as 16 bytes, ?kind of the entry unless it is the decision's]
 //! plaintext    = { 1: record secret, 2: [[path, value], ...], ?3: request, ?4: response }
 //! ```
 //!
-//! Key id and wrapped key stand outside the protected part; changing one gives another record key or none, and with
+//! Names of keys and the wrapped key stand outside the protected part; changing one gives another record key or none, and with
 //! it the ciphertext does not open.
 
 use aes_gcm::aead::{Aead as _, Payload};
@@ -29,16 +30,18 @@ use ledgerstone::code::Code;
 use ledgerstone::encoding::cbor::Writer;
 use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::limits::SEALED_BYTES_MAX;
-use ledgerstone::record::{Contents, FieldTree, Record, RecordSecret, encode_contents};
+use ledgerstone::record::{
+    Contents, FieldTree, LABEL_SUBJECT_KEYS, LABEL_WRAPPED_KEY, Record, RecordSecret, SealedUnder,
+    SubjectKeyId, encode_contents,
+};
 use zeroize::Zeroizing;
 
-use crate::keyring::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
+use crate::keyring::{
+    KEY_BYTES, KeptKey, KeyId, KeyProvider, KeyringError, RecordKey, RecordKeys, Taken, Under, WrappedKey,
+};
 
 /// First item of the external data: nothing sealed for another purpose opens as a record.
 const DOMAIN: &str = "ledgerstone/sealed/v1";
-
-/// Header label of the wrapped record key; private use (RFC 9052, section 3.1: below -65536).
-const WRAPPED_KEY: i64 = -70_001;
 
 /// Length of an AES-GCM nonce.
 const NONCE_BYTES: usize = 12;
@@ -65,13 +68,27 @@ impl SealedContent {
     }
 }
 
-/// Seals `content` as the record of the entry of `kind` about `decision`, under a fresh key that `keys` wraps.
+/// Seals as [`seal_under`] does, under a fresh key that the key-encryption key of `keys` wraps itself.
+///
+/// # Errors
+/// As [`seal_under`].
+pub fn seal(
+    keys: &dyn KeyProvider,
+    decision: &DecisionId,
+    kind: Kind,
+    content: &SealedContent,
+) -> Result<Vec<u8>, SealError> {
+    seal_under(keys, &Taken::PROVIDER, decision, kind, content)
+}
+
+/// Seals `content` as the record of the entry of `kind` about `decision`, under a fresh key that `keys` wraps under those `taken`.
 ///
 /// # Errors
 /// [`SealError`] if the keys or randomness are not to be had, or the result would be larger than
 /// [`SEALED_BYTES_MAX`].
-pub fn seal(
-    keys: &dyn KeyProvider,
+pub fn seal_under<K: RecordKeys + ?Sized>(
+    keys: &K,
+    taken: &Taken,
     decision: &DecisionId,
     kind: Kind,
     content: &SealedContent,
@@ -80,14 +97,14 @@ pub fn seal(
     let (key, nonce) = random.split_first_chunk::<KEY_BYTES>().ok_or(SealError::NoRandomness)?;
     let key = RecordKey::new(Zeroizing::new(*key));
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::NoRandomness)?;
-    let wrapped = keys.wrap(&key).map_err(SealError::Keys)?;
+    let kept = keys.keep(taken, &key).map_err(SealError::Keys)?;
     let plaintext = plaintext(content);
     if plaintext.len() > SEALED_BYTES_MAX {
         return Err(SealError::TooLarge);
     }
     let message = CoseEncrypt0Builder::new()
         .protected(HeaderBuilder::new().algorithm(iana::Algorithm::A256GCM).build())
-        .unprotected(unprotected(keys.key_id(), &nonce, &wrapped))
+        .unprotected(unprotected(&kept, &nonce))
         .try_create_ciphertext(&plaintext, &external(decision, kind), |plaintext, aad| {
             let payload = Payload { msg: plaintext, aad };
             cipher(&key).encrypt(&Nonce::from(nonce), payload)
@@ -105,23 +122,14 @@ pub fn seal(
 ///
 /// # Errors
 /// [`OpenError`] if the bytes are not the sealed record of this decision, or the key is not to be had.
-pub fn open(
-    keys: &dyn KeyProvider,
+pub fn open<K: RecordKeys + ?Sized>(
+    keys: &K,
     decision: &DecisionId,
     kind: Kind,
     sealed: &[u8],
 ) -> Result<SealedContent, OpenError> {
-    let message = CoseEncrypt0::from_tagged_slice(sealed).map_err(|_| OpenError::Malformed)?;
-    let again = message.clone().to_tagged_vec().map_err(|_| OpenError::Malformed)?;
-    if again != sealed {
-        return Err(OpenError::Malformed);
-    }
-    let (id, nonce, wrapped) = parts(&message.unprotected)?;
-    let expected = HeaderBuilder::new().algorithm(iana::Algorithm::A256GCM).build();
-    if message.protected.header != expected {
-        return Err(OpenError::Malformed);
-    }
-    let key = keys.unwrap(&id, &wrapped).map_err(OpenError::Keys)?;
+    let (message, kept, nonce) = read(sealed)?;
+    let key = keys.record_key(&kept).map_err(OpenError::Keys)?;
     let plaintext = message.decrypt_ciphertext(
         &external(decision, kind),
         || OpenError::Malformed,
@@ -132,6 +140,36 @@ pub fn open(
     )?;
     let plaintext = Zeroizing::new(plaintext);
     content(&plaintext)
+}
+
+/// The wrapped key of a sealed record and what it is wrapped under.
+///
+/// # Errors
+/// [`OpenError::Malformed`] if the bytes are no sealed record.
+pub fn kept(sealed: &[u8]) -> Result<KeptKey, OpenError> {
+    read(sealed).map(|(_, kept, _)| kept)
+}
+
+/// The parts of a sealed record, in the one spelling that it has.
+fn read(sealed: &[u8]) -> Result<(CoseEncrypt0, KeptKey, [u8; NONCE_BYTES]), OpenError> {
+    let message = CoseEncrypt0::from_tagged_slice(sealed).map_err(|_| OpenError::Malformed)?;
+    let again = message.clone().to_tagged_vec().map_err(|_| OpenError::Malformed)?;
+    if again != sealed {
+        return Err(OpenError::Malformed);
+    }
+    let (kept, nonce) = parts(&message.unprotected)?;
+    let expected = HeaderBuilder::new().algorithm(iana::Algorithm::A256GCM).build();
+    // The library reads the header by itself, for those who have no keys: the two must agree.
+    let agree = match (&kept.under, SealedUnder::read(sealed)) {
+        (Under::Provider(_), Ok(SealedUnder::Provider)) => true,
+        (Under::Subjects(ours), Ok(SealedUnder::Subjects(theirs))) => *ours == theirs,
+        _ => false,
+    };
+    if agree && message.protected.header == expected {
+        Ok((message, kept, nonce))
+    } else {
+        Err(OpenError::Malformed)
+    }
 }
 
 /// Fresh random bytes, wiped when dropped.
@@ -160,27 +198,35 @@ fn external(decision: &DecisionId, kind: Kind) -> Vec<u8> {
     writer.into_bytes()
 }
 
-fn unprotected(id: &KeyId, nonce: &[u8; NONCE_BYTES], wrapped: &WrappedKey) -> Header {
-    HeaderBuilder::new()
-        .key_id(id.as_str().as_bytes().to_vec())
-        .iv(nonce.to_vec())
-        .value(WRAPPED_KEY, CborValue::Bytes(wrapped.as_bytes().to_vec()))
-        .build()
+fn unprotected(kept: &KeptKey, nonce: &[u8; NONCE_BYTES]) -> Header {
+    let mut header = HeaderBuilder::new().iv(nonce.to_vec());
+    if let Under::Provider(id) = &kept.under {
+        header = header.key_id(id.as_str().as_bytes().to_vec());
+    }
+    header = header.value(LABEL_WRAPPED_KEY, CborValue::Bytes(kept.wrapped.as_bytes().to_vec()));
+    if let Under::Subjects(keys) = &kept.under {
+        header = header.value(LABEL_SUBJECT_KEYS, CborValue::Bytes(SubjectKeyId::join(keys)));
+    }
+    header.build()
 }
 
-/// The three parts of the unprotected header; anything else in it is refused, because nothing protects it.
-fn parts(header: &Header) -> Result<(KeyId, [u8; NONCE_BYTES], WrappedKey), OpenError> {
-    let [(Label::Int(WRAPPED_KEY), CborValue::Bytes(wrapped))] = header.rest.as_slice() else {
-        return Err(OpenError::Malformed);
+/// The parts of the unprotected header; anything else in it is refused, because nothing protects it.
+fn parts(header: &Header) -> Result<(KeptKey, [u8; NONCE_BYTES]), OpenError> {
+    let (wrapped, under) = match header.rest.as_slice() {
+        [(Label::Int(LABEL_WRAPPED_KEY), CborValue::Bytes(wrapped))] => {
+            let id = str::from_utf8(&header.key_id).ok().and_then(|id| KeyId::new(id).ok());
+            (wrapped, Under::Provider(id.ok_or(OpenError::Malformed)?))
+        }
+        [
+            (Label::Int(LABEL_WRAPPED_KEY), CborValue::Bytes(wrapped)),
+            (Label::Int(LABEL_SUBJECT_KEYS), CborValue::Bytes(keys)),
+        ] => (wrapped, Under::Subjects(SubjectKeyId::list(keys).ok_or(OpenError::Malformed)?)),
+        _ => return Err(OpenError::Malformed),
     };
-    let id =
-        str::from_utf8(&header.key_id).ok().and_then(|id| KeyId::new(id).ok()).ok_or(OpenError::Malformed)?;
     let nonce = header.iv.as_slice().try_into().map_err(|_| OpenError::Malformed)?;
-    let wrapped = WrappedKey::new(wrapped.clone()).map_err(|_| OpenError::Malformed)?;
-    if *header != unprotected(&id, &nonce, &wrapped) {
-        return Err(OpenError::Malformed);
-    }
-    Ok((id, nonce, wrapped))
+    let kept =
+        KeptKey { under, wrapped: WrappedKey::new(wrapped.clone()).map_err(|_| OpenError::Malformed)? };
+    if *header == unprotected(&kept, &nonce) { Ok((kept, nonce)) } else { Err(OpenError::Malformed) }
 }
 
 fn plaintext(content: &SealedContent) -> Zeroizing<Vec<u8>> {

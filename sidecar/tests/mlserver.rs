@@ -28,6 +28,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ledgerstone::entry::{Entry, Kind};
+use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::{Value, schema};
 use ledgerstone::store::fs::FsReader;
@@ -35,6 +36,7 @@ use ledgerstone::tile::{EntryBundle, TileKind, TileSource as _, paths};
 use ledgerstone_sidecar::app::App;
 use ledgerstone_sidecar::commands;
 use ledgerstone_sidecar::config::Config;
+use ledgerstone_sidecar::keyring;
 use ledgerstone_sidecar::seal;
 
 /// Applications, and further inference calls of the client: fifty at once, one named output, parameters, three refusals.
@@ -80,7 +82,9 @@ fn check_records(config: &Config) {
             (cells[0].to_owned(), u32::from_str_radix(cells[2], 16).unwrap())
         })
         .collect();
-    let keys = ledgerstone_sidecar::keyring::open(&config.keys).unwrap();
+    let keys = keyring::open(&config.keys).unwrap();
+    let origin = Hash::of(config.log.origin.as_str().as_bytes());
+    let keys = keyring::to_read(&config.log.store, origin, keys).unwrap();
     let reader = FsReader::open(&config.log.store);
     let (mut decisions, mut exact) = (0, 0);
     for (entry, sealed) in sealed_records(&reader) {

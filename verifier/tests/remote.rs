@@ -267,7 +267,9 @@ impl Receipts for OneReceipt {
         &self,
         _: Request<GetReceiptRequest>,
     ) -> Result<Response<GetReceiptResponse>, tonic::Status> {
-        self.0.clone().map(|receipt| Response::new(GetReceiptResponse { receipt: receipt.into() }))
+        self.0.clone().map(|receipt| {
+            Response::new(GetReceiptResponse { receipt: receipt.into(), ..Default::default() })
+        })
     }
 
     async fn get_decision(

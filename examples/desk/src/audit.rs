@@ -5,15 +5,17 @@
 //! *Does not do*: say that the features were true, or that this computation ran when the record says.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use ledgerstone::entry::Entry;
 use ledgerstone::evidence::RecordPart;
+use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::policy::Policy;
 use ledgerstone::record::{Contents, FieldPath, Record, RecordBuilder, Value, encode_contents};
 use ledgerstone_sidecar::evidence::{Exported, Exporter, Wanted, WantedEntries};
-use ledgerstone_sidecar::keyring::FileKeyProvider;
+use ledgerstone_sidecar::keyring::{self, FileKeyProvider};
 use ledgerstone_sidecar::reader::LogReader;
 use ledgerstone_verifier::audit::replay::Recomputer;
 use ledgerstone_verifier::audit::results::{Head, Tail};
@@ -46,10 +48,13 @@ pub fn export_one(folder: &RunFolder, index: LeafIndex) -> Result<Exported> {
 /// As [`export`], or if the log does not have the entries.
 pub fn export_entries(folder: &RunFolder, entries: WantedEntries, output: PathBuf) -> Result<Exported> {
     let log = LogReader::at_rest(&folder.store())?;
-    let keys = FileKeyProvider::load(&folder.record_key())?;
+    let provider = Arc::new(FileKeyProvider::load(&folder.record_key())?);
+    let checkpoint = log.published().checkpoint;
+    let origin = Hash::of(checkpoint.lines().next().unwrap_or_default().as_bytes());
+    let keys = keyring::to_read(&folder.store(), origin, provider)?;
     let models = folder.models().to_vec();
     let wanted = Wanted { entries, models, raw: true, recipients: Vec::new(), output };
-    Ok(Exporter::survey(&log, &keys, wanted)?.write(|_| {})?)
+    Ok(Exporter::survey(&log, keys.as_ref(), wanted)?.write(|_| {})?)
 }
 
 /// The regulator's part: every decision of the bundle run again.

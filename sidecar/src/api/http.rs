@@ -17,11 +17,14 @@ use tokio::task::spawn_blocking;
 
 use crate::anchor::stored::{PublicAnchors, Served as ServedFile};
 use crate::reader::LogReader;
-use crate::receipts::{ReceiptService, ServeError};
+use crate::receipts::{ErasedAt, Made, ReceiptService, ServeError};
 use crate::telemetry::with_causes;
 
 /// Media type of a receipt.
 pub const RECEIPT_TYPE: &str = "application/vnd.ledgerstone.receipt+json";
+
+/// Says of a receipt that its record was erased: the leaf index of the entry that says so, or `pending` while it is on its way.
+const ERASED: &str = "ledgerstone-erased";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const BINARY: &str = "application/octet-stream";
@@ -162,14 +165,23 @@ async fn receipt(receipts: &ReceiptService, id: &str, form: Form) -> Response<Bo
         );
     };
     match receipts.receipt(decision, None).await {
-        Ok(receipt) => match (form, receipt.cose()) {
-            (Form::File, _) => found(RECEIPT_TYPE, NO_STORE, receipt.to_json()),
-            (Form::Cose(kind), Some(cose)) => found(kind, NO_STORE, cose.encode()),
-            (Form::Cose(_), None) => text(
-                StatusCode::NOT_ACCEPTABLE,
-                "this log has no receipt key, so it gives no COSE receipts (receipt.key_file)",
-            ),
-        },
+        Ok(Made { receipt, erased }) => {
+            let mut response = match (form, receipt.cose()) {
+                (Form::File, _) => found(RECEIPT_TYPE, NO_STORE, receipt.to_json()),
+                (Form::Cose(kind), Some(cose)) => found(kind, NO_STORE, cose.encode()),
+                (Form::Cose(_), None) => text(
+                    StatusCode::NOT_ACCEPTABLE,
+                    "this log has no receipt key, so it gives no COSE receipts (receipt.key_file)",
+                ),
+            };
+            if let Some(ErasedAt(at)) = erased {
+                let at = at.map_or_else(|| "pending".to_owned(), |index| index.to_string());
+                if let Ok(at) = HeaderValue::try_from(at) {
+                    response.headers_mut().insert(ERASED, at);
+                }
+            }
+            response
+        }
         Err(error) => {
             let status = match (&error, error.code()) {
                 (ServeError::Unknown, _) => StatusCode::NOT_FOUND,

@@ -40,8 +40,12 @@ impl Receipts for ReceiptsApi {
     ) -> Result<Response<GetReceiptResponse>, Status> {
         let GetReceiptRequest { decision_id, fields } = request.into_inner();
         let decision = decision(&decision_id).map_err(misuse)?;
-        let receipt = self.receipts.receipt(decision, parse_patterns(&fields)?).await?;
-        Ok(Response::new(GetReceiptResponse { receipt: receipt.to_json().into() }))
+        let made = self.receipts.receipt(decision, parse_patterns(&fields)?).await?;
+        Ok(Response::new(GetReceiptResponse {
+            receipt: made.receipt.to_json().into(),
+            erased: made.erased.is_some(),
+            erased_leaf_index: made.erased.and_then(|at| at.0).map(|index| index.get()),
+        }))
     }
 
     async fn get_decision(

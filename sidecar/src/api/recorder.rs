@@ -94,6 +94,7 @@ fn told(told: &Told) -> Entry {
         Part::Opened(record) => (Record::Opened, record.fields()),
         Part::None => (Record::None, [].as_slice()),
         Part::Closed => (Record::Closed, [].as_slice()),
+        Part::Erased(_) => (Record::Erased, [].as_slice()),
     };
     Entry {
         leaf_index: told.index.get(),
@@ -120,6 +121,9 @@ impl From<HistoryError> for Status {
             HistoryError::Decision(error) => error.into(),
             HistoryError::OtherRequest { .. } => {
                 super::status(tonic::Code::AlreadyExists, Code::Misuse, error.to_string())
+            }
+            HistoryError::Erased => {
+                super::status(tonic::Code::FailedPrecondition, Code::Misuse, error.to_string())
             }
             error => status_of(error.code(), error.to_string()),
         }

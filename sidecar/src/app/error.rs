@@ -9,7 +9,7 @@ use crate::anchor::{GuardError, SetupError, StartError};
 use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
 use crate::intercept::{RouteError, SessionError};
-use crate::keyring::KeysError;
+use crate::keyring::{KeysError, RingError};
 use crate::links::LinkError;
 use crate::log_keys::LogKeyFileError;
 use crate::metrics::MetricsError;
@@ -112,6 +112,9 @@ pub enum RecoverError {
     /// The published log cannot be read back.
     #[error("log.store: {0}")]
     Read(#[from] LogReadError),
+    /// The keyring.
+    #[error("the keyring in log.store: {0}")]
+    Keyring(#[from] RingError),
     /// Not even an empty lookup index can be had.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -144,6 +147,7 @@ impl RecoverError {
             Self::Anchors(error) => error.code(),
             Self::Links(error) => error.code(),
             Self::Read(error) => error.code(),
+            Self::Keyring(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Session(error) => error.code(),
             Self::Tls(_) | Self::UnnamedReceiptKey => Code::Misuse,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerstone::proto::FILE_DESCRIPTOR_SET;
+use ledgerstone::proto::ledgerstone_v1::keyring_server::KeyringServer;
 use ledgerstone::proto::ledgerstone_v1::log_server::LogServer;
 use ledgerstone::proto::ledgerstone_v1::receipts_server::ReceiptsServer;
 use ledgerstone::proto::ledgerstone_v1::recorder_server::RecorderServer;
@@ -19,8 +20,9 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::RecoverError;
+use crate::api::keyring_http;
 use crate::api::recorder_http::{self, ADDITION_BYTES_MAX};
-use crate::api::{Ending, LogApi, ReceiptsApi, RecorderApi, RegistryApi, ended};
+use crate::api::{Ending, KeyringApi, LogApi, ReceiptsApi, RecorderApi, RegistryApi, ended};
 use crate::config::LimitsConfig;
 use crate::intercept::Intercept;
 use crate::links::{self, LinkMaker};
@@ -104,11 +106,17 @@ pub(super) fn serve(
     Ok((server, tokio::spawn(report(Arc::clone(status), reporter))))
 }
 
-/// Serves what adds to decisions, over gRPC and as JSON, on an address of its own until `ending`.
+/// What is served about records beside recording them.
+pub(super) struct Records {
+    pub(super) recorder: RecorderApi,
+    pub(super) keyring: KeyringApi,
+    pub(super) links: Option<LinkMaker>,
+}
+
+/// Serves what adds to decisions, erases them and links to them, over gRPC and as JSON, on an address of its own until `ending`.
 pub(super) fn serve_recorder(
     listener: TcpListener,
-    recorder: RecorderApi,
-    links: Option<LinkMaker>,
+    served: Records,
     tls: Option<ServerTlsConfig>,
     ending: Ending,
 ) -> Result<JoinHandle<()>, RecoverError> {
@@ -116,9 +124,12 @@ pub(super) fn serve_recorder(
     if let Some(tls) = tls {
         server = server.tls_config(tls).map_err(RecoverError::Tls)?;
     }
-    let json = recorder_http::router(recorder.histories().clone()).merge(links::api::router(links));
+    let Records { recorder, keyring, links } = served;
+    let json = recorder_http::router(recorder.histories().clone())
+        .merge(keyring_http::router(keyring.clone()))
+        .merge(links::api::router(links));
     let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
-    let routes = Routes::from(json).add_service(service);
+    let routes = Routes::from(json).add_service(service).add_service(KeyringServer::new(keyring));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serve = server.add_routes(routes).serve_with_incoming_shutdown(incoming, ended(ending));
     Ok(tokio::spawn(async move {

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 
 use crate::config::Config;
 use crate::evidence::{Estimate, Exporter, Wanted};
-use crate::keyring;
 use crate::reader::LogReader;
 
 /// How often progress is printed.
@@ -20,7 +19,7 @@ const PROGRESS: Duration = Duration::from_millis(500);
 pub fn export(config: &Config, wanted: Wanted, estimate_only: bool, out: &mut impl Write) -> Result<()> {
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
-    let keys = keyring::open(&config.keys)?;
+    let keys = super::record_keys(config)?;
     let output = wanted.output.display().to_string();
     let is_readable = wanted.recipients.is_empty();
     let exporter = Exporter::survey(&log, keys.as_ref(), wanted)?;

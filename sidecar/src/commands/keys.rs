@@ -70,7 +70,7 @@ fn create(config: &Config, out: &mut impl Write) -> Result<()> {
     if let ProviderConfig::File { path } = current {
         return key_file(path, out);
     }
-    let keys = keyring::open(&KeysConfig { current: current.clone(), previous: Vec::new() })?;
+    let keys = keyring::open(&KeysConfig { previous: Vec::new(), ..config.keys.clone() })?;
     let provider = keys.current();
     match provider.create()? {
         Created::Made => writeln!(out, "made the key {} in {}", provider.key_id(), provider.kind())?,

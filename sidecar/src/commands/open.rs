@@ -7,17 +7,17 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result, bail};
 use ledgerstone::encoding::base64_encode;
-use ledgerstone::entry::{DecisionId, Entry, Kind};
+use ledgerstone::entry::{DecisionId, Entry, Kind, KindDetails};
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::tile::TILE_WIDTH;
 use serde_json::{Value as Json, json};
 
 use crate::config::Config;
-use crate::keyring::{self, KeyProvider};
+use crate::keyring::{KeyringError, RecordKeys};
 #[cfg(feature = "notices")]
 use crate::notices::Told;
 use crate::reader::{LogReader, Stored};
-use crate::seal::SealedContent;
+use crate::seal::{OpenError, SealedContent};
 use crate::value::fields_to_json;
 
 /// Prints the record of `decision`, and those that were added to it, as JSON.
@@ -28,7 +28,7 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
     let decision = DecisionId::parse(decision).context("DECISION_ID")?;
     let log = LogReader::at_rest(&config.log.store)
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
-    let keys = keyring::open(&config.keys)?;
+    let keys = super::record_keys(config)?;
     let mut places = find(&log, &decision)?;
     let Some((index, entry)) = places.pop() else {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
@@ -63,7 +63,7 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
     let decision = DecisionId::parse(decision).context("--decision")?;
     let log = LogReader::at_rest(&config.log.store)
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
-    let keys = keyring::open(&config.keys)?;
+    let keys = super::record_keys(config)?;
     let places = find(&log, &decision)?;
     if places.is_empty() {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
@@ -85,16 +85,32 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
 /// The opened record of the entry at `index`, if it has one and it is the one that the entry commits to.
 fn content(
     log: &LogReader,
-    keys: &dyn KeyProvider,
+    keys: &dyn RecordKeys,
     index: LeafIndex,
     entry: &Entry,
 ) -> Result<Option<SealedContent>> {
     let content = log.opened(keys, index, entry)?.transpose();
+    if let Err(OpenError::Keys(KeyringError::Erased { leaf })) = &content {
+        bail!("the record of entry {index} was erased{}", erasure(log, *leaf));
+    }
     let content = content.with_context(|| format!("the record of entry {index} does not open"))?;
     if content.as_ref().is_some_and(|content| content.committed(entry).is_none()) {
         bail!("the record of entry {index} is not the one that the entry commits to: keep both as evidence");
     }
     Ok(content)
+}
+
+/// What the log says of an erasure.
+fn erasure(log: &LogReader, leaf: Option<LeafIndex>) -> String {
+    let Some(leaf) = leaf else { return ": the entry that says so is on its way".to_owned() };
+    let entry = log.entry(leaf).ok().and_then(|bytes| Entry::decode(&bytes).ok());
+    match entry.as_ref().map(Entry::kind_details) {
+        Some(Ok(KindDetails::Erasure(erasure))) => {
+            let (ground, operator) = (erasure.ground.as_str(), &erasure.operator);
+            format!(": entry {leaf} of the log says so (ground {ground}, operator {operator})")
+        }
+        _ => format!(": entry {leaf} of the log says so"),
+    }
 }
 
 /// The entries about a decision, the newest first and its own last; none if the log has no such decision. The log is

@@ -14,7 +14,6 @@ use crate::cli::{PackCheckArguments, PacksCommand};
 use crate::config::Config;
 use crate::intercept::recorder::now;
 use crate::intercept::route::packs::named;
-use crate::keyring;
 use crate::packs::check::{Options, Progress, WINDOW_BYTES, check};
 use crate::packs::{Shelf, built_in, read};
 use crate::reader::LogReader;
@@ -145,7 +144,7 @@ fn cited(source: &Source) -> String {
 fn check_log(config: &Config, arguments: &PackCheckArguments, out: &mut impl Write) -> Result<ExitCode> {
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
-    let keys = keyring::open(&config.keys)?;
+    let keys = super::record_keys(config)?;
     let mut others = Vec::new();
     for route in &config.routes {
         others.extend(named(route, &config.base)?);

@@ -11,7 +11,6 @@ use ledgerstone::store::fs::StdDisk;
 
 use crate::config::Config;
 use crate::index::{Builder, Index};
-use crate::keyring::{self, KeyProvider};
 use crate::reader::LogReader;
 
 /// How often progress is printed.
@@ -32,13 +31,12 @@ pub fn rebuild(config: &Config, out: &mut impl Write) -> Result<()> {
             store.display()
         );
     };
-    let keys: Arc<dyn KeyProvider> = keyring::open(&config.keys)?;
     let origin = Hash::of(config.log.origin.as_str().as_bytes());
-    let index = Index::open(&store.join("index"), origin, log.published().size, Arc::clone(&keys))?;
+    let index = Index::open(&store.join("index"), origin, log.published().size)?;
     index.reset()?;
     let started = Instant::now();
     let mut printed = started;
-    Builder::new(Arc::new(index), log.clone(), keys).catch_up(|covered, size| {
+    Builder::new(Arc::new(index), log.clone()).catch_up(|covered, size| {
         if printed.elapsed() >= PROGRESS {
             printed = Instant::now();
             // Progress that cannot be printed is no reason to stop.

@@ -13,7 +13,7 @@ use super::init::create_folder;
 use crate::cli::ReceiptCommand;
 use crate::config::Config;
 use crate::intercept::Routes;
-use crate::keyring;
+use crate::keyring::RecordKeys;
 use crate::reader::LogReader;
 use crate::receipt_key;
 use crate::receipts::ReceiptBuilder;
@@ -48,7 +48,7 @@ impl Tools {
     fn new(config: &Config) -> Result<Self> {
         let store = &config.log.store;
         let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
-        let keys = keyring::open(&config.keys)?;
+        let keys: Arc<dyn RecordKeys> = super::record_keys(config)?.into();
         let routes = Routes::build(&config.routes, &config.base)?;
         let path = config.receipt_key_file.as_deref();
         let signer = path.map(|path| receipt_key::load(path, &config.log.origin)).transpose()?;

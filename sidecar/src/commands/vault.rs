@@ -16,8 +16,7 @@ use ledgerstone::vault::{PersonTag, Vault};
 
 use crate::cli::VaultMakeArguments;
 use crate::config::Config;
-use crate::index::subject;
-use crate::keyring;
+use crate::keyring::subject;
 use crate::reader::LogReader;
 use crate::seal::{self, SealedContent};
 
@@ -50,7 +49,7 @@ pub fn make(config: &Config, arguments: &VaultMakeArguments, out: &mut impl Writ
         .with_context(|| format!("{} cannot be used", arguments.attributes.display()))?;
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
-    let keys = keyring::open(&config.keys)?;
+    let keys = super::record_keys(config)?;
     let mut vault = Vault::new(config.log.origin.clone(), given.names.clone())?;
     let (size, mut unopened) = (log.published().size.get(), 0_u64);
     for number in 0..size.div_ceil(u64::from(TILE_WIDTH)) {

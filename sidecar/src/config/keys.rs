@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderValue;
+use ledgerstone::limits::SUBJECT_KEYS_MAX;
 
 use super::layers::{Found, Layers, Source};
 use super::{ConfigError, quantity};
@@ -21,6 +22,10 @@ pub struct KeysConfig {
     pub current: ProviderConfig,
     /// Those that wrapped earlier, for reading.
     pub previous: Vec<ProviderConfig>,
+    /// How often a copy of the keyring is put beside it, if at all.
+    pub backup_interval: Option<Duration>,
+    /// Subject keys that are at hand before anybody needs them.
+    pub pool: usize,
 }
 
 /// One provider.
@@ -105,13 +110,21 @@ const REGION: &str = "a region such as eu-central-1";
 /// Sessions that one token is asked for. Network tokens give out some hundred; a card gives one.
 const SESSIONS_MAX: usize = 64;
 
+/// Subject keys at hand, at most: 64 bytes each make 64 MiB.
+const POOL_MAX: usize = 1 << 20;
+
 impl KeysConfig {
     pub(super) fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
         let previous = layers.previous_keys.iter().map(|values| {
             let layers = Layers { values: values.clone(), base: layers.base.clone(), ..Layers::default() };
             layers.provider()
         });
-        Ok(Self { current: layers.provider()?, previous: previous.collect::<Result<_, _>>()? })
+        Ok(Self {
+            current: layers.provider()?,
+            previous: previous.collect::<Result<_, _>>()?,
+            backup_interval: layers.duration_if_set("keys.backup_interval")?,
+            pool: layers.pool()?,
+        })
     }
 }
 
@@ -127,6 +140,13 @@ pub(super) fn needed(provider: &str) -> &'static [&'static str] {
 }
 
 impl Layers {
+    fn pool(&self) -> Result<usize, ConfigError> {
+        let key = "keys.pool";
+        let count = self.parse(key, quantity::COUNT, quantity::count)?;
+        let expected = format!("from {SUBJECT_KEYS_MAX}, the keys that one batch may need, to {POOL_MAX}");
+        self.parse(key, &expected, |_| (SUBJECT_KEYS_MAX..=POOL_MAX).contains(&count).then_some(count))
+    }
+
     fn provider(&self) -> Result<ProviderConfig, ConfigError> {
         let known = |text: &str| (!needed(text).is_empty()).then(|| text.to_owned());
         match self.parse("keys.provider", PROVIDER, known)?.as_str() {

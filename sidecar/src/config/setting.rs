@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 54] = [
+pub(super) const SETTINGS: [Setting; 60] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -103,6 +103,8 @@ pub(super) const SETTINGS: [Setting; 54] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "the certificate authorities of AWS, as PEM",
     ),
+    unset("keys.backup_interval", "how often a copy of the keyring is put beside it"),
+    value("keys.pool", "4096", "subject keys that are made before anybody needs them"),
     value("heartbeat.interval", "60s", "how often a session says in the log that it is alive"),
     unset(
         "recorder.listen",
@@ -112,6 +114,14 @@ pub(super) const SETTINGS: [Setting; 54] = [
         "registry.listen",
         "where models and policies are registered over gRPC; whoever reaches it may register",
     ),
+    unset("retention.interval", "how often records whose retention period is over are erased"),
+    value("retention.operator", "retention-schedule", "who the log says erased them"),
+    value(
+        "retention.classes",
+        "",
+        "retention classes beside the known ones, for example \"house=18mo, reg-b=3y\"",
+    ),
+    unset("retention.default", "the class of records without one; without it they are kept"),
     value("models.watch_interval", "10s", "how often the files of models are looked at for changes"),
     unset(
         "notices.templates",

@@ -12,7 +12,7 @@ use ledgerstone::store::fs::FsReader;
 use ledgerstone::tile::{TILE_WIDTH, TileNodes};
 
 use super::ExportError;
-use crate::keyring::KeyProvider;
+use crate::keyring::{KeyringError, RecordKeys};
 use crate::reader::{Bundle, LogReader, Stored};
 use crate::seal;
 
@@ -155,7 +155,7 @@ pub(super) fn read(
 
 /// Opens the sealed record of an entry, or says why it cannot be had.
 pub(super) fn open(
-    keys: &dyn KeyProvider,
+    keys: &dyn RecordKeys,
     index: LeafIndex,
     entry: &Entry,
     sealed: Option<&[u8]>,
@@ -169,6 +169,7 @@ pub(super) fn open(
     };
     match contents(keys, (&decision, entry.kind), sealed, raw) {
         Ok(record) => record,
+        Err(seal::OpenError::Keys(KeyringError::Erased { .. })) => RecordPart::Absent(Absence::Erased),
         Err(error) => {
             tracing::warn!(%index, %error, "a sealed record does not open");
             RecordPart::Absent(Absence::Locked)
@@ -177,7 +178,7 @@ pub(super) fn open(
 }
 
 fn contents(
-    keys: &dyn KeyProvider,
+    keys: &dyn RecordKeys,
     (decision, kind): (&DecisionId, Kind),
     sealed: &[u8],
     raw: bool,

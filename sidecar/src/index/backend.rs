@@ -9,16 +9,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ledgerstone::entry::{DecisionId, Kind};
-use ledgerstone::hash::{Hash, HmacKey};
+use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
+use ledgerstone::record::SubjectKeyId;
 use ledgerstone::time::UnixMillis;
-use zeroize::Zeroizing;
 
 use super::{IndexError, Indexed, keys};
-use crate::keyring::{KEY_BYTES, KeyId, KeyProvider, RecordKey, WrappedKey};
 
 /// The format of keys and values. Another number means: build it again.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// Memory that the database may use to keep pages; its own default is 1 GiB.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -30,15 +29,14 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long opening pauses before it tries the lock again.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// An open database with the key of its subject tags.
+/// An open database.
 pub(super) struct Backend {
     database: sled::Db,
-    tags: HmacKey,
 }
 
 impl Backend {
     /// Opens the database at `path`, or makes it.
-    pub(super) fn open(path: &Path, origin: Hash, keys: &dyn KeyProvider) -> Result<Self, IndexError> {
+    pub(super) fn open(path: &Path, origin: Hash) -> Result<Self, IndexError> {
         let config = sled::Config::default().path(path).cache_capacity(CACHE_BYTES);
         let started = Instant::now();
         let database = loop {
@@ -48,12 +46,15 @@ impl Backend {
             }
         };
         let identity = [&[FORMAT], origin.as_bytes().as_slice()].concat();
-        let tags = guarded(|| match database.get(keys::IDENTITY)? {
-            None if database.is_empty() => create(&database, &identity, keys),
-            Some(found) if *found == *identity => load(&database, keys),
+        guarded(|| match database.get(keys::IDENTITY)? {
+            None if database.is_empty() => {
+                database.insert(keys::IDENTITY, identity.as_slice())?;
+                Ok(())
+            }
+            Some(found) if *found == *identity => Ok(()),
             _ => Err(IndexError::Foreign),
         })?;
-        Ok(Self { database, tags })
+        Ok(Self { database })
     }
 
     /// The size that the index covers.
@@ -68,13 +69,13 @@ impl Backend {
     /// Adds entries, and in the same batch that the index now covers `size`.
     pub(super) fn add(&self, entries: &[Indexed], size: TreeSize) -> Result<(), IndexError> {
         let mut batch = sled::Batch::default();
-        for Indexed { index, entry, subjects } in entries {
+        for Indexed { index, entry, keys: under } in entries {
             if let Some(decision) = &entry.decision {
                 let kind = u8::try_from(entry.kind.number()).map_err(|_| IndexError::Damaged)?;
                 batch.insert(keys::at(keys::decision(decision), *index), &[kind]);
             }
-            for subject in subjects {
-                batch.insert(keys::at(self.subject_prefix(subject), *index), &[]);
+            for key in under {
+                batch.insert(keys::at(keys::subject_key(key), *index), &[]);
             }
             for prefix in keys::public(entry) {
                 batch.insert(keys::at(prefix, *index), &[]);
@@ -91,8 +92,8 @@ impl Backend {
         })
     }
 
-    pub(super) fn by_subject(&self, subject: &str) -> Result<Vec<LeafIndex>, IndexError> {
-        self.scan(&self.subject_prefix(subject), only_index)
+    pub(super) fn by_key(&self, key: &SubjectKeyId) -> Result<Vec<LeafIndex>, IndexError> {
+        self.scan(&keys::subject_key(key), only_index)
     }
 
     pub(super) fn by_model(&self, model: &Hash) -> Result<Vec<LeafIndex>, IndexError> {
@@ -109,11 +110,6 @@ impl Backend {
             let range = self.database.range(keys::time(from)..keys::time(until));
             range.map(|item| keys::leaf_index(&item?.0, length).ok_or(IndexError::Damaged)).collect()
         })
-    }
-
-    /// What the keys about a person start with: a tag that nobody computes without the key provider.
-    fn subject_prefix(&self, subject: &str) -> Vec<u8> {
-        keys::subject(&self.tags.tag(subject.as_bytes()))
     }
 
     /// Everything under `prefix`, in the order of leaf indices.
@@ -140,29 +136,6 @@ fn is_locked(error: &IndexError) -> bool {
 
 fn only_index(index: LeafIndex, value: &[u8]) -> Option<LeafIndex> {
     value.is_empty().then_some(index)
-}
-
-/// Writes the identity of a fresh index, and a fresh key for its subject tags, wrapped.
-fn create(database: &sled::Db, identity: &[u8], keys: &dyn KeyProvider) -> Result<HmacKey, IndexError> {
-    let mut random = Zeroizing::new([0; KEY_BYTES]);
-    getrandom::fill(random.as_mut_slice()).map_err(|_| IndexError::NoRandomness)?;
-    let tags = HmacKey::new(&random);
-    let wrapped = keys.wrap(&RecordKey::new(random))?;
-    let mut batch = sled::Batch::default();
-    batch.insert(keys::TAG_KEY, [keys.key_id().as_str().as_bytes(), &[0], wrapped.as_bytes()].concat());
-    batch.insert(keys::IDENTITY, identity);
-    database.apply_batch(batch)?;
-    Ok(tags)
-}
-
-/// Unwraps the key of the subject tags.
-fn load(database: &sled::Db, keys: &dyn KeyProvider) -> Result<HmacKey, IndexError> {
-    let stored = database.get(keys::TAG_KEY)?.ok_or(IndexError::Damaged)?;
-    let mut parts = stored.splitn(2, |byte| *byte == 0);
-    let (Some(id), Some(wrapped)) = (parts.next(), parts.next()) else { return Err(IndexError::Damaged) };
-    let id = KeyId::new(str::from_utf8(id).map_err(|_| IndexError::Damaged)?)?;
-    let key = keys.unwrap(&id, &WrappedKey::new(wrapped.to_vec())?)?;
-    Ok(HmacKey::new(key.expose()))
 }
 
 /// Runs `work`, and turns a panic of the database into an error. After either the index is dropped and built again,

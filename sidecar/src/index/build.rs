@@ -2,22 +2,18 @@
 //!
 //! Guarantees: the same code builds it from nothing and follows new entries; one bundle of entries is one batch. An index
 //! that became unusable is built again without anybody asking.
-//! Does not do: failing because a sealed record does not open. Its entry is found by everything but its subject.
+//! Does not do: opening records. A sealed record that is lost is found by everything but its keys.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerstone::code::Code;
-use ledgerstone::entry::{Entry, Kind};
 use ledgerstone::merkle::TreeSize;
-use ledgerstone::record::schema::DECISION_SUBJECT;
-use ledgerstone::record::{Field, Value};
+use ledgerstone::record::SealedUnder;
 use ledgerstone::tile::TILE_WIDTH;
 
 use super::{Index, IndexError, Indexed};
-use crate::keyring::{KeyProvider, KeyringError};
 use crate::reader::{LogReadError, LogReader, Stored};
-use crate::seal::{self, OpenError};
 
 /// How long to wait after an error before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,14 +23,13 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Builder {
     index: Arc<Index>,
     log: LogReader,
-    keys: Arc<dyn KeyProvider>,
 }
 
 impl Builder {
-    /// Builds `index` from `log`, whose sealed records `keys` open.
+    /// Builds `index` from `log`.
     #[must_use]
-    pub fn new(index: Arc<Index>, log: LogReader, keys: Arc<dyn KeyProvider>) -> Self {
-        Self { index, log, keys }
+    pub fn new(index: Arc<Index>, log: LogReader) -> Self {
+        Self { index, log }
     }
 
     /// Covers everything that is published. `progress` is told how far it is and how far it has to go. Blocks.
@@ -53,15 +48,16 @@ impl Builder {
                 return Ok(());
             }
             let bundle = self.log.bundle(covered.get() / u64::from(TILE_WIDTH))?;
-            let records = self.log.records(&bundle, |index, entry| {
-                index.get() >= covered.get() && entry.kind == Kind::Decision
+            let records = self.log.records_or_lost(&bundle, |index, entry| {
+                index.get() >= covered.get() && entry.sealed.is_some()
             })?;
             let new = records.into_iter().filter(|record| record.index.get() >= covered.get());
             let indexed = new.map(|Stored { index, entry, sealed }| {
-                let subjects = sealed.map(|sealed| self.subjects(&entry, &sealed)).transpose()?;
-                Ok(Indexed { index, entry, subjects: subjects.unwrap_or_default() })
+                let under = sealed.and_then(|sealed| SealedUnder::read(&sealed).ok());
+                let keys = under.map(|under| under.keys().to_vec()).unwrap_or_default();
+                Indexed { index, entry, keys }
             });
-            let entries: Vec<Indexed> = indexed.collect::<Result<_, KeyringError>>()?;
+            let entries: Vec<Indexed> = indexed.collect();
             self.index.add(&entries)?;
         }
     }
@@ -87,38 +83,6 @@ impl Builder {
             }
         }
     }
-
-    /// Whom a decision is about, if its record says so and opens.
-    ///
-    /// # Errors
-    /// If the key provider is not to be had: the record may open later, and the person must then be found by it.
-    fn subjects(&self, entry: &Entry, sealed: &[u8]) -> Result<Vec<String>, KeyringError> {
-        let Some(decision) = entry.decision else { return Ok(Vec::new()) };
-        match seal::open(self.keys.as_ref(), &decision, entry.kind, sealed) {
-            Ok(content) => {
-                let subjects = content.record.fields().iter().filter_map(subject);
-                Ok(subjects.map(|(_, subject)| subject.to_owned()).collect())
-            }
-            Err(OpenError::Keys(error)) if error.is_of_provider() => Err(error),
-            Err(error) => {
-                tracing::debug!(%decision, %error, "a record does not open");
-                Ok(Vec::new())
-            }
-        }
-    }
-}
-
-/// The place and the reference of a person, if the field is one: `decision/subject`, or `decision/subject/[n]` for a row of a batch.
-pub(crate) fn subject(field: &Field) -> Option<(u32, &str)> {
-    let rest = field.path.as_str().strip_prefix(DECISION_SUBJECT.as_str())?;
-    let place = match rest {
-        "" => 0,
-        row => row.strip_prefix("/[")?.strip_suffix(']')?.parse().ok()?,
-    };
-    match &field.value {
-        Value::Text(subject) => Some((place, subject)),
-        _ => None,
-    }
 }
 
 impl std::fmt::Debug for Builder {
@@ -137,9 +101,6 @@ pub enum BuildError {
     /// The index cannot be written.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// The records cannot be opened for now.
-    #[error(transparent)]
-    Keys(#[from] KeyringError),
 }
 
 impl BuildError {
@@ -149,7 +110,6 @@ impl BuildError {
         match self {
             Self::Log(error) => error.code(),
             Self::Index(error) => error.code(),
-            Self::Keys(error) => error.code(),
         }
     }
 }

@@ -6,6 +6,7 @@
 use ledgerstone::entry::{DecisionId, Entry, Kind};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
+use ledgerstone::record::SubjectKeyId;
 use ledgerstone::time::UnixMillis;
 
 /// The size that the index covers: 8 bytes.
@@ -14,13 +15,10 @@ pub(super) const COVERED: &[u8] = b"c";
 /// Format version and origin hash.
 pub(super) const IDENTITY: &[u8] = b"i";
 
-/// Key id, a zero byte, and the wrapped key of subject tags.
-pub(super) const TAG_KEY: &[u8] = b"k";
-
 const DECISION: u8 = b'd';
 const MODEL: u8 = b'm';
 const REGISTRATION: u8 = b'r';
-const SUBJECT: u8 = b's';
+const SUBJECT_KEY: u8 = b'k';
 const TIME: u8 = b't';
 
 /// What the keys about a decision start with.
@@ -28,9 +26,9 @@ pub(super) fn decision(decision: &DecisionId) -> Vec<u8> {
     [&[DECISION], decision.as_bytes().as_slice()].concat()
 }
 
-/// What the keys about a subject start with.
-pub(super) fn subject(tag: &[u8; 32]) -> Vec<u8> {
-    [&[SUBJECT], tag.as_slice()].concat()
+/// What the keys about a subject key start with.
+pub(super) fn subject_key(key: &SubjectKeyId) -> Vec<u8> {
+    [&[SUBJECT_KEY], key.as_bytes().as_slice()].concat()
 }
 
 /// What the keys about a model start with.

@@ -38,6 +38,6 @@ pub fn decision(recorder: &Recorder, request: &Bytes, response: &Bytes) -> Optio
         asked,
         answered,
     };
-    let (entry, sealed) = recorder.prepare_now(1, &case).ok()?;
+    let (entry, sealed, _keys) = recorder.prepare_now(1, &case).ok()?;
     Some(entry.encode().ok()?.len() + sealed.len())
 }

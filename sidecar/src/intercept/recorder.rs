@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Kind, Mode};
@@ -24,7 +24,7 @@ use super::declared;
 use super::fields::{self, Facts, FieldsError, Times};
 use super::route::{RawConfig, Route, Routes};
 use super::session::{Seen, Session};
-use crate::keyring::KeyProvider;
+use crate::keyring::{About, KeyringError, RecordKeys, Taken};
 use crate::metrics::Metrics;
 use crate::seal::{self, SealError, SealedContent};
 
@@ -35,13 +35,19 @@ const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of request and response that a sealed record keeps: the other half is for fields, which repeat the request at most.
 const RAW_BYTES_MAX: usize = SEALED_BYTES_MAX / 2;
 
+/// How long a decision waits for a new subject key where none is at hand.
+const KEYS_WAIT: Duration = Duration::from_secs(5);
+
+/// An entry, its sealed record, and the keys that are in use until the log has it.
+pub(super) type Prepared = (Entry, Bytes, Taken);
+
 /// Records decisions. Clones stand for the same one.
 #[derive(Clone)]
 pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     session: Arc<Session>,
-    keys: Arc<dyn KeyProvider>,
+    keys: Arc<dyn RecordKeys>,
     routes: Routes,
     origin: String,
     metrics: Metrics,
@@ -72,7 +78,7 @@ impl Recorder {
     #[must_use]
     pub fn new(
         session: Arc<Session>,
-        keys: Arc<dyn KeyProvider>,
+        keys: Arc<dyn RecordKeys>,
         routes: Routes,
         origin: &str,
         metrics: Metrics,
@@ -105,9 +111,10 @@ impl Recorder {
         let id = case.id;
         let code = case.answered.code;
         let route = Arc::clone(&case.route);
-        let (entry, sealed) = self.prepare(seen.sequence(), case).await?;
+        let (entry, sealed, keys) = self.prepare(seen.sequence(), case).await?;
         let handed_over = Instant::now();
         let index = seen.append(entry, Some(sealed)).await?;
+        keys.done();
         self.0.metrics.append(handed_over.elapsed());
         self.0.metrics.decision(route.name(), code);
         tracing::debug!(decision = %id, leaf_index = index.get(), route = route.name(), "recorded");
@@ -115,13 +122,27 @@ impl Recorder {
     }
 
     /// The entry of `case` and its sealed record, made on this thread.
-    pub(super) fn prepare_now(&self, sequence: u64, case: &Case) -> Result<(Entry, Bytes), NotRecorded> {
+    pub(super) fn prepare_now(&self, sequence: u64, case: &Case) -> Result<Prepared, NotRecorded> {
         self.0.prepare(sequence, case)
     }
 
-    async fn prepare(&self, sequence: u64, case: Case) -> Result<(Entry, Bytes), NotRecorded> {
-        let is_small = case.asked.body.len() + case.answered.body.len() <= INLINE_BYTES_MAX;
-        if is_small && !self.0.keys.may_block() {
+    /// The same. Where the keyring has no new key at hand it is waited for, up to a time.
+    async fn prepare(&self, sequence: u64, case: Case) -> Result<Prepared, NotRecorded> {
+        let (case, until) = (Arc::new(case), tokio::time::Instant::now() + KEYS_WAIT);
+        loop {
+            match self.prepare_once(sequence, Arc::clone(&case)).await {
+                Err(NotRecorded::Seal(SealError::Keys(KeyringError::PoolEmpty))) => {
+                    if tokio::time::timeout_at(until, self.0.keys.refilled()).await.is_err() {
+                        return Err(NotRecorded::Seal(SealError::Keys(KeyringError::PoolEmpty)));
+                    }
+                }
+                prepared => return prepared,
+            }
+        }
+    }
+
+    async fn prepare_once(&self, sequence: u64, case: Arc<Case>) -> Result<Prepared, NotRecorded> {
+        if case.asked.body.len() + case.answered.body.len() <= INLINE_BYTES_MAX {
             return self.prepare_now(sequence, &case);
         }
         let inner = Arc::clone(&self.0);
@@ -139,7 +160,7 @@ impl fmt::Debug for Recorder {
 
 impl Inner {
     /// The entry of `case` and its sealed record.
-    fn prepare(&self, sequence: u64, case: &Case) -> Result<(Entry, Bytes), NotRecorded> {
+    fn prepare(&self, sequence: u64, case: &Case) -> Result<Prepared, NotRecorded> {
         let raw = Raw::of(case);
         let id = case.id.to_string();
         // Read once, so that the record and its entry name the same model while the files change.
@@ -156,7 +177,7 @@ impl Inner {
             times: case.times,
             asked: &case.asked,
             answered: &case.answered,
-            key: self.keys.key_id().as_str(),
+            key: self.keys.key_name().as_str(),
             raw_too_large: matches!(raw, Raw::TooLarge),
         };
         let record = fields::record(&facts).or_else(|error| fields::minimal(&facts, &error))?;
@@ -164,7 +185,9 @@ impl Inner {
         let commitment = record.commit(&secret).commitment();
         let (request, response) = raw.kept();
         let content = SealedContent { secret, record, request, response };
-        let sealed = seal::seal(self.keys.as_ref(), &case.id, Kind::Decision, &content)?;
+        let about = About::of(&content.record, case.times.received);
+        let keys = self.keys.take(&about).map_err(SealError::Keys)?;
+        let sealed = seal::seal_under(self.keys.as_ref(), &keys, &case.id, Kind::Decision, &content)?;
         let details = DecisionDetails { status: i32::from(case.answered.code).unsigned_abs() };
         let session = &self.session;
         let mut entry =
@@ -172,7 +195,7 @@ impl Inner {
         entry.model = model.map(|model| model.digest);
         entry.policy = Some(case.route.policy_digest());
         entry.mode = Some(Mode::Strict);
-        Ok((entry, sealed.into()))
+        Ok((entry, sealed.into(), keys))
     }
 }
 

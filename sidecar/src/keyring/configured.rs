@@ -203,6 +203,10 @@ mod tests {
         ProviderConfig::File { path }
     }
 
+    fn config(current: ProviderConfig, previous: Vec<ProviderConfig>) -> KeysConfig {
+        KeysConfig { current, previous, backup_interval: None, pool: 4096 }
+    }
+
     fn key() -> RecordKey {
         RecordKey::new(Zeroizing::new([9; KEY_BYTES]))
     }
@@ -211,15 +215,15 @@ mod tests {
     fn what_an_earlier_key_wrapped_unwraps_and_new_keys_are_wrapped_under_the_current_one() {
         let folder = tempfile::tempdir().unwrap();
         let [old, new] = [("old", 1), ("new", 2)].map(|(id, byte)| file(folder.path(), id, byte));
-        let before = open(&KeysConfig { current: old.clone(), previous: Vec::new() }).unwrap();
+        let before = open(&config(old.clone(), Vec::new())).unwrap();
         let wrapped = before.wrap(&key()).unwrap();
         let id = before.key_id().clone();
-        let after = open(&KeysConfig { current: new.clone(), previous: vec![old] }).unwrap();
+        let after = open(&config(new.clone(), vec![old])).unwrap();
         assert_eq!(after.key_id().as_str(), "new");
         assert_eq!(after.unwrap(&id, &wrapped).unwrap().expose(), key().expose());
         let rewrapped = after.wrap(&key()).unwrap();
         assert_ne!(rewrapped, wrapped);
-        let without = open(&KeysConfig { current: new, previous: Vec::new() }).unwrap();
+        let without = open(&config(new, Vec::new())).unwrap();
         assert!(without.unwrap(after.key_id(), &rewrapped).is_ok());
         let error = without.unwrap(&id, &wrapped).unwrap_err();
         assert!(matches!(error, KeyringError::UnknownKey { .. }), "{error}");
@@ -230,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [a, b, c] = [("a", 1), ("b", 2), ("b", 3)].map(|(id, byte)| file(folder.path(), id, byte));
         for previous in [vec![a.clone()], vec![b, c]] {
-            let error = open(&KeysConfig { current: a.clone(), previous }).unwrap_err();
+            let error = open(&config(a.clone(), previous)).unwrap_err();
             assert!(matches!(error, KeysError::Twice { .. }), "{error}");
         }
     }

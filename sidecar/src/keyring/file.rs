@@ -22,7 +22,7 @@ const KEY_FILE_BYTES_MAX: u64 = 4096;
 const KEY_FILE_MAGIC: &str = "ledgerstone-key-v1";
 
 /// Bytes that AES Key Wrap adds (RFC 3394, section 2.2.1).
-const WRAP_OVERHEAD_BYTES: usize = 8;
+pub(super) const WRAP_OVERHEAD_BYTES: usize = 8;
 
 /// Permission bits that a key file must not have: anything for others, and writing for the group. Reading for the
 /// group stays allowed, because a Kubernetes secret with `fsGroup` is mounted that way.

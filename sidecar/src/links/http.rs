@@ -114,7 +114,7 @@ impl Served {
             return busy();
         }
         match self.receipts.receipt(decision, None).await {
-            Ok(receipt) => self.answer(&receipt, headers),
+            Ok(made) => self.answer(&made.receipt, headers),
             Err(ServeError::Unknown) => self.miss(),
             Err(error) => {
                 tracing::error!(%decision, %error, code = %error.code(), "no receipt behind a link");

@@ -23,7 +23,7 @@ use ledgerstone::time::UnixMillis;
 
 use super::Shelf;
 use super::tally::Tally;
-use crate::keyring::KeyProvider;
+use crate::keyring::RecordKeys;
 use crate::reader::{LogReadError, LogReader, Stored};
 use crate::seal;
 
@@ -65,7 +65,7 @@ pub enum Progress {
 /// [`CheckError`] if the log cannot be read or a record is not the one that was committed to.
 pub fn check(
     log: &LogReader,
-    keys: &dyn KeyProvider,
+    keys: &dyn RecordKeys,
     shelf: &Shelf,
     options: Options,
     mut progress: impl FnMut(Progress, u64),
@@ -128,7 +128,7 @@ impl Window {
 /// What is read of the log.
 struct Pass<'a> {
     log: &'a LogReader,
-    keys: &'a dyn KeyProvider,
+    keys: &'a dyn RecordKeys,
     options: Options,
     lists: Lists<'a>,
     /// Entries to look at: the published ones, up to the time of the check.
@@ -357,7 +357,7 @@ impl<'a> Lists<'a> {
 
 /// Opens records, on as many threads as there are processors.
 fn open_all(
-    keys: &dyn KeyProvider,
+    keys: &dyn RecordKeys,
     stored: Vec<Stored>,
 ) -> Result<Vec<(LeafIndex, Entry, Option<Record>)>, CheckError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -379,7 +379,7 @@ fn open_all(
     Ok(all)
 }
 
-fn open(keys: &dyn KeyProvider, stored: &Stored) -> Result<(LeafIndex, Entry, Option<Record>), CheckError> {
+fn open(keys: &dyn RecordKeys, stored: &Stored) -> Result<(LeafIndex, Entry, Option<Record>), CheckError> {
     let (index, entry) = (stored.index, stored.entry.clone());
     let (Some(decision), Some(sealed)) = (&entry.decision, &stored.sealed) else {
         return Ok((index, entry, None));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::keyring::FileKeyProvider;
+use crate::keyring::{About, FileKeyProvider};
 use ledgerstone::record::{FieldPath, RecordBuilder, Value};
 
 /// Made by `sidecar/tests/oracle/sealed.py`, a second implementation.
@@ -8,6 +8,14 @@ const ORACLE: &str = "\
     5ad1da69cd74056ed7907d3cb49fb27799a4104db058f2901adb58716655e5a13413a36c3a5b3a43e9273f1d63ffeff08135\
     d1a91687ee7b1c97b17d4a929d9d345e234d29f25eedeeb9dc81f1f18d51dc68a4941094bc1409c331704195daed3a4a5261\
     8571343d343265207a21529bd0c08c97094343e350370a04b536f40e0fb5284d266a1881d37b8985e0";
+
+/// The same under two subject keys.
+const SUBJECTS_ORACLE: &str = "\
+    d08343a10103a3054c404142434445464748494a4b3a0001117058285123ccf6e9fe9293617e7e1e0ecf0e779383508d75\
+    ffdd6ee142b314dffcf139a2b52908d788bb173a0001117158200101010101010101010101010101010102020202020202\
+    02020202020202020258716655e5a13413a36c3a5b3a43e9273f1d63ffeff08135d1a91687ee7b1c97b17d4a929d9d345e\
+    234d29f25eedeeb9dc81f1f18d51dc68a4941094bc1409c331704195daed3a4a52618571343d343265207a21529bd0c08c\
+    97094343e350370a04b536f40e0fb5284d266a1881d37b8985e0";
 
 fn keys() -> FileKeyProvider {
     FileKeyProvider::from_key(KeyId::new("test").unwrap(), &[7; KEY_BYTES])
@@ -61,6 +69,52 @@ fn opens_the_vector_of_the_second_implementation() {
     assert_eq!(fields.len(), 2);
     assert_eq!(fields[1].path.as_str(), "input/feature/income");
     assert_eq!(fields[1].value, Value::Int(1200));
+}
+
+/// Holds the two subject keys of the second implementation.
+struct Two;
+
+impl RecordKeys for Two {
+    fn key_name(&self) -> &KeyId {
+        unreachable!("nothing is sealed with it")
+    }
+
+    fn take(&self, _: &About) -> Result<Taken, KeyringError> {
+        Err(KeyringError::PoolEmpty)
+    }
+
+    fn take_again(&self, _: &KeptKey) -> Result<Taken, KeyringError> {
+        Err(KeyringError::PoolEmpty)
+    }
+
+    fn keep(&self, _: &Taken, _: &RecordKey) -> Result<KeptKey, KeyringError> {
+        Err(KeyringError::PoolEmpty)
+    }
+
+    fn record_key(&self, kept: &KeptKey) -> Result<RecordKey, KeyringError> {
+        let names = [1, 2].map(|n| SubjectKeyId::from_bytes([n; 16]));
+        assert_eq!(kept.under, Under::Subjects(names.to_vec()));
+        crate::keyring::unwrap_under([1, 2].map(|n| (names[usize::from(n) - 1], [n; 32])), &kept.wrapped)
+    }
+}
+
+#[test]
+fn opens_the_vector_under_subject_keys_and_none_with_a_bit_changed() {
+    let id: [u8; 16] = std::array::from_fn(|i| u8::try_from(80 + i).unwrap());
+    let id = DecisionId::from_bytes(id);
+    let sealed = ledgerstone::encoding::hex_decode(SUBJECTS_ORACLE).unwrap();
+    let opened = open(&Two, &id, Kind::Decision, &sealed).unwrap();
+    assert_eq!(opened.request.unwrap(), "request");
+    // The names of the keys are looked at by the test's keyring itself, and stand before the ciphertext.
+    let wrapped_at = sealed.windows(5).position(|bytes| bytes == [0x3a, 0, 1, 0x11, 0x71]).unwrap();
+    for bit in (0..wrapped_at * 8).chain((wrapped_at + 39) * 8..sealed.len() * 8) {
+        let mut changed = sealed.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(open(&Two, &id, Kind::Decision, &changed).is_err(), "bit {bit}");
+    }
+    for length in 0..sealed.len() {
+        assert!(open(&Two, &id, Kind::Decision, &sealed[..length]).is_err(), "{length} bytes");
+    }
 }
 
 #[test]

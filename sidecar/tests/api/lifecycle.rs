@@ -7,7 +7,6 @@ use ledgerstone::merkle::LeafIndex;
 use ledgerstone::proto::ledgerstone_v1::GetReceiptRequest;
 use ledgerstone::store::fs::FsReader;
 use ledgerstone_sidecar::index::Index;
-use ledgerstone_sidecar::keyring::FileKeyProvider;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -191,10 +190,9 @@ async fn a_log_that_halted_is_not_ready_and_recovers_at_its_next_start() {
 fn falsify_index(stopped: &Stopped, change: impl FnOnce(&mut Vec<Entry>)) {
     let store = stopped.files.store();
     std::fs::remove_dir_all(store.join("index")).unwrap();
-    let keys = std::sync::Arc::new(FileKeyProvider::load(&stopped.folder.path().join("kek.key")).unwrap());
     let origin = ledgerstone::hash::Hash::of(b"example.com/tests");
     let size = FsReader::open(&store).size().unwrap();
-    let index = Index::open(&store.join("index"), origin, size, keys).unwrap();
+    let index = Index::open(&store.join("index"), origin, size).unwrap();
     let mut falsified = entries(&store);
     change(&mut falsified);
     let indexed: Vec<_> = (0..)
@@ -202,7 +200,7 @@ fn falsify_index(stopped: &Stopped, change: impl FnOnce(&mut Vec<Entry>)) {
         .map(|(index, entry)| ledgerstone_sidecar::index::Indexed {
             index: LeafIndex::new(index),
             entry,
-            subjects: Vec::new(),
+            keys: Vec::new(),
         })
         .collect();
     index.add(&indexed).unwrap();

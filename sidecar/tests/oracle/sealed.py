@@ -1,10 +1,13 @@
-"""A second implementation of the sealed record: prints the vector that sidecar/src/seal/tests.rs opens.
+"""A second implementation of the sealed record: prints the vectors that sidecar/src/seal/tests.rs opens, the first under a
+key-encryption key, the second under two subject keys; and the wrapped key in sidecar/src/keyring/subject.rs.
 
 Needs the package `cryptography`. Written from the header of sidecar/src/seal.rs, RFC 3394 and RFC 9052, without
 looking at the Rust code below that header. Run: python3 sidecar/tests/oracle/sealed.py
 """
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 
@@ -52,3 +55,16 @@ aad = cbor(["Encrypt0", protected, external])
 ciphertext = AESGCM(record_key).encrypt(nonce, plaintext, aad)
 unprotected = {4: b"oracle", 5: nonce, -70001: aes_key_wrap(kek, record_key)}
 print((head(6, 16) + cbor([protected, unprotected, ciphertext])).hex())
+
+
+def wrap_under(keys, key):
+    """Wraps under subject keys: pairs of a name and a key, together."""
+    info = b"ledgerstone/record-wrap/v1" + b"".join(name for name, _ in keys)
+    wrapping = HKDF(SHA256(), 32, None, info).derive(b"".join(key for _, key in keys))
+    return aes_key_wrap(wrapping, key)
+
+
+subjects = [(bytes([n] * 16), bytes([n] * 32)) for n in (1, 2)]
+unprotected = {5: nonce, -70001: wrap_under(subjects, record_key), -70002: b"".join(name for name, _ in subjects)}
+print((head(6, 16) + cbor([protected, unprotected, ciphertext])).hex())
+print(wrap_under(subjects, bytes([9] * 32)).hex())

@@ -1082,6 +1082,910 @@ pub mod audit_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Whom or what it is about.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Target {
+    #[prost(oneof = "target::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<target::Kind>,
+}
+/// Nested message and enum types in `Target`.
+pub mod target {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// A person, by the reference that records have.
+        #[prost(string, tag = "1")]
+        Subject(::prost::alloc::string::String),
+        /// A decision, by its id as a UUID in text form.
+        #[prost(string, tag = "2")]
+        DecisionId(::prost::alloc::string::String),
+    }
+}
+/// What to erase.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseRequest {
+    /// Whom or what.
+    #[prost(message, optional, tag = "1")]
+    pub target: ::core::option::Option<Target>,
+    /// Why: subject-request, retention-expired or legal-order.
+    #[prost(string, tag = "2")]
+    pub ground: ::prost::alloc::string::String,
+    /// Who asks, as the operator names its people: 1 to 64 characters of a-z 0-9 . _ -
+    #[prost(string, tag = "3")]
+    pub operator: ::prost::alloc::string::String,
+}
+/// How it ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseResponse {
+    /// Whether anything was erased.
+    #[prost(bool, tag = "1")]
+    pub erased: bool,
+    /// How it ended, in words.
+    #[prost(string, tag = "2")]
+    pub outcome: ::prost::alloc::string::String,
+    /// Names the erasure in its entries: a UUID in text form.
+    #[prost(string, tag = "3")]
+    pub erasure_id: ::prost::alloc::string::String,
+    /// Keys that were destroyed.
+    #[prost(uint64, tag = "4")]
+    pub keys: u64,
+    /// Records that nobody opens any more; of a refusal, those that stay.
+    #[prost(uint64, tag = "5")]
+    pub records: u64,
+    /// Where the log says so.
+    #[prost(uint64, repeated, tag = "6")]
+    pub leaf_indices: ::prost::alloc::vec::Vec<u64>,
+}
+/// What to hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldRequest {
+    /// Whom or what.
+    #[prost(message, optional, tag = "1")]
+    pub target: ::core::option::Option<Target>,
+    /// Who asks.
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+}
+/// A hold that stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldResponse {
+    /// Its id, a UUID in text form: what releases it.
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// Where the log says so.
+    #[prost(uint64, tag = "2")]
+    pub leaf_index: u64,
+}
+/// Which hold to end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// Who asks.
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+}
+/// A hold that ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseResponse {
+    /// Where the log says so.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+}
+/// Erase what is over.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SweepRequest {
+    /// Who asks.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+}
+/// What was erased.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SweepResponse {
+    /// Keys that were destroyed.
+    #[prost(uint64, tag = "1")]
+    pub keys: u64,
+    /// Records that nobody opens any more.
+    #[prost(uint64, tag = "2")]
+    pub records: u64,
+    /// Whether there may be more to erase now.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
+}
+/// Asks how the keyring stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetKeyringRequest {}
+/// How the keyring stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetKeyringResponse {
+    /// The key-encryption key in force.
+    #[prost(string, tag = "1")]
+    pub key_encryption_key: ::prost::alloc::string::String,
+    /// Subject keys that somebody has.
+    #[prost(uint64, tag = "2")]
+    pub keys: u64,
+    /// Subject keys in the file that are nobody's yet.
+    #[prost(uint64, tag = "3")]
+    pub pooled: u64,
+    /// Subject keys that were destroyed.
+    #[prost(uint64, tag = "4")]
+    pub destroyed: u64,
+    /// Holds that stand.
+    #[prost(uint64, tag = "5")]
+    pub holds: u64,
+    /// Entries of erasures that are not in the log yet.
+    #[prost(uint64, tag = "6")]
+    pub unfinished: u64,
+    /// Leaves that the keyring covers.
+    #[prost(uint64, tag = "7")]
+    pub size: u64,
+    /// Managed copies.
+    #[prost(uint64, tag = "8")]
+    pub backups: u64,
+    /// Bytes of the file.
+    #[prost(uint64, tag = "9")]
+    pub bytes: u64,
+    /// Keys that are under an earlier key-encryption key.
+    #[prost(uint64, tag = "10")]
+    pub to_rotate: u64,
+}
+/// Asks for a copy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackUpRequest {}
+/// A copy.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackUpResponse {
+    /// Its file, on the sidecar's machine.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+}
+/// Asks to go on with a rotation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateRequest {}
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateResponse {
+    /// Keys that were wrapped anew by this call.
+    #[prost(uint64, tag = "1")]
+    pub keys: u64,
+    /// Keys that are left.
+    #[prost(uint64, tag = "2")]
+    pub left: u64,
+}
+/// Generated client implementations.
+pub mod keyring_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Destroys keys, forbids it, and says how the keyring stands. It is served beside the Recorder, on its address: whoever
+    /// reaches it may erase. The same port takes the same as JSON over HTTP: `POST /erasures`, `POST /holds`, `POST /releases`,
+    /// `POST /retention`, `POST /keyring/backup`, `POST /keyring/rotate` and `GET /keyring`.
+    #[derive(Debug, Clone)]
+    pub struct KeyringClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl KeyringClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> KeyringClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> KeyringClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            KeyringClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Destroys the keys of a person or of one decision, and says so in the log. A refusal is an answer, not an error: it is in the
+        /// log too. NOT_FOUND if there is nothing to erase.
+        pub async fn erase(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseRequest>,
+        ) -> std::result::Result<tonic::Response<super::EraseResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/Erase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "Erase"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forbids to erase a person or a decision until the hold is released.
+        pub async fn hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HoldRequest>,
+        ) -> std::result::Result<tonic::Response<super::HoldResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/Hold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "Hold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a hold. NOT_FOUND if there is none of that id.
+        pub async fn release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/Release",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "Release"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Erases records whose retention period is over, some thousand keys at most; call again while there is more.
+        pub async fn sweep(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SweepRequest>,
+        ) -> std::result::Result<tonic::Response<super::SweepResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/Sweep",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "Sweep"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How the keyring stands.
+        pub async fn get_keyring(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetKeyringRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetKeyringResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/GetKeyring",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "GetKeyring"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes a managed copy of the keyring beside it.
+        pub async fn back_up(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BackUpRequest>,
+        ) -> std::result::Result<tonic::Response<super::BackUpResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/BackUp",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "BackUp"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Wraps keys that are under an earlier key-encryption key under the one in force, some hundred at most; call again while some
+        /// are left.
+        pub async fn rotate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotateResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/ledgerstone.v1.Keyring/Rotate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("ledgerstone.v1.Keyring", "Rotate"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod keyring_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with KeyringServer.
+    #[async_trait]
+    pub trait Keyring: std::marker::Send + std::marker::Sync + 'static {
+        /// Destroys the keys of a person or of one decision, and says so in the log. A refusal is an answer, not an error: it is in the
+        /// log too. NOT_FOUND if there is nothing to erase.
+        async fn erase(
+            &self,
+            request: tonic::Request<super::EraseRequest>,
+        ) -> std::result::Result<tonic::Response<super::EraseResponse>, tonic::Status>;
+        /// Forbids to erase a person or a decision until the hold is released.
+        async fn hold(
+            &self,
+            request: tonic::Request<super::HoldRequest>,
+        ) -> std::result::Result<tonic::Response<super::HoldResponse>, tonic::Status>;
+        /// Ends a hold. NOT_FOUND if there is none of that id.
+        async fn release(
+            &self,
+            request: tonic::Request<super::ReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReleaseResponse>, tonic::Status>;
+        /// Erases records whose retention period is over, some thousand keys at most; call again while there is more.
+        async fn sweep(
+            &self,
+            request: tonic::Request<super::SweepRequest>,
+        ) -> std::result::Result<tonic::Response<super::SweepResponse>, tonic::Status>;
+        /// How the keyring stands.
+        async fn get_keyring(
+            &self,
+            request: tonic::Request<super::GetKeyringRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetKeyringResponse>,
+            tonic::Status,
+        >;
+        /// Writes a managed copy of the keyring beside it.
+        async fn back_up(
+            &self,
+            request: tonic::Request<super::BackUpRequest>,
+        ) -> std::result::Result<tonic::Response<super::BackUpResponse>, tonic::Status>;
+        /// Wraps keys that are under an earlier key-encryption key under the one in force, some hundred at most; call again while some
+        /// are left.
+        async fn rotate(
+            &self,
+            request: tonic::Request<super::RotateRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotateResponse>, tonic::Status>;
+    }
+    /// Destroys keys, forbids it, and says how the keyring stands. It is served beside the Recorder, on its address: whoever
+    /// reaches it may erase. The same port takes the same as JSON over HTTP: `POST /erasures`, `POST /holds`, `POST /releases`,
+    /// `POST /retention`, `POST /keyring/backup`, `POST /keyring/rotate` and `GET /keyring`.
+    #[derive(Debug)]
+    pub struct KeyringServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> KeyringServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for KeyringServer<T>
+    where
+        T: Keyring,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/ledgerstone.v1.Keyring/Erase" => {
+                    #[allow(non_camel_case_types)]
+                    struct EraseSvc<T: Keyring>(pub Arc<T>);
+                    impl<T: Keyring> tonic::server::UnaryService<super::EraseRequest>
+                    for EraseSvc<T> {
+                        type Response = super::EraseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EraseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::erase(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EraseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Keyring/Hold" => {
+                    #[allow(non_camel_case_types)]
+                    struct HoldSvc<T: Keyring>(pub Arc<T>);
+                    impl<T: Keyring> tonic::server::UnaryService<super::HoldRequest>
+                    for HoldSvc<T> {
+                        type Response = super::HoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Keyring/Release" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseSvc<T: Keyring>(pub Arc<T>);
+                    impl<T: Keyring> tonic::server::UnaryService<super::ReleaseRequest>
+                    for ReleaseSvc<T> {
+                        type Response = super::ReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Keyring/Sweep" => {
+                    #[allow(non_camel_case_types)]
+                    struct SweepSvc<T: Keyring>(pub Arc<T>);
+                    impl<T: Keyring> tonic::server::UnaryService<super::SweepRequest>
+                    for SweepSvc<T> {
+                        type Response = super::SweepResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SweepRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::sweep(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SweepSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Keyring/GetKeyring" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetKeyringSvc<T: Keyring>(pub Arc<T>);
+                    impl<
+                        T: Keyring,
+                    > tonic::server::UnaryService<super::GetKeyringRequest>
+                    for GetKeyringSvc<T> {
+                        type Response = super::GetKeyringResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetKeyringRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::get_keyring(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetKeyringSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Keyring/BackUp" => {
+                    #[allow(non_camel_case_types)]
+                    struct BackUpSvc<T: Keyring>(pub Arc<T>);
+                    impl<T: Keyring> tonic::server::UnaryService<super::BackUpRequest>
+                    for BackUpSvc<T> {
+                        type Response = super::BackUpResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BackUpRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::back_up(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BackUpSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ledgerstone.v1.Keyring/Rotate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateSvc<T: Keyring>(pub Arc<T>);
+                    impl<T: Keyring> tonic::server::UnaryService<super::RotateRequest>
+                    for RotateSvc<T> {
+                        type Response = super::RotateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keyring>::rotate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for KeyringServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "ledgerstone.v1.Keyring";
+    impl<T> tonic::server::NamedService for KeyringServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Asks for the newest published checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCheckpointRequest {}
@@ -1828,6 +2732,12 @@ pub struct GetReceiptResponse {
     /// The receipt file, application/vnd.ledgerstone.receipt+json, verified before it was sent.
     #[prost(bytes = "bytes", tag = "1")]
     pub receipt: ::prost::bytes::Bytes,
+    /// Whether the decision's record was erased: the receipt proves that it was recorded and shows no fields.
+    #[prost(bool, tag = "2")]
+    pub erased: bool,
+    /// Where the log says so; absent while the entry is on its way.
+    #[prost(uint64, optional, tag = "3")]
+    pub erased_leaf_index: ::core::option::Option<u64>,
 }
 /// Asks where a decision stands.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2406,6 +3316,8 @@ pub mod get_history_response {
         None = 2,
         /// The key provider does not open it, or it is not there.
         Closed = 3,
+        /// Its keys were destroyed, and an erasure entry of the log says so.
+        Erased = 4,
     }
     impl Record {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -2418,6 +3330,7 @@ pub mod get_history_response {
                 Self::Opened => "RECORD_OPENED",
                 Self::None => "RECORD_NONE",
                 Self::Closed => "RECORD_CLOSED",
+                Self::Erased => "RECORD_ERASED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2427,6 +3340,7 @@ pub mod get_history_response {
                 "RECORD_OPENED" => Some(Self::Opened),
                 "RECORD_NONE" => Some(Self::None),
                 "RECORD_CLOSED" => Some(Self::Closed),
+                "RECORD_ERASED" => Some(Self::Erased),
                 _ => None,
             }
         }

@@ -92,6 +92,7 @@ pub(crate) fn told(told: &Told) -> Json {
         Part::Opened(record) => ("opened", fields_to_json(record.fields())),
         Part::None => ("none", Map::new()),
         Part::Closed => ("closed", Map::new()),
+        Part::Erased(_) => ("erased", Map::new()),
     };
     json!({
         "leaf_index": told.index.get(),
@@ -147,6 +148,7 @@ fn failed(error: &HistoryError) -> Response<Body> {
     let status = match (error, error.code()) {
         (HistoryError::Decision(ServeError::Unknown), _) => StatusCode::NOT_FOUND,
         (HistoryError::OtherRequest { .. }, _) => StatusCode::CONFLICT,
+        (HistoryError::Erased, _) => StatusCode::GONE,
         (_, Code::Misuse) => StatusCode::BAD_REQUEST,
         (_, Code::Limit) => StatusCode::TOO_MANY_REQUESTS,
         (_, Code::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
@@ -158,11 +160,11 @@ fn failed(error: &HistoryError) -> Response<Body> {
     refused(status, error.code(), &error.to_string())
 }
 
-fn refused(status: StatusCode, code: Code, what: &str) -> Response<Body> {
+pub(crate) fn refused(status: StatusCode, code: Code, what: &str) -> Response<Body> {
     answer(status, &json!({ "code": code.as_str(), "message": what }))
 }
 
-fn answer(status: StatusCode, body: &Json) -> Response<Body> {
+pub(crate) fn answer(status: StatusCode, body: &Json) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{body}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();

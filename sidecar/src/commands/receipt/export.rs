@@ -132,8 +132,8 @@ fn one(
             entries.push((*index, entry));
         }
     }
-    let receipt = tools.builder.build(tools.log.entry(own.index)?, &entries, None)?;
-    Ok(Some((decision, receipt.to_json())))
+    let made = tools.builder.build(tools.log.entry(own.index)?, &entries, None)?;
+    Ok(Some((decision, made.receipt.to_json())))
 }
 
 /// Where the receipts go.

@@ -1,0 +1,108 @@
+//! Another key-encryption key: what is wrapped under an earlier one is wrapped under the one in force.
+//!
+//! Guarantees: no record is touched; each key is wrapped anew in one durable change of its own batch, and names the key-encryption
+//! key that it is under, so a rotation goes on after a crash where it was; decisions go on meanwhile. Once none is left the
+//! earlier key-encryption keys are needed for nothing in the keyring, and destroying them makes every older copy of it useless.
+//! Does not do: records that were sealed directly under an earlier key-encryption key, before there were subject keys.
+
+use std::sync::Arc;
+
+use super::database::StoredKey;
+use super::error::RingError;
+use super::ring::{Keyring, wrapped_secret};
+use super::{KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
+
+/// Keys of one change.
+const CHUNK: usize = 256;
+
+/// Key-encryption keys: the one in force, and those before it.
+pub struct KeyProviders {
+    current: Arc<dyn KeyProvider>,
+    previous: Vec<Arc<dyn KeyProvider>>,
+}
+
+impl KeyProviders {
+    /// New keys are wrapped under that of `current`; those of `previous` open what lies under them.
+    #[must_use]
+    pub fn new(current: Arc<dyn KeyProvider>, previous: Vec<Arc<dyn KeyProvider>>) -> Self {
+        Self { current, previous }
+    }
+}
+
+impl KeyProvider for KeyProviders {
+    fn key_id(&self) -> &KeyId {
+        self.current.key_id()
+    }
+
+    fn wrap(&self, key: &RecordKey) -> Result<WrappedKey, KeyringError> {
+        self.current.wrap(key)
+    }
+
+    fn unwrap(&self, id: &KeyId, wrapped: &WrappedKey) -> Result<RecordKey, KeyringError> {
+        let named = self.previous.iter().find(|provider| provider.key_id() == id);
+        match named.filter(|_| self.current.key_id() != id) {
+            Some(previous) => previous.unwrap(id, wrapped),
+            None => self.current.unwrap(id, wrapped),
+        }
+    }
+}
+
+impl Keyring {
+    /// Wraps the next keys that are under an earlier key-encryption key under the one in force, and says how many and how many
+    /// are left. Blocks.
+    ///
+    /// # Errors
+    /// [`RingError`] if an earlier key-encryption key is not at hand, or the keyring cannot be written.
+    pub fn rotate(&self) -> Result<(u64, u64), RingError> {
+        let kek = self.provider().key_id().clone();
+        self.rotate_secret(&kek)?;
+        let keys = self.database().not_under(&kek, CHUNK)?;
+        let rewrap = |key: &StoredKey| {
+            let plain = self.provider().unwrap(&key.kek, &key.wrapped)?;
+            self.provider().wrap(&plain)
+        };
+        // Without the lock: a provider may be far away, and decisions are read meanwhile.
+        let wrapped = keys.iter().map(rewrap).collect::<Result<Vec<_>, _>>()?;
+        let mut database = self.database();
+        let mut same = Vec::with_capacity(keys.len());
+        for (key, wrapped) in keys.iter().zip(&wrapped) {
+            // An erasure may have come in between: what is gone stays gone.
+            let now = database.key(&key.id)?;
+            if let Some(now) = now.filter(|now| now.slot == key.slot && now.wrapped == key.wrapped) {
+                same.push((now, wrapped));
+            }
+        }
+        let change = database.begin()?;
+        for (key, wrapped) in &same {
+            change.rewrap(key, &kek, wrapped)?;
+        }
+        change.commit()?;
+        let left = database.left_under_others(&kek)?;
+        if left == 0 {
+            // The last of what lay under an earlier key-encryption key is in the write-ahead log.
+            database.wipe()?;
+        }
+        Ok((same.len() as u64, left))
+    }
+
+    /// How many keys are under an earlier key-encryption key.
+    ///
+    /// # Errors
+    /// [`RingError`] if the keyring cannot be read.
+    pub fn to_rotate(&self) -> Result<u64, RingError> {
+        self.database().left_under_others(self.provider().key_id())
+    }
+
+    fn rotate_secret(&self, kek: &KeyId) -> Result<(), RingError> {
+        let (id, wrapped) = wrapped_secret(&self.database())?;
+        if id == *kek {
+            return Ok(());
+        }
+        let plain = self.provider().unwrap(&id, &wrapped)?;
+        let wrapped = self.provider().wrap(&plain)?;
+        let mut database = self.database();
+        let change = database.begin()?;
+        change.set_meta("tags", &[kek.as_str().as_bytes(), &[0], wrapped.as_bytes()].concat())?;
+        change.commit()
+    }
+}

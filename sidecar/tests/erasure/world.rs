@@ -1,0 +1,242 @@
+//! A sidecar whose decisions are about people, and the ways to ask its keyring.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ledgerstone::entry::{Entry, ErasureDetails, Kind, KindDetails};
+use ledgerstone::merkle::LeafIndex;
+use ledgerstone::proto::inference as oip;
+use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use ledgerstone::proto::ledgerstone_v1::keyring_client::KeyringClient;
+use ledgerstone::proto::ledgerstone_v1::target::Kind as TargetKind;
+use ledgerstone::proto::ledgerstone_v1::{EraseRequest, EraseResponse, Target};
+use ledgerstone::store::fs::FsReader;
+use ledgerstone::verify::Verdict;
+use ledgerstone_sidecar::app::{App, Running};
+use ledgerstone_sidecar::commands;
+use ledgerstone_sidecar::config::{Config, Inputs};
+use ledgerstone_verifier::command::verify_log;
+use ledgerstone_verifier::progress::Silent;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::support::{Sidecar, request, serve_doubler};
+
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// A running application about people.
+pub(crate) struct World {
+    pub(crate) files: Files,
+    pub(crate) app: Running,
+}
+
+/// Its folder.
+pub(crate) struct Files {
+    pub(crate) folder: TempDir,
+    pub(crate) sidecar: Sidecar,
+}
+
+impl Files {
+    /// Creates a log whose route takes the person from a parameter; `more` goes into the route.
+    pub(crate) async fn new(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sidecar = Sidecar::init(folder.path(), serve_doubler().await);
+        let text = std::fs::read_to_string(sidecar.config()).unwrap();
+        let route =
+            format!("score = {{ tensor = \"score\" }}\nsubject = {{ parameter = \"applicant\" }}\n{more}\n");
+        std::fs::write(sidecar.config(), text.replace("score = { tensor = \"score\" }\n", &route)).unwrap();
+        Self { folder, sidecar }
+    }
+
+    pub(crate) fn config(&self, flags: &[&str]) -> Config {
+        let ports = ["server.listen", "server.http_listen", "server.admin_listen", "recorder.listen"];
+        let ports = ports.iter().map(|key| format!("{key}=127.0.0.1:0"));
+        let flags = ports.chain(flags.iter().map(|flag| (*flag).to_owned())).collect();
+        Config::load(&Inputs { file: Some(self.sidecar.config()), flags, ..Inputs::default() }).unwrap()
+    }
+
+    pub(crate) async fn run(self) -> World {
+        self.run_with(&[]).await
+    }
+
+    pub(crate) async fn run_with(self, flags: &[&str]) -> World {
+        let app = App::build(self.config(flags)).await.unwrap().spawn().await.unwrap();
+        World { files: self, app }
+    }
+
+    pub(crate) fn store(&self) -> std::path::PathBuf {
+        self.sidecar.store()
+    }
+
+    /// Opens the record of a decision as the operator's command does.
+    pub(crate) fn open(&self, decision: &str) -> Result<Json, String> {
+        open(&self.config(&[]), decision)
+    }
+
+    /// The whole log verifies; returns what is said of the sealed records.
+    pub(crate) fn verify(&self) -> String {
+        let options = verify_log::Options { policy: Some(self.sidecar.policy()), ..Default::default() };
+        let report = verify_log::run_on_dir(&self.store(), &options, &mut Silent).unwrap().report;
+        assert_eq!(report.verdict(), Verdict::Verified, "{:#?}", report.checks());
+        report.check(ledgerstone::code::CheckName::LogSealed).unwrap().detail.clone()
+    }
+
+    /// Every entry of a kind.
+    pub(crate) fn entries(&self, kind: Kind) -> Vec<(u64, Entry)> {
+        let reader = FsReader::open(&self.store());
+        let size = reader.size().unwrap();
+        let entry = |index: u64| Entry::decode(&reader.entry(LeafIndex::new(index), size).unwrap()).unwrap();
+        (0..size.get()).map(|index| (index, entry(index))).filter(|(_, entry)| entry.kind == kind).collect()
+    }
+
+    pub(crate) fn erasures(&self) -> Vec<ErasureDetails> {
+        let details = |(_, entry): (u64, Entry)| match entry.kind_details().unwrap() {
+            KindDetails::Erasure(details) => details,
+            other => panic!("{other:?}"),
+        };
+        self.entries(Kind::Erasure).into_iter().map(details).collect()
+    }
+}
+
+pub(crate) fn open(config: &Config, decision: &str) -> Result<Json, String> {
+    let mut shown = Vec::new();
+    match commands::open(config, decision, &mut shown) {
+        Ok(()) => Ok(serde_json::from_slice(&shown).unwrap()),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Files::new("").await.run().await
+    }
+
+    pub(crate) async fn stop(self) -> Files {
+        self.app.drain(DRAIN).await.unwrap();
+        self.files
+    }
+
+    pub(crate) async fn model(&self) -> GrpcInferenceServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.app.grpc_addr)).unwrap();
+        GrpcInferenceServiceClient::new(endpoint.connect().await.unwrap())
+    }
+
+    pub(crate) async fn keyring(&self) -> KeyringClient<Channel> {
+        let address = self.app.recorder_addr.unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        KeyringClient::new(endpoint.connect().await.unwrap())
+    }
+
+    /// Has one decision made about `subjects` and returns its id.
+    pub(crate) async fn decide(&self, subject: &str) -> String {
+        decide(&mut self.model().await, subject).await.unwrap()
+    }
+
+    pub(crate) async fn erase(&self, target: Target) -> Result<EraseResponse, tonic::Status> {
+        let request = EraseRequest {
+            target: Some(target),
+            ground: "subject-request".to_owned(),
+            operator: "dpo-7".to_owned(),
+        };
+        Ok(self.keyring().await.erase(request).await?.into_inner())
+    }
+
+    /// The sidecar's own word of each record of a decision; entries that have none are left out.
+    pub(crate) async fn history(&self, decision: &str) -> Vec<String> {
+        let address = self.app.recorder_addr.unwrap();
+        let (status, json) = http(address, "GET", &format!("/decisions/{decision}"), "").await;
+        assert_eq!(status, 200, "{json}");
+        let entries = json["entries"].as_array().unwrap().iter();
+        let records = entries.map(|entry| entry["record"].as_str().unwrap().to_owned());
+        records.filter(|record| record != "none").collect()
+    }
+
+    pub(crate) async fn receipt(&self, decision: &str) -> (u16, Json) {
+        let path = format!("/receipts/{decision}");
+        let (status, body) = crate::support::http_get(self.app.http_addr, &path).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        let (_, body) = crate::support::http_get(self.app.admin_addr, "/metrics").await.unwrap();
+        String::from_utf8(body).unwrap()
+    }
+}
+
+pub(crate) fn subject(subject: &str) -> Target {
+    Target { kind: Some(TargetKind::Subject(subject.to_owned())) }
+}
+
+pub(crate) fn record(decision: &str) -> Target {
+    Target { kind: Some(TargetKind::DecisionId(decision.to_owned())) }
+}
+
+/// A request about a person.
+pub(crate) fn about(subject: &str) -> oip::ModelInferRequest {
+    let parameter = oip::infer_parameter::ParameterChoice::StringParam(subject.to_owned());
+    let parameter = oip::InferParameter { parameter_choice: Some(parameter) };
+    let parameters = HashMap::from([("applicant".to_owned(), parameter)]);
+    let mut request = request("r", 2.5);
+    if !subject.is_empty() {
+        request.parameters = parameters;
+    }
+    request
+}
+
+pub(crate) async fn decide(
+    model: &mut GrpcInferenceServiceClient<Channel>,
+    subject: &str,
+) -> Result<String, tonic::Status> {
+    let answer = model.model_infer(about(subject)).await?;
+    Ok(answer.metadata().get("ledgerstone-decision-id").unwrap().to_str().unwrap().to_owned())
+}
+
+/// Asks over HTTP/1.1 and returns status and JSON.
+pub(crate) async fn http(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Json) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    _ = stream.write_all(body.as_bytes()).await;
+    let mut answer = Vec::new();
+    _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    (status, serde_json::from_str(body).unwrap_or(Json::Null))
+}
+
+/// Every file below `folder` with its bytes.
+pub(crate) fn every_file(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(every_file(&path));
+        } else {
+            files.push((path.clone(), std::fs::read(&path).unwrap()));
+        }
+    }
+    files
+}
+
+/// Copies a folder with everything in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
