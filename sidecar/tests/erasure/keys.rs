@@ -216,6 +216,9 @@ async fn a_spoiled_keyring_is_refused_with_what_to_do() {
         let said = String::from_utf8(refused.stderr).unwrap();
         assert!(!refused.status.success() && said.contains("restore it from a backup"), "{said}");
         std::fs::write(&copy, &spoiled).unwrap();
+        for beside in ["keyring.db-wal", "keyring.db-shm"] {
+            _ = std::fs::remove_file(path.with_file_name(beside));
+        }
         std::fs::write(&path, &good).unwrap();
         restore(&files, &copy).unwrap_err();
         assert_eq!(std::fs::read(&path).unwrap(), good, "a refused restore changes nothing");
