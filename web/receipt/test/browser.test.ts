@@ -12,6 +12,7 @@ import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { shorter } from "../src/verify/shorter.ts";
 import { CATALOGUES, type Language } from "../src/words/language.ts";
 import { golden, goldenText, PAGE, ROOT } from "./support.ts";
 
@@ -55,6 +56,9 @@ describe.runIf(there)("the page", () => {
   }
 
   const changed = (): string => written("changed.json", goldenText("receipt.json").replace('"text": "deny"', '"text": "approve"'));
+
+  /** The receipt that is made once the record was erased: the proof, and no facts. */
+  const closed = (): string => written("closed.json", shorter(golden("receipt.json"), () => false));
 
   /** Opens the page, does something with it, and sees that it asked no network and had no error. */
   async function withPage<T>(options: BrowserContextOptions, use: (page: Page) => Promise<T>, file = PAGE): Promise<T> {
@@ -126,6 +130,18 @@ describe.runIf(there)("the page", () => {
       expect(section).toContain(CATALOGUES.en.decision.contest);
       expect(await page.locator(".decision a").count()).toBe(0);
       expect(await page.locator(".decision b").count()).toBe(0);
+    });
+  });
+
+  test("a receipt of an erased record is genuine and says what having no facts can mean", async () => {
+    await withPage({}, async (page) => {
+      await choose(page, closed(), POLICY);
+      expect(await verdict(page)).toBe(CATALOGUES.en.verdict.verified);
+      const section = await page.textContent(".decision");
+      expect(section).toContain(CATALOGUES.en.decision.closed);
+      expect(section).toContain(CATALOGUES.en.decision.closedText);
+      expect(section).not.toContain(CATALOGUES.en.decision.noReasons);
+      expect(await page.locator(".share button").count()).toBe(0);
     });
   });
 
@@ -290,7 +306,7 @@ describe.runIf(there)("the page", () => {
 
   describe.each(LANGUAGES)("in %s", (language) => {
     test.each(["light", "dark"] as const)("has nothing for axe to complain of, %s", async (colorScheme) => {
-      for (const files of [[], [RECEIPT, POLICY], [changed(), POLICY], [ANCHORED, POLICY], [LATER, POLICY], [RECEIPT]]) {
+      for (const files of [[], [RECEIPT, POLICY], [changed(), POLICY], [ANCHORED, POLICY], [LATER, POLICY], [closed(), POLICY], [RECEIPT]]) {
         await withPage({ locale: language, colorScheme }, async (page) => {
           if (files.length > 0) {
             await choose(page, ...files);

@@ -34,14 +34,23 @@ export function decision(receipt: Receipt | null, report: Report, speech: Speech
 function said(receipt: Receipt, speech: Speech): Child[] {
   const { fields } = receipt;
   return [
-    outcome(fields, speech),
-    reasons(fields, speech),
+    ...(closed(receipt) ? nothingShown(speech) : [outcome(fields, speech), reasons(fields, speech)]),
     h("dl", { class: "facts" }, ...facts(receipt, speech)),
     ...contest(fields, speech),
     ...later(receipt, speech),
     h("p", { class: "quiet" }, counted(receipt, speech)),
     fields.some(hides) ? h("p", { class: "quiet" }, speech.words.values.marked) : null,
   ];
+}
+
+/** Whether the receipt shows nothing of the decision's record: nothing was chosen, or it was erased. The receipt cannot tell which. */
+function closed({ fields, entry }: Receipt): boolean {
+  return fields.length === 0 && entry.commitment.count > 0;
+}
+
+function nothingShown(speech: Speech): Child[] {
+  const words = speech.words.decision;
+  return [h("div", { class: "outcome" }, h("p", { class: "none" }, words.closed)), h("p", {}, words.closedText)];
 }
 
 /** What was added to the decision, each with what is shown of it. */

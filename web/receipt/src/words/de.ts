@@ -60,6 +60,8 @@ export const de: Messages = {
     adverse: "Aufgezeichnet als Entscheidung zum Nachteil der Person.",
     notAdverse: "Aufgezeichnet als Entscheidung, die nicht zum Nachteil der Person ist.",
     reasons: "Gründe",
+    closed: "Dieser Beleg zeigt keine der aufgezeichneten Tatsachen.",
+    closedText: "Entweder sollte keine gezeigt werden, oder die Aufzeichnung wurde gelöscht. Was gelöscht ist, kann niemand mehr öffnen; wer Ihnen diesen Beleg gegeben hat, kann sagen, welcher Eintrag des Protokolls das festhält. Dass die Entscheidung aufgezeichnet wurde, wann und in welchem Protokoll, bleibt bewiesen.",
     noReasons: "Dieser Beleg zeigt keine Gründe. Vielleicht wurden sie aufgezeichnet und nicht offengelegt.",
     amount: "Betrag",
     useCase: "Betrifft",

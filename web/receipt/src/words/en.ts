@@ -60,6 +60,8 @@ export const en: Messages = {
     adverse: "Recorded as a decision against the person.",
     notAdverse: "Recorded as a decision that is not against the person.",
     reasons: "Reasons",
+    closed: "This receipt shows none of the facts that were recorded.",
+    closedText: "Either none was chosen to be shown, or the record was erased. What was erased nobody can open any more; whoever gave you this receipt can say which entry of the log says so. That the decision was recorded, when and in which log, stays proved.",
     noReasons: "This receipt shows no reasons. They may have been recorded and not disclosed.",
     amount: "Amount",
     useCase: "Concerns",

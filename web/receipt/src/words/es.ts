@@ -60,6 +60,8 @@ export const es: Messages = {
     adverse: "Registrada como una decisión desfavorable para la persona.",
     notAdverse: "Registrada como una decisión no desfavorable para la persona.",
     reasons: "Motivos",
+    closed: "Este justificante no muestra ninguno de los hechos registrados.",
+    closedText: "O no se eligió mostrar ninguno, o el registro fue borrado. Lo que se borró ya no puede abrirlo nadie; quien le dio este justificante puede decir qué entrada del registro lo hace constar. Que la decisión se registró, cuándo y en qué registro, sigue probado.",
     noReasons: "Este justificante no muestra motivos. Puede que se registraran y no se hayan revelado.",
     amount: "Importe",
     useCase: "Asunto",

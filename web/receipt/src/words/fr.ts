@@ -60,6 +60,8 @@ export const fr: Messages = {
     adverse: "Enregistré comme une décision défavorable à la personne.",
     notAdverse: "Enregistré comme une décision qui n’est pas défavorable à la personne.",
     reasons: "Motifs",
+    closed: "Ce reçu ne montre aucun des faits enregistrés.",
+    closedText: "Soit aucun n’a été choisi pour être montré, soit l’enregistrement a été effacé. Ce qui est effacé, personne ne peut plus l’ouvrir ; la personne qui vous a remis ce reçu peut dire quelle entrée du journal l’atteste. Que la décision a été enregistrée, quand et dans quel journal, reste prouvé.",
     noReasons: "Ce reçu ne montre aucun motif. Il se peut que des motifs aient été enregistrés sans être communiqués.",
     amount: "Montant",
     useCase: "Objet",

@@ -71,6 +71,8 @@ export interface Messages {
     adverse: string;
     notAdverse: string;
     reasons: string;
+    closed: string;
+    closedText: string;
     noReasons: string;
     amount: string;
     useCase: string;
