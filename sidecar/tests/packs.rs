@@ -23,12 +23,13 @@ mod world;
 use std::process::Output;
 use std::sync::Arc;
 
+use ledgerstone::hash::Hash;
 use ledgerstone::pack::Pack;
 use ledgerstone::proto::ledgerstone_v1::recorder_client::RecorderClient;
 use ledgerstone::proto::ledgerstone_v1::value::Kind as ValueKind;
 use ledgerstone::proto::ledgerstone_v1::{AppendFollowUpRequest, Field, Value};
 use ledgerstone::time::UnixMillis;
-use ledgerstone_sidecar::keyring::FileKeyProvider;
+use ledgerstone_sidecar::keyring::{self, FileKeyProvider};
 use ledgerstone_sidecar::packs::Shelf;
 use ledgerstone_sidecar::packs::check::{Options, Progress, WINDOW_BYTES, check};
 use ledgerstone_sidecar::packs::tally::Tally;
@@ -37,7 +38,7 @@ use serde_json::Value as Json;
 use tonic::transport::{Channel, Endpoint};
 
 use self::support::Sidecar;
-use self::world::{Told, World, build, init};
+use self::world::{Told, World, build, damage_last_sealed, init};
 
 /// A route of which every decision of these tests is a denial, without reasons.
 const ROUTE: &str = r#"
@@ -213,13 +214,18 @@ requires = [{ any = ["decision/route"], source = "a", rule = "r" }]
     let old = files.folder.join("old.toml").display().to_string();
     assert_eq!(packs_json(files, &["--log", "--pack", &old]).0, 0);
 
-    // A record that is gone, or one under another key, is not judged.
+    // A record that was changed is not judged.
+    damage_last_sealed(&files.store());
+    let (status, report) = packs_json(files, &["--log", "--pack", &old]);
+    assert_eq!((status, &report["not_opened"]["decisions"]), (2, &1.into()), "{report}");
+
+    // Without the key-encryption key nothing is judged at all.
     let kek = std::fs::read_to_string(files.folder.join("kek.key")).unwrap();
     let mut words: Vec<&str> = kek.split(' ').collect();
     words[1] = "another-key";
     std::fs::write(files.folder.join("kek.key"), words.join(" ")).unwrap();
-    let (status, report) = packs_json(files, &["--log", "--pack", &old]);
-    assert_eq!((status, &report["not_opened"]["decisions"]), (2, &2.into()), "{report}");
+    let (status, out, error) = packs(files, &["check", "--log"]);
+    assert!(status == 1 && out.is_empty() && error.contains("holds another-key"), "{out}{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +262,9 @@ async fn the_size_of_a_window_changes_nothing_that_is_found() {
     }
     let world = world.stop().await;
     let log = LogReader::at_rest(&world.files.store()).unwrap();
-    let keys = FileKeyProvider::load(&world.files.folder.join("kek.key")).unwrap();
+    let provider = Arc::new(FileKeyProvider::load(&world.files.folder.join("kek.key")).unwrap());
+    let origin = Hash::of(b"example.com/tests");
+    let keys = keyring::to_read(&world.files.store(), origin, provider).unwrap();
     let shelf = Shelf::new([Arc::new(Pack::built_in("reg-b").unwrap())]);
     let at = UnixMillis::new(4_000_000_000_000);
     let mut found = Vec::new();
@@ -264,7 +272,7 @@ async fn the_size_of_a_window_changes_nothing_that_is_found() {
     for window_bytes in [1, 40_000, WINDOW_BYTES] {
         let (mut passes, mut last) = (1, None);
         let options = Options { at, early: false, named: 1000, window_bytes };
-        let tally = check(&log, &keys, &shelf, options, |progress, _| {
+        let tally = check(&log, keys.as_ref(), &shelf, options, |progress, _| {
             passes +=
                 u32::from(matches!((last, progress), (Some(Progress::Later(_)), Progress::Decisions(_))));
             last = Some(progress);

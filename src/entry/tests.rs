@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::encoding::cbor::Writer;
 use crate::merkle::TreeSize;
+use crate::record::SubjectKeyId;
 
 fn writer_name() -> WriterName {
     WriterName::parse("gateway-1").unwrap()
@@ -64,11 +65,39 @@ fn anchored() -> AnchorDetails {
     }
 }
 
+/// What was destroyed for one decision.
+fn erased() -> ErasureDetails {
+    ErasureDetails {
+        id: ErasureId::from_bytes([11; 16]),
+        scope: ErasureScope::Record,
+        ground: Ground::LegalOrder,
+        operator: RegisteredName::parse("dpo-7").unwrap(),
+        outcome: ErasureOutcome::Erased,
+        records: 2,
+        part: 0,
+        parts: 1,
+        keys: vec![SubjectKeyId::from_bytes([12; SubjectKeyId::LEN])],
+        successor: Some(SubjectKeyId::from_bytes([13; SubjectKeyId::LEN])),
+    }
+}
+
+/// An entry about the keys of one decision, or of more than one.
+fn about_keys(kind: Kind, details: Details, one: bool) -> Entry {
+    Entry {
+        decision: one.then_some(DecisionId::from_bytes([3; 16])),
+        links: if one { vec![LeafIndex::new(1)] } else { vec![] },
+        details,
+        ..Entry::new(kind, writer_name(), SESSION, 4)
+    }
+}
+
 /// One valid entry of every kind.
 fn one_of_each() -> Vec<Entry> {
     let heartbeat = HeartbeatDetails { in_flight: 0, lowest_in_flight: 9 };
     let gap = GapDetails { first: 3, last: 5, reason: GapReason::Dropped };
-    let session_entries = [
+    let (id, operator) = (HoldId::from_bytes([14; 16]), RegisteredName::parse("counsel").unwrap());
+    let hold = HoldDetails { id, operator: operator.clone(), mark: Some([15; 32]) };
+    let typed_entries = [
         Entry::start(writer_name(), SESSION, start()),
         Entry::stop(writer_name(), SESSION, 10),
         Entry::heartbeat(writer_name(), SESSION, 9, heartbeat),
@@ -77,17 +106,18 @@ fn one_of_each() -> Vec<Entry> {
         registered_policy(),
         decision(),
         Entry::anchor(writer_name(), SESSION, 11, anchored()),
+        about_keys(Kind::Erasure, erased().into(), true),
+        about_keys(Kind::Hold, hold.into(), false),
+        about_keys(Kind::Release, ReleaseDetails { id, operator }.into(), false),
     ];
-    let typed = |kind: Kind| {
-        kind.is_session() || kind.is_registration() || matches!(kind, Kind::Decision | Kind::Anchor)
-    };
-    let others = Kind::ALL.into_iter().filter(|kind| !typed(*kind));
+    let typed = typed_entries.iter().map(|entry| entry.kind).collect::<Vec<_>>();
+    let others = Kind::ALL.into_iter().filter(|kind| !typed.contains(kind));
     let other = |kind: Kind| Entry {
         links: if kind.is_follow_up() { vec![LeafIndex::new(1)] } else { vec![] },
         details: Details::new().with(1, Detail::Bool(true)).with(300, Detail::Text("t".to_owned())),
         ..Entry::new(kind, writer_name(), SESSION, 4)
     };
-    session_entries.into_iter().chain(others.map(other)).collect()
+    typed_entries.into_iter().chain(others.map(other)).collect()
 }
 
 #[test]

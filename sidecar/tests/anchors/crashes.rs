@@ -71,7 +71,7 @@ async fn after_kills_at_any_moment_every_statement_is_there_once_and_said_once()
 
 /// Puts the log of `older` in the place of that of `stopped`, whose anchors stay.
 fn set_back(stopped: &Stopped, older: &Path) {
-    for part in ["log", "journal", "sealed", "index"] {
+    for part in ["log", "journal", "sealed", "index", "keyring"] {
         let place = stopped.store().join(part);
         std::fs::remove_dir_all(&place).unwrap();
         copy(&older.join(part), &place);

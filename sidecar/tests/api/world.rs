@@ -1,5 +1,6 @@
 //! An application, its model server and its folder.
 
+use std::path::Path;
 use std::time::Duration;
 
 use ledgerstone::proto::inference as oip;
@@ -30,6 +31,15 @@ pub(crate) struct World {
 pub(crate) struct Told {
     pub(crate) decision: String,
     pub(crate) index: u64,
+}
+
+/// Changes a byte near the end of the first file of sealed records: the last record of a short log does not open any more.
+pub(crate) fn damage_last_sealed(store: &Path) {
+    let path = store.join("sealed/000");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() - 20;
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
 }
 
 impl World {

@@ -1,12 +1,16 @@
 //! A sidecar that records under each provider, and reads what it recorded.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{Sidecar, request, serve_doubler};
+use crate::support::{Sidecar, free_port, request, serve_doubler};
 use crate::tools::{Kms, SoftHsm, Vault};
+
+/// The smallest pool of subject keys that may be configured.
+const POOL: usize = ledgerstone::limits::SUBJECT_KEYS_MAX;
 
 /// A sidecar with an environment of its own, and one decision for each configuration of its keys so far.
 struct World {
@@ -20,6 +24,9 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = Sidecar::init(folder.path(), serve_doubler().await);
+        let recorder = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let text = std::fs::read_to_string(files.config()).unwrap();
+        std::fs::write(files.config(), format!("{text}\n[recorder]\nlisten = \"{recorder}\"\n")).unwrap();
         Self { files, environment: Vec::new(), decisions: Vec::new(), _folder: folder }
     }
 
@@ -52,24 +59,28 @@ impl World {
     /// What a command prints that ends well.
     fn says(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let (said, error) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {said}{error}");
+        said
     }
 
-    /// Has a decision recorded and the sidecar stopped; then every decision so far is read.
+    /// Has a decision recorded, every key wrapped under `key`, and the sidecar stopped; then every decision so far is read.
     async fn record_and_read(&mut self, key: &str) {
         let mut running = self.files.start_as(self.command(&["run"]));
         let answer = self.files.client().await.model_infer(request("r", 2.5)).await.unwrap();
         let decision = answer.metadata().get("ledgerstone-decision-id").unwrap().to_str().unwrap().to_owned();
         self.files.receipt(&decision).await;
+        let rotated = self.says(&["keyring", "rotate"]);
+        assert!(rotated.ends_with("none is under an earlier key-encryption key\n"), "{rotated}");
+        let status = self.says(&["keyring", "status"]);
+        assert!(status.starts_with(&format!("key-encryption key   {key}")), "{status}");
         assert!(running.stop().success());
         self.decisions.push(decision);
         for decision in &self.decisions {
             let record: Value = serde_json::from_str(&self.says(&["record", "open", decision])).unwrap();
             assert_eq!(record["decision_id"], *decision);
         }
-        let newest = self.says(&["record", "open", self.decisions.last().unwrap()]);
-        assert!(newest.contains(key), "the record names the key {key}: {newest}");
     }
 }
 
@@ -106,21 +117,31 @@ async fn records_under_a_token_are_read_and_the_key_rotates_to_a_vault_and_to_aw
     assert_eq!(world.says(&["keys", "create"]), "made the key kms-1 in aws-kms\n");
     let checked = world.says(&["keys", "check"]);
     assert_eq!(checked.matches("unwrapped it in").count(), 4, "{checked}");
-    world.record_and_read("kms-1").await;
 
-    // Without the earlier ones their records do not open, and it is said which key is missing.
-    world.configure(&kms.keys("kms-1", "alias/records"));
+    // Before the keys were wrapped anew nothing opens without the earlier provider, and it is said which one is missing.
+    let alone = kms.keys("kms-1", "alias/records");
+    world.configure(&alone);
     let output = world.run(&["record", "open", &world.decisions[1]]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && error.contains("sealed under key hsm-1"), "{error}");
+    assert!(
+        !output.status.success() && error.contains("configure the key provider that holds vault-1"),
+        "{error}"
+    );
+
+    // Afterwards every record opens with the newest one alone: no record was touched, and no earlier key is needed.
+    world.configure(&format!("{alone}{earlier}"));
+    world.record_and_read("kms-1").await;
+    world.configure(&alone);
+    world.record_and_read("kms-1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vault_that_is_sealed_stops_answers_and_the_index_waits_for_it() {
+async fn a_vault_that_is_sealed_stops_answers_once_the_keys_at_hand_are_used_up() {
     let mut world = World::new().await;
     let folder = world.folder().to_owned();
     let Some(vault) = Vault::start("a sealed Vault", &folder, false).await else { return };
-    world.configure(&format!("{}\n[[keys.previous]]\nfile = \"kek.key\"\n", vault.keys("vault-1")));
+    let keys = vault.keys("vault-1");
+    world.configure(&format!("pool = {POOL}\n{keys}\n[[keys.previous]]\nfile = \"kek.key\"\n"));
     world.record_and_read("vault-1").await;
     let index = |world: &World| std::fs::read_dir(world.files.store().join("index")).unwrap().count();
     let before = index(&world);
@@ -128,8 +149,16 @@ async fn a_vault_that_is_sealed_stops_answers_and_the_index_waits_for_it() {
     let mut running = world.files.start_as(world.command(&["run"]));
     let mut client = world.files.client().await;
     vault.seal().await;
-    let refused = client.model_infer(request("sealed", 2.5)).await.unwrap_err();
+    // The keys that were durable before are used up; then nobody gets an answer.
+    let mut recorded = 0;
+    let refused = loop {
+        match client.model_infer(request("sealed", 2.5)).await {
+            Ok(_) => recorded += 1,
+            Err(refused) => break refused,
+        }
+    };
     assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
+    assert!((1..=POOL).contains(&recorded), "{recorded}");
     vault.unseal().await;
     let answer = client.model_infer(request("open", 2.5)).await.unwrap();
     assert!(answer.metadata().get("ledgerstone-decision-id").is_some());
