@@ -324,7 +324,7 @@ impl Running {
     }
 
     /// Takes no further request, lets those in flight finish for at most `deadline`, writes the stop entry, publishes
-    /// everything and lets go of the store.
+    /// everything and lets go of the store and the keyring.
     ///
     /// # Errors
     /// [`DrainError`] if the session ended without a stop entry or the log halted.
@@ -348,6 +348,10 @@ impl Running {
             links.stop().await;
         }
         self.admin.stop().await;
+        let ring = Arc::clone(self.erasures.ring());
+        if let Ok(Err(error)) = spawn_blocking(move || ring.close()).await {
+            tracing::error!(%error, code = %error.code(), "the keyring was not closed in order; copy its -wal file with it");
+        }
         stopped.map_err(DrainError::Session)?;
         log.map_err(DrainError::Log)
     }

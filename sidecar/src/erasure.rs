@@ -4,20 +4,20 @@
 //! keys are in no file, no write-ahead log, no managed backup and no memory of the sidecar, and the log names them; an erasure
 //! that a crash interrupted is finished at the next start. What is recorded about the person meanwhile gets new keys and stays. No
 //! personal value reaches an entry or a log line (INV-8). One erasure at a time.
-//! Does not do: asking who asks. There are no roles yet, so it is served on an address of its own.
+//! Does not do: asking who asks (there are no roles yet, so it is served on an address of its own); waiting for whoever reads: a
+//! read that has its keys when they are destroyed ends as it began, and wipes them then.
 //!
 //! Order: *no new use of the keys -> wait for what is under way -> ask holds and rules -> one change that deletes the keys and
 //! notes what the log must say -> wipe -> purge backups -> entries*. A crash after the change finds the note.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ledgerstone::entry::{
-    DecisionId, Entry, ErasureDetails, ErasureId, ErasureOutcome, ErasureScope, Ground, HoldId, Kind,
-    KindDetails, RegisteredName, SessionId, WriterName,
+    DecisionId, Entry, ErasureId, ErasureOutcome, ErasureScope, Ground, HoldId, RegisteredName,
 };
-use ledgerstone::limits::ERASURE_KEYS_MAX;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::record::SubjectKeyId;
 use tokio::sync::Mutex;
@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::index::Index;
 use crate::intercept::Session;
 use crate::intercept::recorder::now;
-use crate::keyring::{Keyring, RingError, StoredKey, month};
+use crate::keyring::{Keyring, month};
 use crate::reader::LogReader;
 use crate::receipts::ReceiptService;
 use crate::retention::Matrix;
@@ -35,11 +35,14 @@ use crate::status::Status;
 
 mod error;
 mod holds;
+mod notes;
 mod plan;
 mod refusal;
+mod under;
 
 pub use self::error::EraseError;
 use self::plan::Plan;
+use self::refusal::Held;
 
 /// How long decisions that are under way, and the keyring's follower, are waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) ring: Arc<Keyring>,
     pub(crate) status: Arc<Status>,
     pub(crate) matrix: Matrix,
+    /// One more than the generation of the lookup index that was found to lack something; 0 while none was.
+    pub(crate) doubted: AtomicU64,
 }
 
 struct Inner {
@@ -70,9 +75,6 @@ struct Inner {
     /// One erasure, hold or release at a time.
     turn: Mutex<Appended>,
 }
-
-/// A note and the entry that it asks for.
-type Noted = ((ErasureId, u64), Entry);
 
 /// Notes whose entries are in the log and that the follower has not deleted yet.
 type Appended = HashSet<(ErasureId, u64)>;
@@ -84,6 +86,18 @@ pub enum Target {
     Subject(String),
     /// One decision and what was added to it.
     Record(DecisionId),
+}
+
+impl Target {
+    /// Refuses a reference that no record can have.
+    fn check(&self) -> Result<(), EraseError> {
+        match self {
+            Self::Subject(subject) if !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) => {
+                Err(EraseError::Subject)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl std::fmt::Debug for Target {
@@ -104,7 +118,8 @@ pub struct Erased {
     pub outcome: ErasureOutcome,
     /// Keys that were destroyed.
     pub keys: u64,
-    /// Records that nobody opens any more; of a refusal, those that stay.
+    /// Records that nobody opens any more; of a refusal, those that stay. At most: a record about several persons counts under the
+    /// key of each, and one that was closed with another of them counts again.
     pub records: u64,
     /// Where the log says so.
     pub entries: Vec<LeafIndex>,
@@ -125,11 +140,7 @@ impl Erasures {
         ground: Ground,
         operator: RegisteredName,
     ) -> Result<Erased, EraseError> {
-        if let Target::Subject(subject) = &target
-            && !(1..=SUBJECT_BYTES_MAX).contains(&subject.len())
-        {
-            return Err(EraseError::Subject);
-        }
+        target.check()?;
         let inner = Arc::clone(&self.0);
         let erasing = tokio::spawn(async move { inner.erase(target, ground, operator).await });
         erasing.await.map_err(|_| EraseError::Defect)?
@@ -144,6 +155,7 @@ impl Erasures {
         target: Target,
         operator: RegisteredName,
     ) -> Result<(HoldId, LeafIndex), EraseError> {
+        target.check()?;
         let inner = Arc::clone(&self.0);
         let holding = tokio::spawn(async move { inner.hold(target, operator).await });
         holding.await.map_err(|_| EraseError::Defect)?
@@ -159,7 +171,7 @@ impl Erasures {
         releasing.await.map_err(|_| EraseError::Defect)?
     }
 
-    /// Destroys keys whose records' time is over; those that are held or must be kept are left out by the caller.
+    /// Destroys keys whose records' time is over. Those that are held are left out.
     pub(crate) async fn expire(
         &self,
         keys: Vec<SubjectKeyId>,
@@ -188,7 +200,8 @@ impl Erasures {
     /// [`EraseError`] says whether to ask again.
     pub async fn finish(&self) -> Result<Vec<LeafIndex>, EraseError> {
         let mut turn = self.0.turn.lock().await;
-        self.0.finish(&mut turn).await.map(|(entries, _)| entries)
+        let (entries, _) = self.0.finish(&mut turn).await?;
+        Ok(entries.into_iter().map(|(_, index)| index).collect())
     }
 
     /// Keeps finishing until the sidecar ends.
@@ -256,24 +269,24 @@ impl Inner {
         ring.hot().cut(tag);
         let mut closed = Closed { ring, tag: Some(tag), keys: Vec::new() };
         self.settled().await?;
-        let of_the_person = |inner: Arc<Self>| {
-            spawn_blocking(move || -> Result<Vec<StoredKey>, EraseError> {
-                let mut keys = inner.parts.ring.database().keys_of(&tag)?;
-                let since = inner.parts.ring.hot().since(&tag);
+        let of_the_person = || {
+            self.blocking(move |parts| {
+                let mut keys = parts.ring.database().keys_of(&tag)?;
+                let since = parts.ring.hot().since(&tag);
                 keys.retain(|key| !since.contains(&key.id));
                 Ok(keys)
             })
         };
-        let keys = of_the_person(Arc::clone(self)).await.map_err(|_| EraseError::Defect)??;
+        let keys = of_the_person().await?;
         closed.close(keys.iter().map(|key| key.id));
         // What is added to their decisions uses the same keys: nothing more now, and what is under way is waited for.
-        self.settled().await?;
-        let keys = of_the_person(Arc::clone(self)).await.map_err(|_| EraseError::Defect)??;
+        let settled = self.settled().await?;
+        let keys = of_the_person().await?;
         if keys.is_empty() {
             return Err(EraseError::Nobody);
         }
         let plan = Plan::of_keys(ErasureScope::Subject, keys);
-        self.carry_out(turn, plan, ground, operator).await
+        self.carry_out(turn, plan, None, settled, (ground, operator)).await
     }
 
     async fn erase_record(
@@ -287,20 +300,16 @@ impl Inner {
         // Twice: what is added while the first look is taken is seen by the second, when nothing more can be added.
         let own = self.own(decision).await?;
         closed.close(own.keys.iter().map(|key| key.id));
-        self.settled().await?;
+        let settled = self.settled().await?;
         let own = self.own(decision).await?;
-        let inner = Arc::clone(self);
-        let plan = spawn_blocking(move || plan::of_record(&inner.parts, own));
-        let plan = plan.await.map_err(|_| EraseError::Defect)??;
-        self.carry_out(turn, plan, ground, operator).await
+        let plan = self.blocking(move |parts| plan::of_record(parts, own, settled)).await?;
+        self.carry_out(turn, plan, None, settled, (ground, operator)).await
     }
 
     async fn own(self: &Arc<Self>, decision: DecisionId) -> Result<plan::Own, EraseError> {
         let size = self.parts.status.committed();
         let places = self.parts.receipts.decision(decision, size).await?;
-        let inner = Arc::clone(self);
-        let read = spawn_blocking(move || plan::own(&inner.parts, decision, &places.entries));
-        read.await.map_err(|_| EraseError::Defect)?
+        self.blocking(move |parts| plan::own(parts, decision, &places.entries)).await
     }
 
     async fn expire(
@@ -309,31 +318,45 @@ impl Inner {
         operator: RegisteredName,
     ) -> Result<Option<Erased>, EraseError> {
         let mut turn = self.turn.lock().await;
+        let held = Arc::new(self.blocking(Held::read).await?);
+        let free = |ids: Vec<SubjectKeyId>, settled| {
+            let held = Arc::clone(&held);
+            self.blocking(move |parts| refusal::free(parts, &held, parts.ring.stored(&ids)?, settled))
+        };
+        // A first look, so that what is held is added to meanwhile.
+        let ids: Vec<SubjectKeyId> = free(ids, None).await?.iter().map(|key| key.id).collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
         let mut closed = Closed { ring: &self.parts.ring, tag: None, keys: Vec::new() };
         closed.close(ids.iter().copied());
-        self.settled().await?;
-        let inner = Arc::clone(&self);
-        let read = spawn_blocking(move || -> Result<Vec<StoredKey>, EraseError> {
-            let database = inner.parts.ring.database();
-            let found = ids.iter().map(|id| Ok(database.key(id)?)).collect::<Result<Vec<_>, EraseError>>()?;
-            drop(database);
-            let found: Vec<StoredKey> = found.into_iter().flatten().collect();
-            refusal::free(&inner.parts, found)
-        });
-        let keys = read.await.map_err(|_| EraseError::Defect)??;
+        let settled = self.settled().await?;
+        let keys = free(ids, Some(settled)).await?;
         if keys.is_empty() {
             return Ok(None);
         }
         let plan = Plan::of_keys(ErasureScope::Expired, keys);
-        self.carry_out(&mut turn, plan, Ground::RetentionExpired, operator).await.map(Some)
+        let asked = (Ground::RetentionExpired, operator);
+        self.carry_out(&mut turn, plan, Some(held), settled, asked).await.map(Some)
+    }
+
+    /// Runs what waits for the disk or a key provider where it may.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Parts) -> Result<T, EraseError> + Send + 'static,
+    ) -> Result<T, EraseError> {
+        let inner = Arc::clone(self);
+        spawn_blocking(move || work(&inner.parts)).await.map_err(|_| EraseError::Defect)?
     }
 
     /// Returns once everything that was begun with keys taken before this call is in the log, and the keyring and the index
-    /// know it.
-    async fn settled(&self) -> Result<(), EraseError> {
+    /// know it: so many entries.
+    async fn settled(&self) -> Result<TreeSize, EraseError> {
         let drained = timeout(PATIENCE, self.parts.ring.hot().drained());
         drained.await.map_err(|_| EraseError::UnderWay)?;
-        self.followed(self.parts.status.committed()).await
+        let size = self.parts.status.committed();
+        self.followed(size).await?;
+        Ok(size)
     }
 
     /// Returns once the keyring and the index know the first `size` entries.
@@ -353,23 +376,29 @@ impl Inner {
         self: &Arc<Self>,
         turn: &mut Appended,
         plan: Plan,
-        ground: Ground,
-        operator: RegisteredName,
+        held: Option<Arc<Held>>,
+        settled: TreeSize,
+        (ground, operator): (Ground, RegisteredName),
     ) -> Result<Erased, EraseError> {
         let id = ErasureId::from_bytes(*crate::seal::random().map_err(|_| EraseError::NoRandomness)?);
-        let inner = Arc::clone(self);
-        let done = spawn_blocking(move || -> Result<(ErasureOutcome, u64, u64), EraseError> {
-            let month = month(now());
-            let outcome = refusal::of(&inner.parts, &plan, month)?;
+        let done = self.blocking(move |parts| {
+            let held = held.map_or_else(|| Held::read(parts).map(Arc::new), Ok)?;
+            let outcome = refusal::of(parts, &held, &plan, month(now()), settled)?;
             let (keys, records) = (plan.keys.len() as u64, plan.records);
-            let notes = notes(id, &plan, ground, &operator, outcome)?;
-            plan.execute(&inner.parts.ring, ground, outcome, &notes)?;
+            let notes = notes::make(id, &plan, ground, &operator, outcome)?;
+            plan.execute(&parts.ring, ground, outcome, &notes)?;
             Ok((outcome, if outcome == ErasureOutcome::Erased { keys } else { 0 }, records))
         });
-        let (outcome, keys, records) = done.await.map_err(|_| EraseError::Defect)??;
+        let (outcome, keys, records) = done.await?;
         let (entries, followed) = self.finish(turn).await?;
+        // The notes of an earlier erasure may have been open too.
+        let entries = entries.into_iter().filter(|(of, _)| *of == id).map(|(_, index)| index).collect();
         tracing::info!(erasure = %id, keys, records, outcome = outcome.as_str(), "erasure");
-        self.parts.ring.recount();
+        self.blocking(|parts| {
+            parts.ring.count();
+            Ok(())
+        })
+        .await?;
         if outcome == ErasureOutcome::Erased {
             self.parts.ring.erased(now().get());
         }
@@ -377,45 +406,25 @@ impl Inner {
         Ok(Erased { id, outcome, keys, records, entries })
     }
 
-    /// Wipes, purges, and appends an entry for every note that has none. The second result says whether the keyring saw them.
+    /// Wipes, purges, and appends an entry for every note that has none. Says where they stand and of which erasures they are,
+    /// and whether the keyring saw them.
     async fn finish(
         self: &Arc<Self>,
         turn: &mut Appended,
-    ) -> Result<(Vec<LeafIndex>, Result<(), EraseError>), EraseError> {
-        let inner = Arc::clone(self);
-        let open = spawn_blocking(move || inner.open_notes());
-        let mut open = open.await.map_err(|_| EraseError::Defect)??;
+    ) -> Result<(Vec<(ErasureId, LeafIndex)>, Result<(), EraseError>), EraseError> {
+        let mut open = self.blocking(notes::open).await?;
         turn.retain(|note| open.iter().any(|(known, _)| known == note));
         open.retain(|(note, _)| !turn.contains(note));
         let mut entries = Vec::with_capacity(open.len());
         for (note, entry) in open {
-            entries.push(self.append(entry).await?);
+            entries.push((note.0, self.append(entry).await?));
             turn.insert(note);
         }
         let followed = match entries.last() {
-            Some(last) => self.followed(TreeSize::new(last.get().saturating_add(1))).await,
+            Some((_, last)) => self.followed(TreeSize::new(last.get().saturating_add(1))).await,
             None => Ok(()),
         };
         Ok((entries, followed))
-    }
-
-    /// What the log must still say. Before it says that keys are destroyed they are: everywhere.
-    fn open_notes(&self) -> Result<Vec<Noted>, EraseError> {
-        let ring = &self.parts.ring;
-        let notes = ring.database().notes()?;
-        if !notes.is_empty() {
-            ring.database().wipe()?;
-            ring.purge()?;
-        }
-        let entry = |bytes: &Vec<u8>| {
-            let entry =
-                Entry::decode(bytes).map_err(|_| RingError::Damaged { what: "a note is no entry" })?;
-            match entry.kind_details() {
-                Ok(KindDetails::Erasure(details)) => Ok(((details.id, details.part), entry)),
-                _ => Err(EraseError::from(RingError::Damaged { what: "a note is of another kind" })),
-            }
-        };
-        notes.iter().map(entry).collect()
     }
 
     /// Appends an entry with a number of the session.
@@ -430,45 +439,4 @@ impl Inner {
         };
         Ok(seen.append(entry, None).await?)
     }
-}
-
-/// An entry about keys whose number is given when it is appended.
-fn template(
-    kind: Kind,
-    of: Option<(DecisionId, LeafIndex)>,
-    details: ledgerstone::entry::Details,
-) -> Result<Entry, EraseError> {
-    let writer = WriterName::parse("unnumbered").map_err(|_| EraseError::Defect)?;
-    Ok(Entry::about_keys(kind, (writer, SessionId::from_bytes([0; 16]), 0), of, details))
-}
-
-/// What the log must say of an erasure: an entry for each [`ERASURE_KEYS_MAX`] keys.
-fn notes(
-    id: ErasureId,
-    plan: &Plan,
-    ground: Ground,
-    operator: &RegisteredName,
-    outcome: ErasureOutcome,
-) -> Result<Vec<Vec<u8>>, EraseError> {
-    let is_erased = outcome == ErasureOutcome::Erased;
-    let keys: Vec<SubjectKeyId> = plan.keys.iter().filter(|_| is_erased).map(|key| key.id).collect();
-    let chunks: Vec<&[SubjectKeyId]> =
-        if is_erased { keys.chunks(ERASURE_KEYS_MAX).collect() } else { vec![[].as_slice()] };
-    let parts = chunks.len() as u64;
-    let note = |(part, keys): (u64, &[SubjectKeyId])| {
-        let details = ErasureDetails {
-            id,
-            scope: plan.scope,
-            ground,
-            operator: operator.clone(),
-            outcome,
-            records: plan.records,
-            part,
-            parts,
-            keys: keys.to_vec(),
-            successor: plan.successor().filter(|_| is_erased),
-        };
-        template(Kind::Erasure, plan.of, details.into())?.encode().map_err(|_| EraseError::Defect)
-    };
-    (0..).zip(chunks).map(note).collect()
 }

@@ -82,6 +82,11 @@ impl Index {
         Ok(index)
     }
 
+    /// Which database it is: another number each time the index starts again.
+    pub(crate) fn generation(&self) -> u64 {
+        self.place.read().unwrap_or_else(PoisonError::into_inner).generations.number()
+    }
+
     /// Deletes everything and starts empty.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ mod error;
 mod follow;
 mod hot;
 mod notes;
+mod restore;
 mod ring;
 mod rotate;
 mod subject;
@@ -51,14 +52,14 @@ pub use self::file::{FileKeyProvider, KeyFileError};
 pub(crate) use self::file::{check_mode, create_private, write_private};
 pub use self::secret::{SecretError, SecretSource};
 
-pub use self::backup::{SLOTS_MAX, begin_again, restore};
+pub use self::backup::SLOTS_MAX;
 pub use self::counts::Counts;
 pub(crate) use self::database::StoredKey;
 pub use self::error::RingError;
 pub use self::follow::Follower;
-pub(crate) use self::notes::{Fresh, Hold, Rekeyed};
+pub(crate) use self::notes::{Fresh, Rekeyed};
+pub use self::restore::{Restored, begin_again, restore};
 pub use self::ring::{Keyring, file, folder, to_read};
-pub use self::rotate::KeyProviders;
 pub use self::subject::{About, KeptKey, RecordKeys, SubjectKey, Taken, Under, month};
 pub(crate) use self::subject::{RecordRef, subject};
 
@@ -219,6 +220,9 @@ pub enum KeyringError {
         /// Where the log says so; nothing while that is under way.
         leaf: Option<LeafIndex>,
     },
+    /// A key of the record is being erased, or is asked whether it may be.
+    #[error("the record is about to be erased, unless that is refused: try again")]
+    Closing,
     /// A key of the record is not in the keyring.
     #[error(
         "the record is under the subject key {id}, which the keyring does not have: restore it from a backup"
@@ -262,6 +266,12 @@ impl KeyringError {
         matches!(self, Self::Unavailable { .. } | Self::Refused { .. })
     }
 
+    /// Whether the same key may be had later, or with another configuration.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        self.is_of_provider() || matches!(self, Self::UnknownKey { .. } | Self::Unreadable)
+    }
+
     /// What the reader must do about it.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -270,7 +280,9 @@ impl KeyringError {
             Self::BadWrappedKey => Code::Inconsistent,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Refused { fault, .. } => fault.code(),
-            Self::UnknownSubjectKey { .. } | Self::PoolEmpty | Self::Unreadable => Code::Unavailable,
+            Self::UnknownSubjectKey { .. } | Self::PoolEmpty | Self::Unreadable | Self::Closing => {
+                Code::Unavailable
+            }
         }
     }
 }

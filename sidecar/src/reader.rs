@@ -138,16 +138,20 @@ impl LogReader {
         self.records_with(bundle, wanted, |read| Ok(Some(read?)))
     }
 
-    /// The same, but a sealed record that cannot be read is left out.
+    /// The same, but a sealed record that is lost is left out.
     ///
     /// # Errors
-    /// [`LogReadError`] if an entry is damaged.
+    /// [`LogReadError`] if an entry is damaged, or a sealed record that may be there cannot be read.
     pub fn records_or_lost(
         &self,
         bundle: &Bundle,
         wanted: impl Fn(LeafIndex, &Entry) -> bool,
     ) -> Result<Vec<Stored>, LogReadError> {
-        self.records_with(bundle, wanted, |read| Ok(read.ok()))
+        self.records_with(bundle, wanted, |read| match read {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_lost() => Ok(None),
+            Err(error) => Err(error.into()),
+        })
     }
 
     fn records_with(
@@ -276,6 +280,12 @@ pub enum LogReadError {
 }
 
 impl LogReadError {
+    /// Whether what was asked for is lost, so that reading again does not help.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost())
+    }
+
     /// What the reader must do about it.
     #[must_use]
     pub fn code(&self) -> Code {

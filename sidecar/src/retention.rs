@@ -24,6 +24,10 @@ const BATCH: usize = 10 * ledgerstone::limits::ERASURE_KEYS_MAX;
 /// Keys that one call of a sweep destroys.
 const SWEEP: u64 = 20 * BATCH as u64;
 
+/// How long after the start the first scheduled sweep and backup are, however long the interval: a sidecar that is restarted
+/// more often than that has them too.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
 /// Rules that an operator may add.
 const RULES_MAX: usize = 256;
 
@@ -67,7 +71,10 @@ impl Matrix {
         let mut rules: BTreeMap<String, Rule> =
             file.class.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
         let added = more.split(',').map(str::trim).filter(|rule| !rule.is_empty());
-        for rule in added.take(RULES_MAX) {
+        if added.clone().count() > RULES_MAX {
+            return Err(MatrixError::TooMany);
+        }
+        for rule in added {
             let (name, months) = rule.split_once('=').ok_or(MatrixError::Rule)?;
             let months = period(months.trim()).ok_or(MatrixError::Rule)?;
             let name = RegisteredName::parse(name.trim()).map_err(|_| MatrixError::Rule)?.to_string();
@@ -139,6 +146,9 @@ pub enum MatrixError {
         /// The class.
         name: String,
     },
+    /// There are too many.
+    #[error("256 rules at most")]
+    TooMany,
     /// The class of records without one is not known.
     #[error("the default class is none of the known ones, and no period such as 25mo or 7y")]
     Default,
@@ -225,27 +235,51 @@ pub async fn sweep_at(
     operator: &RegisteredName,
     now_month: u32,
 ) -> Result<Swept, EraseError> {
-    let mut swept = Swept::default();
-    let classes = with(erasures, |ring| ring.database().classes()).await?;
-    for class in classes {
-        let Some(until) = erasures.matrix().over(&class, now_month) else { continue };
-        let mut after = 0;
-        loop {
+    Sweep::new(erasures, now_month).await?.go_on(erasures, operator).await
+}
+
+/// A sweep under way: what is held is looked at once, however many calls it takes.
+struct Sweep {
+    month: u32,
+    /// Classes that are not done.
+    classes: Vec<String>,
+    /// The last key that was looked at in the one that is under way, which is the last.
+    after: i64,
+}
+
+impl Sweep {
+    async fn new(erasures: &Erasures, month: u32) -> Result<Self, EraseError> {
+        let classes = with(erasures, |ring| ring.database().classes()).await?;
+        Ok(Self { month, classes, after: 0 })
+    }
+
+    async fn go_on(&mut self, erasures: &Erasures, operator: &RegisteredName) -> Result<Swept, EraseError> {
+        let mut swept = Swept::default();
+        while let Some(class) = self.classes.last().cloned() {
             if swept.keys >= SWEEP {
                 return Ok(Swept { more: true, ..swept });
             }
-            let of = class.clone();
-            let keys = with(erasures, move |ring| ring.database().of_class(&of, until, after, BATCH)).await?;
-            let Some(last) = keys.last() else { break };
-            after = last.number;
+            let (until, after) = (erasures.matrix().over(&class, self.month), self.after);
+            let keys = match until {
+                None => Vec::new(),
+                Some(until) => {
+                    with(erasures, move |ring| ring.database().of_class(&class, until, after, BATCH)).await?
+                }
+            };
+            let Some(last) = keys.last() else {
+                self.classes.pop();
+                self.after = 0;
+                continue;
+            };
             let ids: Vec<SubjectKeyId> = keys.iter().map(|key| key.id).collect();
             if let Some(erased) = erasures.expire(ids, operator.clone()).await? {
                 swept.keys += erased.keys;
                 swept.records += erased.records;
             }
+            self.after = last.number;
         }
+        Ok(swept)
     }
-    Ok(swept)
 }
 
 async fn with<T: Send + 'static>(
@@ -256,23 +290,30 @@ async fn with<T: Send + 'static>(
     Ok(spawn_blocking(move || read(&ring)).await.map_err(|_| EraseError::Defect)??)
 }
 
-/// Sweeps every `interval` until the sidecar ends.
+/// Sweeps soon after the start and then every `interval` until the sidecar ends.
 pub async fn run(erasures: Erasures, operator: RegisteredName, interval: Duration) {
+    tokio::time::sleep(interval.min(SOON)).await;
     loop {
+        if let Err(error) = sweep_all(&erasures, &operator).await {
+            tracing::error!(%error, code = %error.code(), "the retention sweep stopped; it goes on at its next time");
+        }
         tokio::time::sleep(interval).await;
-        loop {
-            match sweep(&erasures, &operator).await {
-                Ok(Swept { keys, records, more }) => {
-                    tracing::info!(keys, records, more, "retention sweep");
-                    if !more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, code = %error.code(), "the retention sweep stopped; it goes on at its next time");
-                    break;
-                }
-            }
+    }
+}
+
+/// Says what is over and erases it.
+async fn sweep_all(erasures: &Erasures, operator: &RegisteredName) -> Result<(), EraseError> {
+    let (month, matrix) = (month(now()), erasures.matrix().clone());
+    let found = with(erasures, move |ring| dry_run(ring, &matrix, month)).await?;
+    for Found { class, months, keys, records } in found.iter().filter(|found| found.keys > 0) {
+        tracing::info!(class, months, keys, records, "records are over; what is held stays");
+    }
+    let mut sweep = Sweep::new(erasures, month).await?;
+    loop {
+        let Swept { keys, records, more } = sweep.go_on(erasures, operator).await?;
+        tracing::info!(keys, records, more, "retention sweep");
+        if !more {
+            return Ok(());
         }
     }
 }
@@ -327,5 +368,8 @@ mod tests {
             assert_eq!(Matrix::new(wrong, None).unwrap_err(), MatrixError::Rule, "{wrong}");
         }
         assert_eq!(Matrix::new("", Some("nothing")).unwrap_err(), MatrixError::Default);
+        let many = |count: usize| (0..count).map(|n| format!("house-{n}=18mo")).collect::<Vec<_>>().join(",");
+        assert_eq!(Matrix::new(&many(RULES_MAX), None).unwrap().months("house-255"), Some(18));
+        assert_eq!(Matrix::new(&many(RULES_MAX + 1), None).unwrap_err(), MatrixError::TooMany);
     }
 }

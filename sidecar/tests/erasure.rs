@@ -19,12 +19,16 @@
 mod crashes;
 #[path = "erasure/keys.rs"]
 mod keys;
+#[path = "erasure/learned.rs"]
+mod learned;
 #[path = "erasure/planted.rs"]
 mod planted;
 #[path = "erasure/races.rs"]
 mod races;
 #[path = "erasure/refusals.rs"]
 mod refusals;
+#[path = "erasure/restores.rs"]
+mod restores;
 #[path = "erasure/subjects.rs"]
 mod subjects;
 mod support;

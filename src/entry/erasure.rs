@@ -103,7 +103,8 @@ pub struct ErasureDetails {
     pub operator: RegisteredName,
     /// How it ended.
     pub outcome: ErasureOutcome,
-    /// Records, of all its entries, that no key opens any more; of a refusal, those that stay.
+    /// Records, of all its entries, that no key opens any more; of a refusal, those that stay. At most: a record about several
+    /// persons counts under the key of each, and again if it was closed before.
     pub records: u64,
     /// Which of its entries this is, counted from 0.
     pub part: u64,

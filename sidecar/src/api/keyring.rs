@@ -4,6 +4,7 @@
 //! requests only: no answer, log line or metric has it (INV-8). Does not do: asking who asks; it is served beside the Recorder.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ledgerstone::code::Code;
 use ledgerstone::entry::{DecisionId, ErasureOutcome, Ground, HoldId, RegisteredName};
@@ -24,6 +25,9 @@ use crate::keyring::{Keyring, RingError};
 use crate::retention;
 
 pub(crate) mod http;
+
+/// How long one call wraps keys anew before it says how far it is.
+const ROTATE_FOR: Duration = Duration::from_secs(1);
 
 /// Serves the keyring over gRPC. Clones stand for the same one.
 #[derive(Clone, Debug)]
@@ -73,7 +77,7 @@ impl KeyringApi {
 
     async fn standing(&self) -> Result<GetKeyringResponse, Refused> {
         self.with(|ring| {
-            ring.recount();
+            ring.count();
             let counts = ring.counts();
             Ok(GetKeyringResponse {
                 key_encryption_key: ring.provider().key_id().to_string(),
@@ -96,8 +100,17 @@ impl KeyringApi {
     }
 
     async fn rotate(&self) -> Result<RotateResponse, Refused> {
-        let (keys, left) = self.with(Keyring::rotate).await?;
-        Ok(RotateResponse { keys, left })
+        self.with(|ring| {
+            let (until, mut keys) = (Instant::now() + ROTATE_FOR, 0);
+            loop {
+                let (done, more) = ring.rotate()?;
+                keys += done;
+                if !more || Instant::now() >= until {
+                    return Ok(RotateResponse { keys, left: if more { ring.to_rotate()? } else { 0 } });
+                }
+            }
+        })
+        .await
     }
 
     async fn with<T: Send + 'static>(

@@ -1,6 +1,7 @@
 //! The keyring at start: opened, told what the log says, and filled, before anything is served.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ledgerstone::hash::Hash;
@@ -93,6 +94,7 @@ pub(super) fn erasures(
         ring: Arc::clone(ring),
         status: Arc::clone(status),
         matrix: config.retention.matrix.clone(),
+        doubted: AtomicU64::new(0),
     })
 }
 
@@ -115,9 +117,14 @@ pub(super) fn tasks(config: &Config, log: LogReader, erasures: Erasures) -> Vec<
     tasks
 }
 
+/// Copies the keyring when the newest copy is older than `interval`, at the earliest soon after the start.
 async fn back_up(ring: Arc<Keyring>, interval: Duration) {
+    let looked = Arc::clone(&ring);
+    let newest = spawn_blocking(move || looked.newest_backup()).await;
+    let mut wait = first_copy(newest.ok().and_then(Result::ok).flatten(), now().get(), interval);
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(wait).await;
+        wait = interval;
         let copied = Arc::clone(&ring);
         match spawn_blocking(move || copied.back_up(now().get())).await {
             Ok(Err(error)) => tracing::error!(%error, code = %error.code(), "the keyring was not backed up"),
@@ -126,21 +133,48 @@ async fn back_up(ring: Arc<Keyring>, interval: Duration) {
     }
 }
 
+/// How long to wait for the first copy if the newest one was made at a time, both in milliseconds since 1970.
+fn first_copy(newest: Option<u64>, now: u64, interval: Duration) -> Duration {
+    let age = newest.map_or(interval, |at| Duration::from_millis(now.saturating_sub(at)));
+    interval.saturating_sub(age).max(retention::SOON.min(interval))
+}
+
 /// Wraps what lies under earlier key-encryption keys anew until nothing is left.
 async fn rotate(ring: Arc<Keyring>) {
+    let mut done = 0;
     loop {
         let rotated = Arc::clone(&ring);
         match spawn_blocking(move || rotated.rotate()).await {
-            Ok(Ok((0, 0))) | Err(_) => return,
-            Ok(Ok((keys, 0))) => {
-                tracing::info!(keys, "the last subject keys are under the key-encryption key in force");
+            Ok(Ok((0, false))) | Err(_) => return,
+            Ok(Ok((keys, false))) => {
+                let keys = done + keys;
+                tracing::info!(keys, "every subject key is under the key-encryption key in force");
                 return;
             }
-            Ok(Ok((keys, left))) => tracing::info!(keys, left, "subject keys were wrapped anew"),
+            Ok(Ok((keys, true))) => done += keys,
             Ok(Err(error)) => {
                 tracing::error!(%error, code = %error.code(), "subject keys cannot be wrapped anew");
                 tokio::time::sleep(ROTATE_RETRY).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sidecar_that_is_restarted_often_copies_its_keyring_as_often_as_one_that_is_not() {
+        let (now, day) = (1_795_000_000_000, Duration::from_secs(86_400));
+        let ago = |hours: u64| Some(now - hours * 3_600_000);
+        let expected = |hours: u64| Duration::from_secs(hours * 3600);
+        assert_eq!(first_copy(None, now, day), retention::SOON);
+        assert_eq!(first_copy(ago(30), now, day), retention::SOON);
+        assert_eq!(first_copy(ago(10), now, day), expected(14));
+        assert_eq!(first_copy(ago(0), now, day), day);
+        assert_eq!(first_copy(Some(now + 5), now, day), day, "a clock that was set back");
+        let second = Duration::from_secs(1);
+        assert_eq!(first_copy(None, now, second), second);
     }
 }

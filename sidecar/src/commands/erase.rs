@@ -16,10 +16,10 @@ use ledgerstone::store::disk::Disk as _;
 use ledgerstone::store::fs::StdDisk;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
-use crate::cli::{ErasureCommand, KeyringCommand, RetentionArguments, TargetArguments};
+use crate::cli::erasure::{ErasureCommand, KeyringCommand, RetentionArguments, TargetArguments};
 use crate::config::Config;
 use crate::intercept::recorder::now;
-use crate::keyring::{self, Keyring, month};
+use crate::keyring::{self, Keyring, Restored, month};
 use crate::reader::LogReader;
 use crate::retention;
 
@@ -134,8 +134,8 @@ fn keyring(config: &Config, command: &KeyringCommand, out: &mut impl Write) -> R
                 path.display()
             )?)
         }
-        KeyringCommand::Restore { from, without_backup } => {
-            restore(config, from.as_deref(), *without_backup, out)
+        KeyringCommand::Restore { from, without_backup, discard_current } => {
+            restore(config, from.as_deref(), *without_backup, *discard_current, out)
         }
         KeyringCommand::Rotate => rotate(config, out),
     }
@@ -169,7 +169,13 @@ fn rotate(config: &Config, out: &mut impl Write) -> Result<()> {
     }
 }
 
-fn restore(config: &Config, from: Option<&Path>, without_backup: bool, out: &mut impl Write) -> Result<()> {
+fn restore(
+    config: &Config,
+    from: Option<&Path>,
+    without_backup: bool,
+    discard_current: bool,
+    out: &mut impl Write,
+) -> Result<()> {
     let store = &config.log.store;
     let lock = StdDisk::new(store).lock("lock").context("the store cannot be locked")?;
     let Some(_lock) = lock else {
@@ -177,12 +183,20 @@ fn restore(config: &Config, from: Option<&Path>, without_backup: bool, out: &mut
     };
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
     let (provider, origin) = (keyring::open(&config.keys)?, origin(config));
-    let lost = match from {
-        Some(from) => keyring::restore(store, origin, provider, &log, from)?,
-        None if without_backup => keyring::begin_again(store, origin, provider, &log)?,
+    let Restored { lost, unsaid } = match from {
+        Some(from) => keyring::restore(store, origin, provider, &log, from, discard_current)?,
+        None if without_backup => {
+            Restored { lost: keyring::begin_again(store, origin, provider, &log)?, unsaid: 0 }
+        }
         None => bail!("--from names the copy; without any, --without-backup gives the records up for good"),
     };
-    writeln!(out, "the keyring is in place; what the log says was destroyed is not in it")?;
+    writeln!(out, "the keyring is in place; what was destroyed is not in it")?;
+    if unsaid > 0 {
+        writeln!(
+            out,
+            "{unsaid} keys were destroyed by erasures that this log does not have: it is older than they are"
+        )?;
+    }
     if lost > 0 {
         writeln!(out, "{lost} records lie under keys that it does not have, and will never open again")?;
     }

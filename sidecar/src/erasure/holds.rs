@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ledgerstone::entry::{HoldDetails, HoldId, Kind, RegisteredName, ReleaseDetails};
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 
-use super::{EraseError, Inner, Target, refusal, template};
+use super::notes::template;
+use super::{EraseError, Inner, Target, refusal};
 
 impl Inner {
     pub(super) async fn hold(
@@ -15,7 +16,8 @@ impl Inner {
     ) -> Result<(HoldId, LeafIndex), EraseError> {
         let _turn = self.turn.lock().await;
         let id = HoldId::from_bytes(*crate::seal::random().map_err(|_| EraseError::NoRandomness)?);
-        if self.parts.ring.counts().holds >= refusal::HOLDS_MAX {
+        let holds = self.blocking(|parts| Ok(parts.ring.database().holds()?)).await?;
+        if holds.len() >= refusal::HOLDS_MAX {
             return Err(EraseError::TooManyHolds);
         }
         let (mark, of) = match target {
@@ -42,7 +44,8 @@ impl Inner {
         operator: RegisteredName,
     ) -> Result<LeafIndex, EraseError> {
         let _turn = self.turn.lock().await;
-        if !self.parts.ring.database().holds()?.iter().any(|hold| hold.id == id) {
+        let holds = self.blocking(|parts| Ok(parts.ring.database().holds()?)).await?;
+        if !holds.iter().any(|hold| hold.id == id) {
             return Err(EraseError::NoHold);
         }
         let details = ReleaseDetails { id, operator };

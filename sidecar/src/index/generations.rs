@@ -29,6 +29,11 @@ impl Generations {
         Ok(found)
     }
 
+    /// The number of the current database.
+    pub(super) const fn number(&self) -> u64 {
+        self.current
+    }
+
     /// The directory of the current database.
     pub(super) fn current(&self) -> PathBuf {
         self.path.join(format!("{:016x}", self.current))

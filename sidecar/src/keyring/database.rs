@@ -9,6 +9,7 @@
 //!
 //! The index from a person's tag to keys holds 24 bits of the tag only, because rows of an index do move.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ledgerstone::hash::Hash;
@@ -42,6 +43,7 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE names(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE secrets(slot INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE TABLE free(slot INTEGER PRIMARY KEY, size INTEGER NOT NULL);
+CREATE INDEX free_by_size ON free(size);
 CREATE TABLE keys(number INTEGER PRIMARY KEY, slot INTEGER NOT NULL UNIQUE, id BLOB NOT NULL UNIQUE, kek INTEGER NOT NULL, bucket INTEGER, class INTEGER, month INTEGER, records INTEGER NOT NULL DEFAULT 0, shared INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX keys_by_bucket ON keys(bucket) WHERE bucket IS NOT NULL;
 CREATE INDEX keys_by_class ON keys(class, month);
@@ -61,7 +63,7 @@ pub(crate) struct Database {
 }
 
 /// One key as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct StoredKey {
     /// Counts up as keys are made; stays when its secret moves.
     pub(crate) number: i64,
@@ -79,6 +81,12 @@ pub(crate) struct StoredKey {
     pub(crate) records: u64,
     /// Whether a record under it is about others too.
     pub(crate) shared: bool,
+}
+
+impl fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredKey({} under {})", self.id, self.kek)
+    }
 }
 
 impl Database {
@@ -194,6 +202,14 @@ impl Database {
         if busy == 0 { Ok(()) } else { Err(RingError::Busy) }
     }
 
+    /// Empties the write-ahead log and lets go of the file. Whatever is asked afterwards is an error: there is no table.
+    pub(crate) fn close(&mut self) -> Result<(), RingError> {
+        let wiped = self.wipe();
+        let open = std::mem::replace(&mut self.connection, Connection::open_in_memory()?);
+        open.close().map_err(|(_, error)| error)?;
+        wiped
+    }
+
     /// Writes a copy without any free space to `path`, which must not exist.
     pub(crate) fn copy_to(&self, path: &Path) -> Result<(), RingError> {
         let path = path.to_str().ok_or(RingError::Path)?;
@@ -208,6 +224,12 @@ impl Database {
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, RingError> {
         let mut statement = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    /// Whether it has no key and never had one.
+    pub(crate) fn has_no_keys(&self) -> Result<bool, RingError> {
+        let sql = "SELECT NOT EXISTS(SELECT 1 FROM keys) AND NOT EXISTS(SELECT 1 FROM destroyed)";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// How much of the log it knows.
@@ -228,10 +250,14 @@ impl Database {
         Ok(keys)
     }
 
-    /// Keys that are nobody's, `count` of them at most, after the one with `number`.
+    /// Keys that are nobody's, `count` of them at most, after the one with `number`. One that a record is under is somebody's, even
+    /// if nobody could say whose.
     pub(crate) fn pooled_after(&self, number: i64, count: usize) -> Result<Vec<StoredKey>, RingError> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.keys_where("k.class IS NULL AND k.number > ?1 ORDER BY k.number LIMIT ?2", [number, count])
+        self.keys_where(
+            "k.class IS NULL AND k.records = 0 AND k.number > ?1 ORDER BY k.number LIMIT ?2",
+            [number, count],
+        )
     }
 
     /// Keys under another key-encryption key than `kek`, `count` of them at most.
@@ -249,7 +275,7 @@ impl Database {
         Ok(keys)
     }
 
-    /// How many keys are under another key-encryption key than `kek`.
+    /// How many keys are under another key-encryption key than `kek`. Counts them: for somebody who asks.
     pub(crate) fn left_under_others(&self, kek: &KeyId) -> Result<u64, RingError> {
         let count: i64 = self.connection.query_row(
             "SELECT count(*) FROM keys WHERE kek <> ifnull((SELECT number FROM names WHERE name = ?1), -1)",

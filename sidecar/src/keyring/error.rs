@@ -45,7 +45,10 @@ pub enum RingError {
         what: &'static str,
     },
     /// It knows entries that the log does not have.
-    #[error("the keyring knows {known} entries and the log has {size}: restore the log, or its own keyring")]
+    #[error(
+        "the keyring knows {known} entries and the log has {size}: restore the log from a later copy, or, if there is none, \
+         bring the keyring back to this one (`keyring restore --from` a copy of it)"
+    )]
     Ahead {
         /// Entries that the keyring knows.
         known: u64,
@@ -60,6 +63,21 @@ pub enum RingError {
     Missing {
         /// Records that do not open.
         records: u64,
+    },
+    /// What the keyring in place knows and the log does not would be lost.
+    #[error(
+        "the keyring that would be replaced cannot be read ({source}): it may know of an erasure that the log does not say yet, \
+         whose keys the copy would bring back; put it in order, or give that up (`keyring restore --discard-current`)"
+    )]
+    Current {
+        /// Why.
+        source: Box<RingError>,
+    },
+    /// Too many restores.
+    #[error("{path} has as many replaced keyrings as are kept: take away those named replaced-*.db")]
+    Replaced {
+        /// The folder.
+        path: PathBuf,
     },
     /// There is a keyring that may be used.
     #[error("there is a keyring in use; nothing is given up while it is there")]
@@ -92,6 +110,8 @@ impl RingError {
             Self::Sqlite(_) | Self::File { .. } | Self::Busy | Self::NoRandomness => Code::Unavailable,
             Self::NoKeyring { .. } | Self::Format { .. } | Self::Damaged { .. } => Code::Malformed,
             Self::OtherLog | Self::NotEmpty | Self::Path | Self::Missing { .. } => Code::Misuse,
+            Self::Replaced { .. } => Code::Limit,
+            Self::Current { source } => source.code(),
             Self::Ahead { .. } => Code::Inconsistent,
             Self::Keys(error) => error.code(),
             Self::Log(error) => error.code(),

@@ -22,7 +22,12 @@ use super::hot::Given;
 use super::ring::Keyring;
 use super::subject::About;
 use crate::reader::{LogReader, Stored};
-use crate::seal;
+use crate::seal::{self, OpenError};
+
+mod rewind;
+mod separate;
+
+use self::separate::Together;
 
 /// How long to wait after an error before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
@@ -60,12 +65,14 @@ impl Follower {
     /// [`RingError`] if the log cannot be read, or the keyring cannot be written or is not this log's.
     pub fn catch_up(&self) -> Result<u64, RingError> {
         let (size, mut lost) = (self.log.published().size, 0);
+        let mut together = None;
         loop {
             let known = *self.ring.covered().borrow();
             if known > size {
                 return Err(RingError::Ahead { known: known.get(), size: size.get() });
             }
             if known == size {
+                self.ring.count_if_due();
                 return Ok(lost);
             }
             let bundle = self.log.bundle(known.get() / u64::from(TILE_WIDTH))?;
@@ -73,7 +80,19 @@ impl Follower {
             let wanted = |index, entry: &Entry| is_new(index) && is_about_a_person(entry.kind);
             // A sealed record that is lost is no reason to stop: the log's own check tells of it.
             let records = self.log.records_or_lost(&bundle, wanted)?;
-            let records: Vec<Stored> = records.into_iter().filter(|record| is_new(record.index)).collect();
+            let mut records: Vec<Stored> =
+                records.into_iter().filter(|record| is_new(record.index)).collect();
+            if let Some(place) = self.separating(&records)? {
+                if let Some(first) = records.first().filter(|_| place == 0) {
+                    let together = match &mut together {
+                        Some(together) => together,
+                        none => none.insert(Together::read(&self.log, known, &[])?),
+                    };
+                    lost += self.separate(&first.entry, Some(first.index), together)?;
+                    continue;
+                }
+                records.truncate(place);
+            }
             let Some(last) = records.last() else { return Ok(lost) };
             let reached = TreeSize::new(last.index.get().saturating_add(1));
             lost += self.learn(records, reached)?;
@@ -86,13 +105,11 @@ impl Follower {
     /// As [`Follower::catch_up`]; [`RingError::Missing`] says how to go on.
     pub fn start(&self) -> Result<(), RingError> {
         let is_new = self.ring.database().meta("new")?.is_some();
-        let known = *self.ring.covered().borrow();
+        if is_new {
+            self.anew()?;
+        }
         let lost = self.catch_up()?;
         if lost > 0 && is_new {
-            let mut database = self.ring.database();
-            let change = database.begin()?;
-            change.set_meta("watermark", &known.get().to_be_bytes())?;
-            change.commit()?;
             return Err(RingError::Missing { records: lost });
         }
         if lost > 0 {
@@ -125,6 +142,17 @@ impl Follower {
         }
     }
 
+    /// The first entry, if there is one, that destroys a key which other records are under in this keyring: what comes before it is
+    /// learned by itself.
+    fn separating(&self, records: &[Stored]) -> Result<Option<usize>, RingError> {
+        for (place, stored) in records.iter().enumerate() {
+            if self.separates(&stored.entry)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
     fn learn(&self, records: Vec<Stored>, reached: TreeSize) -> Result<u64, RingError> {
         let mut learned = Learned::default();
         for stored in records {
@@ -132,7 +160,7 @@ impl Follower {
                 let under = self.under(&stored.entry)?;
                 learned.about_keys.push((stored.index, stored.entry, under));
             } else if let Some(sealed) = &stored.sealed {
-                self.record(&stored, sealed, &mut learned);
+                self.record(&stored, sealed, &mut learned)?;
             }
         }
         let mut lost = 0;
@@ -164,49 +192,52 @@ impl Follower {
     }
 
     /// What a sealed record says of its keys; whose they are is asked of the memory, and where that does not know, of the record.
-    fn record(&self, stored: &Stored, sealed: &[u8], learned: &mut Learned) {
-        let Ok(SealedUnder::Subjects(keys)) = SealedUnder::read(sealed) else { return };
+    ///
+    /// # Errors
+    /// If that cannot be known for now: a key that seems to be nobody's would be given to somebody else.
+    fn record(&self, stored: &Stored, sealed: &[u8], learned: &mut Learned) -> Result<(), RingError> {
+        let Ok(SealedUnder::Subjects(keys)) = SealedUnder::read(sealed) else { return Ok(()) };
         keys.iter().for_each(|key| *learned.records.entry(*key).or_default() += 1);
         if keys.len() > 1 {
             learned.shared.extend(&keys);
         }
         if stored.entry.kind != Kind::Decision {
-            return;
+            return Ok(());
         }
-        let unknown: Vec<usize> = (0..keys.len())
-            .filter(|place| {
-                let Some(key) = keys.get(*place) else { return false };
-                match self.ring.hot().given(key) {
-                    Some(given) => learned.given.push((*key, given)),
-                    None => return !self.is_assigned(key),
-                }
-                false
-            })
-            .collect();
+        let mut unknown = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            match self.ring.hot().given(key) {
+                Some(given) => learned.given.push((*key, given)),
+                None if self.is_assigned(key)? => {}
+                None => unknown.push((place, *key)),
+            }
+        }
         if unknown.is_empty() {
-            return;
+            return Ok(());
         }
-        let Some(about) = self.about(stored, sealed) else { return };
-        for place in unknown {
+        let Some(about) = self.about(stored, sealed)? else { return Ok(()) };
+        for (place, key) in unknown {
             let tag = about.subjects.get(place).map(|subject| self.ring.hot().tag(subject));
-            let given = Given { tag, class: about.class.clone(), month: about.month };
-            learned.given.extend(keys.get(place).map(|key| (*key, given)));
+            learned.given.push((key, Given { tag, class: about.class.clone(), month: about.month }));
         }
+        Ok(())
     }
 
-    fn is_assigned(&self, key: &SubjectKeyId) -> bool {
-        let found = self.ring.database().key(key);
+    fn is_assigned(&self, key: &SubjectKeyId) -> Result<bool, RingError> {
+        let found = self.ring.database().key(key)?;
         // A key that is not there has nobody to be assigned to either.
-        found.is_ok_and(|found| found.is_none_or(|found| found.class.is_some()))
+        Ok(found.is_none_or(|found| found.class.is_some()))
     }
 
-    fn about(&self, stored: &Stored, sealed: &[u8]) -> Option<About> {
-        let decision = stored.entry.decision?;
+    /// Whom the record is about; nobody can say if it was changed, or a key of it is gone.
+    fn about(&self, stored: &Stored, sealed: &[u8]) -> Result<Option<About>, RingError> {
+        let Some(decision) = stored.entry.decision else { return Ok(None) };
         match seal::open(self.ring.as_ref(), &decision, stored.entry.kind, sealed) {
-            Ok(content) => Some(About::of(&content.record, stored.entry.recorded_at)),
+            Ok(content) => Ok(Some(About::of(&content.record, stored.entry.recorded_at))),
+            Err(OpenError::Keys(error)) if error.may_pass() => Err(error.into()),
             Err(error) => {
-                tracing::debug!(%decision, %error, "a record does not open");
-                None
+                tracing::warn!(%decision, %error, "a record does not open");
+                Ok(None)
             }
         }
     }
@@ -216,7 +247,13 @@ impl Follower {
         let Some(index) = entry.links.first().filter(|_| entry.kind == Kind::Hold) else {
             return Ok(Vec::new());
         };
-        let Some(sealed) = self.log.sealed(*index)? else { return Ok(Vec::new()) };
+        let sealed = match self.log.sealed(*index) {
+            Ok(Some(sealed)) => sealed,
+            Ok(None) => return Ok(Vec::new()),
+            // The hold stands all the same, on the decision.
+            Err(error) if error.is_lost() => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
         let Ok(kept) = seal::kept(&sealed) else { return Ok(Vec::new()) };
         let keys =
             SealedUnder::read(&sealed).map(|under| SubjectKeyId::join(under.keys())).unwrap_or_default();
@@ -243,11 +280,7 @@ fn apply(change: &Change<'_>, index: LeafIndex, entry: &Entry, under: &[u8]) -> 
                     change.destroy(key, erasure.ground as u64, Some(index.get()))?;
                 }
             }
-            let part = i64::try_from(erasure.part).unwrap_or(i64::MAX);
-            change.0.execute(
-                "DELETE FROM erasures WHERE id = ?1 AND part = ?2",
-                params![erasure.id.as_bytes().as_slice(), part],
-            )?;
+            change.forget_note(&erasure)?;
         }
         Ok(KindDetails::Hold(hold)) => {
             let (record, keys) = under.split_at_checked(16).unzip();

@@ -5,7 +5,7 @@
 //! another one, which costs a row in the keyring and nothing else. Keys are wiped when they are forgotten.
 //! Does not do: the disk, a key provider, or deciding who may be erased.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +27,7 @@ const GIVEN_MAX: usize = 65_536;
 pub(crate) type Tag = [u8; 32];
 
 /// Whom a key was given to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Given {
     /// The person; none for a record that names nobody.
     pub(crate) tag: Option<Tag>,
@@ -35,6 +35,18 @@ pub(crate) struct Given {
     pub(crate) class: String,
     /// The month.
     pub(crate) month: u32,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Given({}, {:?}, {})",
+            if self.tag.is_some() { "a person" } else { "nobody" },
+            self.class,
+            self.month
+        )
+    }
 }
 
 /// The keys in memory. Clones stand for the same ones.
@@ -60,7 +72,7 @@ struct State {
     young: HashMap<Tag, Vec<Remembered>>,
     old: HashMap<Tag, Vec<Remembered>>,
     given: HashMap<SubjectKeyId, Given>,
-    leases: BTreeMap<u64, ()>,
+    leases: BTreeSet<u64>,
     next_lease: u64,
     /// Of persons who are being erased: the keys that they were given since that began.
     since: HashMap<Tag, HashSet<SubjectKeyId>>,
@@ -137,7 +149,7 @@ impl Hot {
     fn lease(&self, state: &mut State) -> Lease {
         let number = state.next_lease;
         state.next_lease += 1;
-        state.leases.insert(number, ());
+        state.leases.insert(number);
         Lease { hot: self.clone(), number }
     }
 
@@ -215,7 +227,7 @@ impl Hot {
         let until = self.state().next_lease;
         loop {
             let ended = self.0.ended.notified();
-            if self.state().leases.keys().next().is_none_or(|first| *first >= until) {
+            if self.state().leases.first().is_none_or(|first| *first >= until) {
                 return;
             }
             ended.await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledgerstone::entry::{DecisionId, Entry, HoldId, KindDetails};
+use ledgerstone::entry::{DecisionId, Entry, ErasureDetails, HoldId, KindDetails};
 use ledgerstone::record::SubjectKeyId;
 use rusqlite::{OptionalExtension as _, params};
 
@@ -21,8 +21,8 @@ pub(crate) struct Rekeyed {
     pub(crate) record: RecordRef,
     /// What it is under now.
     pub(crate) keys: Vec<SubjectKeyId>,
-    /// Its key, wrapped under those.
-    pub(crate) wrapped: WrappedKey,
+    /// Its key, wrapped under those; none once one of them is destroyed.
+    pub(crate) wrapped: Option<WrappedKey>,
 }
 
 /// A legal hold.
@@ -55,7 +55,12 @@ pub(crate) struct Fresh {
 impl Fresh {
     /// Draws one.
     pub(crate) fn new(provider: &dyn KeyProvider) -> Result<Self, RingError> {
-        let (id, key) = fresh()?;
+        Self::named(fresh()?.0, provider)
+    }
+
+    /// Draws one for a name that the log has already.
+    pub(crate) fn named(id: SubjectKeyId, provider: &dyn KeyProvider) -> Result<Self, RingError> {
+        let (_, key) = fresh()?;
         let wrapped = provider.wrap(&RecordKey::new(key.clone()))?;
         Ok(Self { id, wrapped, key: Arc::new(SubjectKey::new(id, key)) })
     }
@@ -88,7 +93,7 @@ impl Opener<'_> {
         let new = |key: Arc<SubjectKey>| if key.id == *from { Arc::clone(&to.key) } else { key };
         let under: Vec<Arc<SubjectKey>> = under.into_iter().map(new).collect();
         let kept = subject::wrap(&under, &key)?;
-        Ok(Rekeyed { record, keys: under.iter().map(|key| key.id).collect(), wrapped: kept.wrapped })
+        Ok(Rekeyed { record, keys: under.iter().map(|key| key.id).collect(), wrapped: Some(kept.wrapped) })
     }
 
     fn unwrapped(&mut self, key: &StoredKey) -> Result<Arc<SubjectKey>, KeyringError> {
@@ -185,7 +190,8 @@ fn read_rekeyed(row: &rusqlite::Row<'_>) -> Result<Rekeyed, RingError> {
     let damaged = || RingError::Damaged { what: "names of keys are cut short" };
     let keys: Vec<u8> = row.get(1)?;
     let keys = SubjectKeyId::list(&keys).filter(|keys| !keys.is_empty()).ok_or_else(damaged)?;
-    Ok(Rekeyed { record: row.get(0)?, keys, wrapped: WrappedKey::new(row.get(2)?)? })
+    let wrapped = Some(row.get::<_, Vec<u8>>(2)?).filter(|wrapped| !wrapped.is_empty());
+    Ok(Rekeyed { record: row.get(0)?, keys, wrapped: wrapped.map(WrappedKey::new).transpose()? })
 }
 
 impl Change<'_> {
@@ -194,7 +200,8 @@ impl Change<'_> {
         self.forget_rekeyed(&record.record)?;
         let mut statement = self.0.prepare_cached("INSERT INTO rekeyed VALUES(?1, ?2, ?3)")?;
         let keys = SubjectKeyId::join(&record.keys);
-        statement.execute(params![record.record.as_slice(), keys, record.wrapped.as_bytes()])?;
+        let wrapped = record.wrapped.as_ref().map_or([].as_slice(), WrappedKey::as_bytes);
+        statement.execute(params![record.record.as_slice(), keys, wrapped])?;
         let mut statement = self.0.prepare_cached("INSERT INTO rekeyed_by VALUES(?1, ?2)")?;
         for key in &record.keys {
             statement.execute(params![key.as_bytes().as_slice(), record.record.as_slice()])?;
@@ -202,8 +209,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// A record is under no other keys, because it is erased or moves again.
-    pub(crate) fn forget_rekeyed(&self, record: &RecordRef) -> Result<(), RingError> {
+    /// A record is under no other keys, because it moves again.
+    fn forget_rekeyed(&self, record: &RecordRef) -> Result<(), RingError> {
         let mut statement = self.0.prepare_cached("DELETE FROM rekeyed WHERE record = ?1 RETURNING keys")?;
         let keys: Option<Vec<u8>> = statement.query_row([record.as_slice()], |row| row.get(0)).optional()?;
         let mut statement = self.0.prepare_cached("DELETE FROM rekeyed_by WHERE key = ?1 AND record = ?2")?;
@@ -213,23 +220,43 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The records that moved to a key close with it.
-    pub(crate) fn forget_rekeyed_under(&self, key: &SubjectKeyId) -> Result<(), RingError> {
-        let mut statement = self.0.prepare_cached("SELECT record FROM rekeyed_by WHERE key = ?1")?;
-        let records = statement.query_map([key.as_bytes().as_slice()], |row| row.get::<_, RecordRef>(0))?;
-        let records = records.collect::<Result<Vec<_>, _>>()?;
-        records.iter().try_for_each(|record| self.forget_rekeyed(record))
+    /// The records that moved to a key close with it. Which key that was stays: the log says of it where they were erased.
+    pub(crate) fn close_rekeyed_under(&self, key: &SubjectKeyId) -> Result<(), RingError> {
+        let mut statement = self.0.prepare_cached(
+            "UPDATE rekeyed SET wrapped = x'' WHERE record IN (SELECT record FROM rekeyed_by WHERE key = ?1)",
+        )?;
+        statement.execute([key.as_bytes().as_slice()])?;
+        Ok(())
     }
 
     /// Notes an entry that the log must have.
     pub(crate) fn note(&self, entry: &[u8]) -> Result<(), RingError> {
+        self.put_note("INSERT", entry)
+    }
+
+    /// Notes an entry that another keyring noted; one that is noted here stays.
+    pub(crate) fn note_again(&self, entry: &[u8]) -> Result<(), RingError> {
+        self.put_note("INSERT OR IGNORE", entry)
+    }
+
+    fn put_note(&self, insert: &str, entry: &[u8]) -> Result<(), RingError> {
         let decoded = Entry::decode(entry).ok().and_then(|entry| entry.kind_details().ok());
         let Some(KindDetails::Erasure(details)) = decoded else { return Err(RingError::Defect) };
-        let part = i64::try_from(details.part).unwrap_or(i64::MAX);
         self.0.execute(
-            "INSERT INTO erasures VALUES(?1, ?2, ?3)",
-            params![details.id.as_bytes().as_slice(), part, entry],
+            &format!("{insert} INTO erasures VALUES(?1, ?2, ?3)"),
+            params![details.id.as_bytes().as_slice(), part(&details), entry],
         )?;
         Ok(())
     }
+
+    /// The log says it.
+    pub(crate) fn forget_note(&self, details: &ErasureDetails) -> Result<(), RingError> {
+        let sql = "DELETE FROM erasures WHERE id = ?1 AND part = ?2";
+        self.0.execute(sql, params![details.id.as_bytes().as_slice(), part(details)])?;
+        Ok(())
+    }
+}
+
+fn part(details: &ErasureDetails) -> i64 {
+    i64::try_from(details.part).unwrap_or(i64::MAX)
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledgerstone::hash::{Hash, HmacKey};
 use ledgerstone::merkle::{LeafIndex, TreeSize};
@@ -21,7 +21,6 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use super::backup;
 use super::counts::Counts;
 use super::database::{Database, StoredKey};
 use super::error::RingError;
@@ -32,7 +31,7 @@ use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
 /// Keys that are made in one go.
 const CHUNK: usize = 256;
 
-/// Keys in the pool before anything is served: a batch call takes at most `limits::SUBJECT_KEYS_MAX`.
+/// Keys in the pool before anything is served; the rest is made beside the first decisions, and a large batch waits for it.
 const AT_START: usize = 256;
 
 /// How long to wait after the pool could not be refilled.
@@ -42,19 +41,23 @@ const RETRY: Duration = Duration::from_secs(1);
 const FOLDER: &str = "keyring";
 
 /// Its file.
-const FILE: &str = "keyring.db";
+pub(super) const FILE: &str = "keyring.db";
 
 /// The keyring of one log.
 pub struct Keyring {
     provider: Arc<dyn KeyProvider>,
     hot: Hot,
     database: Mutex<Database>,
+    /// Held while a managed copy is written, or all are deleted. Taken before the one above.
+    copies: Mutex<()>,
     folder: PathBuf,
     origin: Hash,
     /// Keys that the pool is filled up to.
     pool: usize,
     /// Keys up to this number were read into the pool, or made for it.
     pooled_up_to: Mutex<i64>,
+    /// When keys may be counted again, and whether they have to be.
+    next_count: Mutex<(Instant, bool)>,
     covered: watch::Sender<TreeSize>,
     counts: watch::Sender<Counts>,
     /// Erasures since the start, and when the last one was, in milliseconds since 1970.
@@ -119,9 +122,13 @@ impl Keyring {
     ) -> Result<Self, RingError> {
         let folder = folder(store);
         let unusable = |source| RingError::File { path: folder.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(unusable)?;
+        if !folder.exists() {
+            std::fs::create_dir_all(&folder).map_err(unusable)?;
+            std::fs::File::open(store).and_then(|store| store.sync_all()).map_err(unusable)?;
+        }
         let (mut database, is_new) = Database::open(&file(store), origin)?;
-        if is_new {
+        // Also where the first start came no further, because the provider did not answer.
+        if is_new || (database.meta("tags")?.is_none() && database.has_no_keys()?) {
             create_secret(&mut database, provider.as_ref())?;
         }
         database.wipe()?;
@@ -164,10 +171,12 @@ impl Keyring {
             provider,
             hot: Hot::new(tags, pool / 2),
             database: Mutex::new(database),
+            copies: Mutex::new(()),
             folder,
             origin,
             pool,
             pooled_up_to: Mutex::new(0),
+            next_count: Mutex::new((Instant::now(), false)),
             covered,
             counts,
             erasures: [AtomicU64::new(0), AtomicU64::new(0)],
@@ -211,15 +220,19 @@ impl Keyring {
         last.store(at, Ordering::Relaxed);
     }
 
+    /// Lets go of the file, which then needs nothing beside it. Whoever still has the keyring gets errors: a task that was
+    /// aborted may be in the middle of a call that blocks. Blocks.
+    ///
+    /// # Errors
+    /// [`RingError`] if the write-ahead log could not be emptied; then it belongs to the file.
+    pub fn close(&self) -> Result<(), RingError> {
+        self.database().close()
+    }
+
     /// Where the keyring lies.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// Deletes the managed backups: they hold keys that are destroyed here.
-    pub(crate) fn purge(&self) -> Result<(), RingError> {
-        backup::purge(&self.folder)
     }
 
     /// Of which log it is.
@@ -241,13 +254,33 @@ impl Keyring {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn copies(&self) -> MutexGuard<'_, ()> {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says how much of the log is known now.
     pub(super) fn reached(&self, size: TreeSize) {
         self.covered.send_replace(size);
     }
 
-    /// Counts anew.
+    /// There is something to count, now or when it is due: counting takes a hundredth of the time at most.
     pub(crate) fn recount(&self) {
+        self.next_count.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.count_if_due();
+    }
+
+    /// Counts what there is to count, if it is due. Blocks.
+    pub(super) fn count_if_due(&self) {
+        let mut next = self.next_count.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = Instant::now();
+        if next.1 && started >= next.0 {
+            self.count();
+            *next = (Instant::now() + started.elapsed() * 100, false);
+        }
+    }
+
+    /// Counts now. Blocks.
+    pub(crate) fn count(&self) {
         if let Ok(counts) = self.database().counts() {
             self.counts.send_replace(counts);
         }
@@ -268,9 +301,9 @@ impl Keyring {
             let more = (count - self.hot.pooled()).min(CHUNK);
             let stored = self.database().pooled_after(*up_to, more)?;
             let keys = if let Some(last) = stored.last() {
+                let keys = stored.iter().map(|key| self.unwrapped(key)).collect::<Result<Vec<_>, _>>()?;
                 *up_to = last.number;
-                let keys = stored.iter().map(|key| self.unwrapped(key));
-                keys.collect::<Result<Vec<_>, _>>()?
+                keys
             } else {
                 let (keys, last) = self.create(more)?;
                 *up_to = last;
@@ -332,22 +365,27 @@ impl Keyring {
             KeyringError::Unreadable
         };
         let rekeyed = database.rekeyed(&kept.record_ref()).map_err(unreadable)?;
-        let (ids, wrapped) =
-            rekeyed.as_ref().map_or((ids, &kept.wrapped), |moved| (&moved.keys, &moved.wrapped));
+        let (ids, wrapped) = match &rekeyed {
+            Some(moved) => (&moved.keys, moved.wrapped.as_ref()),
+            None => (ids, Some(&kept.wrapped)),
+        };
         let mut keys = Vec::with_capacity(ids.len());
         for id in ids {
             match database.key(id).map_err(unreadable)? {
                 Some(key) => keys.push(key),
                 None => {
-                    let leaf = destroyed(&database, id).map_err(unreadable)?;
-                    return Err(match leaf {
+                    // The first that was destroyed closed the record, whatever happened to the others.
+                    let leaves = ids.iter().map(|id| destroyed(&database, id)).collect::<Result<Vec<_>, _>>();
+                    let leaves = leaves.map_err(unreadable)?.into_iter().flatten();
+                    return Err(match leaves.min_by_key(|leaf| leaf.unwrap_or(LeafIndex::new(u64::MAX))) {
                         Some(leaf) => KeyringError::Erased { leaf },
                         None => KeyringError::UnknownSubjectKey { id: *id },
                     });
                 }
             }
         }
-        Ok((keys, wrapped.clone()))
+        let closed = RingError::Damaged { what: "a record is closed and its keys are there" };
+        Ok((keys, wrapped.cloned().ok_or_else(|| unreadable(closed))?))
     }
 }
 
@@ -364,13 +402,18 @@ impl RecordKeys for Keyring {
         if matches!(kept.under, Under::Provider(_)) {
             return Ok(Taken { keys: Vec::new(), lease: None });
         }
-        let (stored, _) = self.current(kept)?;
-        let ids: Vec<SubjectKeyId> = stored.iter().map(|key| key.id).collect();
-        let lease = self.hot.again(&ids).ok_or(KeyringError::Erased { leaf: None })?;
-        // Read again under the lease: what was there before it may have been destroyed meanwhile.
-        let (stored, _) = self.current(kept)?;
-        let keys = stored.iter().map(|key| self.unwrapped(key)).collect::<Result<_, _>>()?;
-        Ok(Taken { keys, lease: Some(lease) })
+        let ids = |stored: &[StoredKey]| stored.iter().map(|key| key.id).collect::<Vec<_>>();
+        let (mut stored, _) = self.current(kept)?;
+        loop {
+            let leased = ids(&stored);
+            let lease = self.hot.again(&leased).ok_or(KeyringError::Closing)?;
+            // Read again under the lease: what was there before it may have been destroyed, or moved to another key, meanwhile.
+            (stored, _) = self.current(kept)?;
+            if ids(&stored) == leased {
+                let keys = stored.iter().map(|key| self.unwrapped(key)).collect::<Result<_, _>>()?;
+                return Ok(Taken { keys, lease: Some(lease) });
+            }
+        }
     }
 
     fn keep(&self, taken: &Taken, key: &RecordKey) -> Result<KeptKey, KeyringError> {

@@ -5,55 +5,21 @@
 //! earlier key-encryption keys are needed for nothing in the keyring, and destroying them makes every older copy of it useless.
 //! Does not do: records that were sealed directly under an earlier key-encryption key, before there were subject keys.
 
-use std::sync::Arc;
-
+use super::KeyId;
 use super::database::StoredKey;
 use super::error::RingError;
 use super::ring::{Keyring, wrapped_secret};
-use super::{KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
 
 /// Keys of one change.
 const CHUNK: usize = 256;
 
-/// Key-encryption keys: the one in force, and those before it.
-pub struct KeyProviders {
-    current: Arc<dyn KeyProvider>,
-    previous: Vec<Arc<dyn KeyProvider>>,
-}
-
-impl KeyProviders {
-    /// New keys are wrapped under that of `current`; those of `previous` open what lies under them.
-    #[must_use]
-    pub fn new(current: Arc<dyn KeyProvider>, previous: Vec<Arc<dyn KeyProvider>>) -> Self {
-        Self { current, previous }
-    }
-}
-
-impl KeyProvider for KeyProviders {
-    fn key_id(&self) -> &KeyId {
-        self.current.key_id()
-    }
-
-    fn wrap(&self, key: &RecordKey) -> Result<WrappedKey, KeyringError> {
-        self.current.wrap(key)
-    }
-
-    fn unwrap(&self, id: &KeyId, wrapped: &WrappedKey) -> Result<RecordKey, KeyringError> {
-        let named = self.previous.iter().find(|provider| provider.key_id() == id);
-        match named.filter(|_| self.current.key_id() != id) {
-            Some(previous) => previous.unwrap(id, wrapped),
-            None => self.current.unwrap(id, wrapped),
-        }
-    }
-}
-
 impl Keyring {
-    /// Wraps the next keys that are under an earlier key-encryption key under the one in force, and says how many and how many
-    /// are left. Blocks.
+    /// Wraps the next keys that are under an earlier key-encryption key under the one in force, and says how many and whether
+    /// more are left. Blocks.
     ///
     /// # Errors
     /// [`RingError`] if an earlier key-encryption key is not at hand, or the keyring cannot be written.
-    pub fn rotate(&self) -> Result<(u64, u64), RingError> {
+    pub fn rotate(&self) -> Result<(u64, bool), RingError> {
         let kek = self.provider().key_id().clone();
         self.rotate_secret(&kek)?;
         let keys = self.database().not_under(&kek, CHUNK)?;
@@ -77,12 +43,12 @@ impl Keyring {
             change.rewrap(key, &kek, wrapped)?;
         }
         change.commit()?;
-        let left = database.left_under_others(&kek)?;
-        if left == 0 {
+        let more = !database.not_under(&kek, 1)?.is_empty();
+        if !more {
             // The last of what lay under an earlier key-encryption key is in the write-ahead log.
             database.wipe()?;
         }
-        Ok((same.len() as u64, left))
+        Ok((same.len() as u64, more))
     }
 
     /// How many keys are under an earlier key-encryption key.

@@ -74,7 +74,7 @@ impl KeptKey {
 }
 
 /// Whom a record is about, and how long it is kept: what decides its subject keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct About {
     /// References of the persons concerned, each once, in the order of the record's fields.
     pub subjects: Vec<String>,
@@ -82,6 +82,12 @@ pub struct About {
     pub class: String,
     /// The month, counted from year 0, in UTC.
     pub month: u32,
+}
+
+impl fmt::Debug for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "About({} persons, {:?}, {})", self.subjects.len(), self.class, self.month)
+    }
 }
 
 impl About {
@@ -155,7 +161,7 @@ pub trait RecordKeys: Send + Sync {
     /// The keys that the record kept as `kept` is under, for what is added to it.
     ///
     /// # Errors
-    /// [`KeyringError::Erased`] if one was destroyed, or is about to be.
+    /// [`KeyringError::Erased`] if one was destroyed, [`KeyringError::Closing`] if one may be about to be.
     fn take_again(&self, kept: &KeptKey) -> Result<Taken, KeyringError>;
 
     /// Wraps a record key under keys that were taken.

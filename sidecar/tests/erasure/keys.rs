@@ -4,21 +4,12 @@ use std::path::Path;
 
 use ledgerstone::entry::{Kind, KindDetails};
 use ledgerstone::proto::ledgerstone_v1::{BackUpRequest, GetKeyringRequest, RotateRequest};
-use ledgerstone_sidecar::app::App;
-use ledgerstone_sidecar::cli::{ErasureCommand, KeyringCommand};
+use ledgerstone_sidecar::cli::erasure::{ErasureCommand, KeyringCommand};
 use ledgerstone_sidecar::commands;
 use ledgerstone_sidecar::keyring::{FileKeyProvider, KeyId};
 
-use crate::world::{Files, World, copy_folder, every_file, open, record, subject};
-
-fn restore(files: &Files, from: &Path) -> Result<String, String> {
-    let command = KeyringCommand::Restore { from: Some(from.to_owned()), without_backup: false };
-    let mut out = Vec::new();
-    match commands::erasure(&files.config(&[]), ErasureCommand::Keyring(command), &mut out) {
-        Ok(()) => Ok(String::from_utf8(out).unwrap()),
-        Err(error) => Err(format!("{error:#}")),
-    }
-}
+use crate::restores::{refused, restore};
+use crate::world::{World, copy_folder, every_file, open, subject};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_from_before_an_erasure_does_not_bring_it_back() {
@@ -60,31 +51,6 @@ async fn a_backup_from_before_an_erasure_does_not_bring_it_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_erasure_of_one_record_and_holds_survive_a_restore() {
-    let world = World::new().await;
-    let (one, other) = (world.decide("ada").await, world.decide("ada").await);
-    world.history(&other).await;
-    let copy = world.files.folder.path().join("copy.db");
-    let backup = KeyringCommand::Backup { output: Some(copy.clone()) };
-    commands::erasure(&world.files.config(&[]), ErasureCommand::Keyring(backup), &mut Vec::new()).unwrap();
-    let hold = ledgerstone::proto::ledgerstone_v1::HoldRequest {
-        target: Some(subject("bob")),
-        operator: "counsel".to_owned(),
-    };
-    world.keyring().await.hold(hold).await.unwrap();
-    assert!(world.erase(record(&one)).await.unwrap().erased);
-    let files = world.stop().await;
-    let said = restore(&files, &copy).unwrap();
-    let world = files.run().await;
-    assert_eq!(world.history(&one).await, ["erased"]);
-    // The other record had moved to a key that is younger than the copy: lost with it, and said so.
-    assert_eq!(world.history(&other).await, ["erased"], "{said}");
-    world.decide("bob").await;
-    assert!(!world.erase(subject("bob")).await.unwrap().erased, "the log knows the hold");
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn another_key_encryption_key_comes_into_force_without_touching_a_record() {
     let world = World::new().await;
     let mut decisions = Vec::new();
@@ -98,8 +64,8 @@ async fn another_key_encryption_key_comes_into_force_without_touching_a_record()
     std::fs::rename(folder.join("kek.key"), folder.join("old.key")).unwrap();
     FileKeyProvider::create(&folder.join("kek.key"), KeyId::new("kek-new").unwrap(), &[9; 32]).unwrap();
     // Without the old one nothing starts, and the message names it.
-    let Err(error) = App::build(files.config(&[])).await.unwrap().spawn().await else { panic!("it started") };
-    assert!(error.to_string().contains("key provider"), "{error}");
+    let said = refused(&files);
+    assert!(said.contains("key provider"), "{said}");
     let old = folder.join("old.key");
     let config = files.sidecar.config();
     let alone = std::fs::read_to_string(&config).unwrap();
@@ -180,12 +146,10 @@ async fn a_lost_keyring_is_not_replaced_in_silence() {
     let files = world.stop().await;
     std::fs::remove_dir_all(files.store().join("keyring")).unwrap();
     for _ in 0..2 {
-        let refused = files.sidecar.command("run").output().unwrap();
-        let said = String::from_utf8(refused.stderr).unwrap();
-        assert!(!refused.status.success());
+        let said = refused(&files);
         assert!(said.contains("1 records") && said.contains("keyring restore"), "{said}");
     }
-    let again = KeyringCommand::Restore { from: None, without_backup: true };
+    let again = KeyringCommand::Restore { from: None, without_backup: true, discard_current: false };
     let mut said = Vec::new();
     commands::erasure(&files.config(&[]), ErasureCommand::Keyring(again), &mut said).unwrap();
     assert!(String::from_utf8(said).unwrap().contains("1 records"));
@@ -203,6 +167,7 @@ async fn a_spoiled_keyring_is_refused_with_what_to_do() {
     world.history(&ada).await;
     let files = world.stop().await;
     let path = files.store().join("keyring/keyring.db");
+    assert!(!path.with_file_name("keyring.db-wal").exists(), "after a stop the one file is all there is");
     let good = std::fs::read(&path).unwrap();
     let copy = files.folder.path().join("copy.db");
     for spoiled in [
@@ -212,9 +177,8 @@ async fn a_spoiled_keyring_is_refused_with_what_to_do() {
         vec![0; 8192],
     ] {
         std::fs::write(&path, &spoiled).unwrap();
-        let refused = files.sidecar.command("run").output().unwrap();
-        let said = String::from_utf8(refused.stderr).unwrap();
-        assert!(!refused.status.success() && said.contains("restore it from a backup"), "{said}");
+        let said = refused(&files);
+        assert!(said.contains("restore it from a backup"), "{said}");
         std::fs::write(&copy, &spoiled).unwrap();
         for beside in ["keyring.db-wal", "keyring.db-shm"] {
             _ = std::fs::remove_file(path.with_file_name(beside));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ledgerstone::proto::inference as oip;
 use ledgerstone::proto::ledgerstone_v1::{BackUpRequest, EraseRequest};
-use ledgerstone_sidecar::cli::{ErasureCommand, KeyringCommand};
+use ledgerstone_sidecar::cli::erasure::{ErasureCommand, KeyringCommand};
 use ledgerstone_sidecar::commands;
 use serde_json::json;
 

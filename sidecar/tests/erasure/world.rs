@@ -19,7 +19,7 @@ use ledgerstone_sidecar::commands;
 use ledgerstone_sidecar::config::{Config, Inputs};
 use ledgerstone_verifier::command::verify_log;
 use ledgerstone_verifier::progress::Silent;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -53,6 +53,20 @@ impl Files {
         Self { folder, sidecar }
     }
 
+    /// The same, but a call is about as many persons as it has rows.
+    pub(crate) async fn of_batches(more: &str) -> Self {
+        let files = Self::new(more).await;
+        files.change_config("{ parameter = \"applicant\" }", "{ tensor = \"applicants\" }");
+        files
+    }
+
+    /// Writes `new` in the place of `old` into the configuration.
+    pub(crate) fn change_config(&self, old: &str, new: &str) {
+        let text = std::fs::read_to_string(self.sidecar.config()).unwrap();
+        assert!(text.contains(old), "{old}");
+        std::fs::write(self.sidecar.config(), text.replace(old, new)).unwrap();
+    }
+
     pub(crate) fn config(&self, flags: &[&str]) -> Config {
         let ports = ["server.listen", "server.http_listen", "server.admin_listen", "recorder.listen"];
         let ports = ports.iter().map(|key| format!("{key}=127.0.0.1:0"));
@@ -73,9 +87,21 @@ impl Files {
         self.sidecar.store()
     }
 
+    /// The keyring's file.
+    pub(crate) fn ring(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.store().join("keyring/keyring.db")).unwrap()
+    }
+
     /// Opens the record of a decision as the operator's command does.
     pub(crate) fn open(&self, decision: &str) -> Result<Json, String> {
         open(&self.config(&[]), decision)
+    }
+
+    /// The entry that says that the record of a decision was erased.
+    pub(crate) fn erased_by(&self, decision: &str) -> u64 {
+        let refused = self.open(decision).unwrap_err();
+        let (_, entry) = refused.split_once("was erased: entry ").unwrap_or_else(|| panic!("{refused}"));
+        entry.split(' ').next().unwrap().parse().unwrap()
     }
 
     /// The whole log verifies; returns what is said of the sealed records.
@@ -137,6 +163,19 @@ impl World {
         decide(&mut self.model().await, subject).await.unwrap()
     }
 
+    /// Has one decision made about several persons, who stand in its rows.
+    pub(crate) async fn decide_together(&self, people: &[&str]) -> String {
+        let answer = self.model().await.model_infer(about_all(people)).await.unwrap();
+        answer.metadata().get("ledgerstone-decision-id").unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// What a human adds to a decision; returns the status of the answer.
+    pub(crate) async fn add(&self, decision: &str) -> u16 {
+        let address = self.app.recorder_addr.unwrap();
+        let outcome = json!({ "fields": { "outcome/action": "deny" } }).to_string();
+        http(address, "POST", &format!("/decisions/{decision}/outcome"), &outcome).await.0
+    }
+
     pub(crate) async fn erase(&self, target: Target) -> Result<EraseResponse, tonic::Status> {
         let request = EraseRequest {
             target: Some(target),
@@ -185,6 +224,25 @@ pub(crate) fn about(subject: &str) -> oip::ModelInferRequest {
     if !subject.is_empty() {
         request.parameters = parameters;
     }
+    request
+}
+
+/// A request with a row about each of several persons.
+fn about_all(people: &[&str]) -> oip::ModelInferRequest {
+    let mut request = request("r", 2.5);
+    let rows = vec![i64::try_from(people.len()).unwrap(), 1];
+    let values = oip::InferTensorContents { fp32_contents: vec![2.5; people.len()], ..Default::default() };
+    request.inputs[0].shape.clone_from(&rows);
+    request.inputs[0].contents = Some(values);
+    let names = people.iter().map(|name| name.as_bytes().to_vec().into()).collect();
+    let names = oip::InferTensorContents { bytes_contents: names, ..Default::default() };
+    request.inputs.push(oip::model_infer_request::InferInputTensor {
+        name: "applicants".into(),
+        datatype: "BYTES".into(),
+        shape: rows,
+        contents: Some(names),
+        ..Default::default()
+    });
     request
 }
 

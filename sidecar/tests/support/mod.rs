@@ -73,7 +73,8 @@ impl GrpcInferenceService for Doubler {
         if request.id == SLOW {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
-        if request.model_name != "doubler" {
+        // Also `doubler-2` and so on, for a sidecar with several routes.
+        if !request.model_name.starts_with("doubler") {
             return Err(Status::not_found("no such model"));
         }
         let first = request.inputs.first().and_then(|input| input.contents.as_ref());

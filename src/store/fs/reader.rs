@@ -192,6 +192,16 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether what was asked for is lost: its file is not there, or holds something else. Reading again does not help then.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Sealed { .. } => true,
+            Self::Store(Fault::Io { source, .. }) => source.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// What the reader must do next.
     #[must_use]
     pub const fn code(&self) -> Code {

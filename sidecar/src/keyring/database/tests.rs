@@ -75,6 +75,25 @@ fn gives_back_what_was_put_in() {
     assert_eq!((counts.assigned, counts.pooled, counts.destroyed), (500, 0, 0));
 }
 
+#[test]
+fn persons_whose_tags_begin_alike_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = filled(folder.path(), 3);
+    let (mut one, mut other) = (tag(7), tag(7));
+    (one[3], other[31]) = (0x55, other[31] ^ 1);
+    assert_eq!((bucket(&one), bucket(&other)), (bucket(&tag(7)), bucket(&tag(7))));
+    let change = database.begin().unwrap();
+    for (n, tag) in [(10, tag(7)), (11, one), (12, other), (13, one)] {
+        change.insert(&id(n), &kek("a"), &wrapped(n)).unwrap();
+        change.assign(&id(n), &Given { tag: Some(tag), ..given(n) }).unwrap();
+    }
+    change.commit().unwrap();
+    for (tag, expected) in [(tag(7), vec![id(10)]), (one, vec![id(11), id(13)]), (other, vec![id(12)])] {
+        let found: Vec<_> = database.keys_of(&tag).unwrap().iter().map(|key| key.id).collect();
+        assert_eq!(found, expected);
+    }
+}
+
 /// Which of the needles, 32 bytes each, the files in the folder hold.
 fn found(folder: &Path, needles: &[[u8; 32]]) -> HashSet<usize> {
     let mut by_first: HashMap<[u8; 8], Vec<usize>> = HashMap::new();
@@ -243,6 +262,20 @@ fn damage_is_an_error_and_never_a_panic() {
         refused += usize::from(!whole);
     }
     assert!(refused > 20, "only {refused} of 200 damages were noticed");
+}
+
+#[test]
+fn a_key_that_a_record_is_under_is_nobody_elses_even_if_nobody_knows_whose_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut database, _) = Database::open(&folder.path().join("k.db"), origin()).unwrap();
+    let change = database.begin().unwrap();
+    for n in 0..3 {
+        change.insert(&id(n), &KeyId::new("kek").unwrap(), &wrapped(n)).unwrap();
+    }
+    assert!(change.count(&id(1), 1).unwrap());
+    change.commit().unwrap();
+    let pooled = database.pooled_after(0, 10).unwrap();
+    assert_eq!(pooled.iter().map(|key| key.id).collect::<Vec<_>>(), [id(0), id(2)]);
 }
 
 #[test]
