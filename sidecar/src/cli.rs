@@ -68,7 +68,7 @@ pub enum Command {
     /// Serve: record decisions until a signal to stop.
     Run,
     /// Create the log, and its keys where they do not exist.
-    Init,
+    Init(InitArguments),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -103,6 +103,16 @@ pub enum Command {
     /// What is asked of the keyring.
     #[command(flatten)]
     Erasure(erasure::ErasureCommand),
+}
+
+/// Arguments of `init`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct InitArguments {
+    /// End with 0 where the store holds this log already, for a start that is repeated.
+    ///
+    /// A store that was emptied gets a new log: use it only where the key that signs the log is lost together with the store.
+    #[arg(long)]
+    pub if_absent: bool,
 }
 
 /// `vault ...`

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use ledgerstone::hash::Hash;
 
 use crate::cli::{
-    AnchorCommand, BundleCommand, Command, ConfigCommand, IndexCommand, RecordCommand, VaultCommand,
+    AnchorCommand, BundleCommand, Command, ConfigCommand, IndexCommand, InitArguments, RecordCommand,
+    VaultCommand,
 };
 use crate::config::{Config, Inputs};
 use crate::keyring::RecordKeys;
@@ -33,7 +34,7 @@ pub use self::bundle::export;
 pub use self::erase::erasure;
 #[cfg(feature = "ethereum")]
 pub use self::evm::{anchor_deploy, anchor_key};
-pub use self::init::init;
+pub use self::init::{init, init_if_absent};
 pub use self::keys::keys;
 #[cfg(feature = "notices")]
 pub use self::notice::notice;
@@ -69,7 +70,8 @@ pub fn anchor(
 pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<ExitCode> {
     match command {
         Command::Run => bail!("`run` serves, and is no command of these"),
-        Command::Init => init(&load(inputs)?, out),
+        Command::Init(InitArguments { if_absent: true }) => init_if_absent(&load(inputs)?, out),
+        Command::Init(InitArguments { if_absent: false }) => init(&load(inputs)?, out),
         Command::Config(ConfigCommand::Explain) => explain(inputs, out),
         Command::Keys(command) => keys(command, &load(inputs)?, out),
         Command::Index(IndexCommand::Rebuild) => rebuild(&load(inputs)?, out),

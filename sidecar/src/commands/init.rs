@@ -43,6 +43,21 @@ pub fn init(config: &Config, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
+/// As [`init`], unless the store holds the log of `config` already: then nothing is written.
+///
+/// # Errors
+/// As [`init`], and if the keys of the log that is there cannot be read.
+pub fn init_if_absent(config: &Config, out: &mut impl Write) -> Result<()> {
+    let policy = config.log.store.join("log.policy");
+    if !policy.exists() {
+        return init(config, out);
+    }
+    log_keys::load(&config.log.key_file, &config.log.origin)?;
+    let store = config.log.store.display();
+    writeln!(out, "{store} holds the log {} already; nothing was changed", config.log.origin)?;
+    Ok(())
+}
+
 fn signing_keys(config: &Config, out: &mut impl Write) -> Result<LogKeys> {
     let path = &config.log.key_file;
     if path.exists() {

@@ -1,0 +1,173 @@
+//! Values that are refused: unknown keys at every level, wrong types everywhere, and values that contradict each other.
+
+use serde_json::{Value, json};
+
+use crate::tools::{Tools, read};
+
+/// Maps whose keys are the user's own.
+const OPEN: &[&str] = &[
+    "/store/annotations",
+    "/serviceAccount/annotations",
+    "/service/annotations",
+    "/workload/annotations",
+    "/workload/podAnnotations",
+    "/workload/podLabels",
+    "/workload/nodeSelector",
+    "/monitoring/labels",
+    "/monitoring/prometheusRule/labels",
+    "/monitoring/dashboard/labels",
+    "/audit/recompute/nodeSelector",
+    "/tests/request/parameters",
+    "/networkPolicy/ingress/admin/0/namespaceSelector/matchLabels",
+];
+
+/// Values where a number may stand for a text.
+const QUANTITIES: &[&str] = &["cpu", "memory", "store/size"];
+
+/// Each value of `value` with its path.
+fn walk(path: &str, value: &Value, found: &mut Vec<(String, Value)>) {
+    found.push((path.to_owned(), value.clone()));
+    let below = |key: &str| format!("{path}/{}", key.replace('/', "~1"));
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| walk(&below(key), value, found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| walk(&below(&at.to_string()), item, found))
+        }
+        _ => {}
+    }
+}
+
+fn values(tools: &Tools) -> Vec<(String, Value)> {
+    let text = read("deploy/helm/ledgerstone/values.yaml");
+    let mut found = Vec::new();
+    walk("", &tools.documents(&text)[0], &mut found);
+    found
+}
+
+/// The values with `change` at `path`, as a file that `helm template` is given.
+fn with(all: &Value, path: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut changed = all.clone();
+    change(changed.pointer_mut(path).unwrap());
+    changed
+}
+
+fn refusal(tools: &Tools, values: &Value) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("values.json");
+    std::fs::write(&file, values.to_string()).unwrap();
+    tools.template(&["-f", file.to_str().unwrap()]).err()
+}
+
+#[test]
+fn keys_that_the_chart_does_not_know_are_refused_at_every_level() {
+    let Some(tools) = Tools::find("unknown keys") else { return };
+    let found = values(&tools);
+    let all = &found[0].1;
+    let mut levels = 0;
+    for (path, value) in &found {
+        if !value.is_object()
+            || OPEN.contains(&path.as_str())
+            || path.ends_with("podSelector") && path.contains("ingress/admin")
+        {
+            continue;
+        }
+        let changed = with(all, path, |value| value["sidecarr"] = json!(1));
+        let said = refusal(&tools, &changed).unwrap_or_else(|| panic!("{path}/sidecarr is ignored"));
+        assert!(said.contains("'sidecarr'"), "{path}: {said}");
+        levels += 1;
+    }
+    assert!(levels > 40, "{levels}");
+}
+
+#[test]
+fn values_of_wrong_types_are_refused_everywhere() {
+    let Some(tools) = Tools::find("wrong types") else { return };
+    let found = values(&tools);
+    let all = &found[0].1;
+    for (path, value) in &found[1..] {
+        if path.starts_with("/tests/request/parameters/") {
+            continue;
+        }
+        let wrong = match value {
+            Value::String(_) if QUANTITIES.iter().any(|known| path.ends_with(known)) => {
+                vec![json!(true), json!(["a"]), json!({"a": 1})]
+            }
+            Value::String(_) => vec![json!(7), json!(true), json!(["a"]), json!({"a": 1})],
+            Value::Bool(_) => vec![json!("true"), json!(1)],
+            Value::Number(_) => vec![json!("7"), json!(true), json!(null)],
+            Value::Array(_) => vec![json!("a"), json!({"a": 1})],
+            Value::Object(_) => vec![json!("a"), json!(["a"])],
+            Value::Null => panic!("{path} has no value"),
+        };
+        let percentage = path == "/podDisruptionBudget/maxUnavailable";
+        for wrong in wrong {
+            // Helm drops a key whose value is null, and the chart's own one holds.
+            if wrong.is_null() {
+                continue;
+            }
+            let changed = with(all, path, |value| *value = wrong.clone());
+            let said = refusal(&tools, &changed).unwrap_or_else(|| panic!("{path} may be {wrong}"));
+            let place = format!("'{path}'");
+            assert!(said.contains(&place) || percentage, "{path}: {wrong}: {said}");
+        }
+    }
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused_with_what_to_do() {
+    let Some(tools) = Tools::find("contradictions") else { return };
+    let cases: &[(&[&str], &str)] = &[
+        (&["--set", "workload.replicas=2"], "'/workload/replicas': maximum: got 2, want 1"),
+        (&["--set", "workload.kind=DaemonSet"], "'/workload/kind'"),
+        (&["--set", "keys.source=secret"], "name the Secret in keys.existingSecret"),
+        (&["--set", "keys.source=env"], "'/keys/source'"),
+        (
+            &["--set", "workload.kind=StatefulSet,store.existingClaim=x"],
+            "store.existingClaim is for a Deployment",
+        ),
+        (&["--set", "model.existingClaim=a,model.existingConfigMap=b"], "come from one of them"),
+        (&["--set", "audit.recompute.enabled=true,audit.policy=x"], "audit.recompute.existingClaim"),
+        (&["--set", "audit.recompute.enabled=true,audit.recompute.existingClaim=x"], "without keys to trust"),
+        (
+            &["--set", "audit.verify.enabled=true,audit.policy=x,audit.existingConfigMap=y"],
+            "come from one of them",
+        ),
+        (
+            &[
+                "--set",
+                "audit.recompute.enabled=true,audit.recompute.existingClaim=x,audit.policy=x,audit.recompute.device=cuda",
+            ],
+            "docs/gpu.md",
+        ),
+        (&["--set", "admission.mutating.enabled=true", "--kube-version", "1.33.0"], "from Kubernetes 1.34"),
+        (
+            &[
+                "--set",
+                "admission.mutating.enabled=true,keys.source=secret,keys.existingSecret=x",
+                "--kube-version",
+                "1.36.0",
+            ],
+            "set keys.source to volume",
+        ),
+        (&["--kube-version", "1.28.0"], ">=1.30.0"),
+        (&["--set", "image.digest=sha256:abc"], "'/image/digest'"),
+        (&["--set", "image.tag=a b"], "'/image/tag'"),
+        (&["--set", "store.size=ten"], "'/store/size'"),
+        (&["--set", "log.origin=a b"], "'/log/origin'"),
+        (&["--set", "log.origin=a+b"], "'/log/origin'"),
+        (&["--set", "sidecar.name=Sidecar"], "'/sidecar/name'"),
+        (&["--set", "sidecar.drainDeadline=25"], "'/sidecar/drainDeadline'"),
+        (&["--set", "sidecar.ports.grpc=70000"], "'/sidecar/ports/grpc'"),
+        (&["--set", "securityContext.runAsUser=0"], "'/securityContext/runAsUser'"),
+        (&["--set", "model.runAsUser=0"], "'/model/runAsUser'"),
+        (&["--set-json", r#"extraVolumes=[{"name":"h","hostPath":{"path":"/"}}]"#], "'hostPath'"),
+        (&["--set-json", r#"networkPolicy.ingress.http=[{}]"#], "'/networkPolicy/ingress/http/0'"),
+        (&["--set-json", r#"workload.tolerations=[{"kee":"x"}]"#], "'kee'"),
+        (&["--set-json", r#"sidecar.extraEnv=[{"name":"A","valueFrom":{"secret":{}}}]"#], "'secret'"),
+        (&["--set-json", r#"workload.affinity={"nodeAffinity":{"required":{}}}"#], "'required'"),
+    ];
+    for (arguments, expected) in cases {
+        let said = tools.template(arguments).expect_err(&format!("{arguments:?} is taken"));
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
