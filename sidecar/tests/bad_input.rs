@@ -195,6 +195,24 @@ fn init_leaves_a_log_that_is_there_alone() {
 }
 
 #[test]
+fn init_if_absent_changes_nothing_and_refuses_the_keys_of_another_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let sidecar = idle(folder.path());
+    let before = fs::read(sidecar.store().join("log.policy")).unwrap();
+    let again = sidecar.command("init").arg("--if-absent").output().unwrap();
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert!(String::from_utf8(again.stdout).unwrap().ends_with("nothing was changed\n"));
+    let other = ["--if-absent", "--set", "log.origin=example.com/other"];
+    let other = sidecar.command("init").args(other).output().unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    fs::remove_file(folder.path().join("log.key")).unwrap();
+    let lost = sidecar.command("init").arg("--if-absent").output().unwrap();
+    assert_eq!(lost.status.code(), Some(1), "the log would stand there without its keys");
+    assert!(!folder.path().join("log.key").exists(), "no new keys for a log that has others");
+    assert_eq!(fs::read(sidecar.store().join("log.policy")).unwrap(), before);
+}
+
+#[test]
 fn a_bad_configuration_exits_with_64() {
     let folder = tempfile::tempdir().unwrap();
     let sidecar = idle(folder.path());
