@@ -290,6 +290,7 @@ fn the_chart_installs_upgrades_and_leaves_its_claim_behind() {
     cluster.helm(&[&["uninstall", "loans"][..], &some].concat());
     let kept = cluster.get("some", "persistentvolumeclaim", "loans-ledgerstone-store");
     assert_eq!(kept["metadata"]["uid"], claim["metadata"]["uid"]);
+    assert!(kept["metadata"]["deletionTimestamp"].is_null(), "it waits for its deletion");
     assert!(
         !cluster.kubectl(&["get", "--namespace=some", "deployment", "loans-ledgerstone"]).status.success()
     );
