@@ -46,7 +46,7 @@ impl Pod {
             place("/etc/ledgerstone/trust", at("trust")),
             place("/mnt/models", at("models")),
             place("/test", at("test")),
-            place("/work", at("work")),
+            place("/proof", at("proof")),
             place("0.0.0.0:7450", grpc.to_string()),
             place("0.0.0.0:7451", http.to_string()),
             place("0.0.0.0:7452", admin.to_string()),
@@ -57,7 +57,7 @@ impl Pod {
             place("8080", others[0].port().to_string()),
             place("8082", others[1].port().to_string()),
         ];
-        for name in ["state", "config", "trust", "models", "test", "work"] {
+        for name in ["state", "config", "trust", "models", "test", "proof"] {
             std::fs::create_dir(folder.join(name)).unwrap();
         }
         Self { folder: folder.to_owned(), places, grpc, http, admin, model }
