@@ -140,7 +140,7 @@ fn the_example_records_a_decision_and_its_receipt_verifies_as_helm_test_does_it(
 
 /// The receipt by the test pod's arguments, the log by the Job's, both with the key that the log gave out.
 fn verifies(pod: &Pod, render: &Render, folder: &Path) {
-    std::fs::copy(folder.join("work/log.policy"), folder.join("trust/log.policy")).unwrap();
+    std::fs::copy(folder.join("proof/log.policy"), folder.join("trust/log.policy")).unwrap();
     let receipt = &render.the("Pod")["spec"]["containers"][0];
     let job = &render.the("Job")["spec"]["template"]["spec"]["containers"][0];
     for container in [receipt, job] {
@@ -150,7 +150,7 @@ fn verifies(pod: &Pod, render: &Render, folder: &Path) {
         assert_eq!(exit, Exit::Verified, "{arguments:?}: {said}");
     }
     let shown: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("work/receipt.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(folder.join("proof/receipt.json")).unwrap()).unwrap();
     let shown = shown.to_string();
     // The scorecard's own worked example: 305 points, under the threshold.
     assert!(shown.contains("305") && shown.contains("\"deny\""), "{shown}");
