@@ -101,6 +101,22 @@ async fn nothing_is_learned_while_the_provider_is_away_so_that_no_key_goes_to_tw
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whose_each_key_of_a_record_about_several_persons_is_can_be_learned_from_it() {
+    let world = Files::of_batches("").await.run().await;
+    let copy = copied(&world).await;
+    let both = world.decide_together(&["ada", "bob"]).await;
+    world.history(&both).await;
+    let files = world.stop().await;
+    put(&files, &copy);
+    let world = files.run().await;
+    assert_eq!(world.history(&both).await, ["opened"]);
+    let erased = world.erase(subject("bob")).await.unwrap();
+    assert_eq!((erased.erased, erased.keys, erased.records), (true, 1, 1), "bob's key alone");
+    assert_eq!(world.history(&both).await, ["erased"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_first_start_without_the_provider_leaves_a_keyring_that_the_next_one_finishes() {
     let files = Files::new("").await;
     let provider = Flaky::of(&files);
