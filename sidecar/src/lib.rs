@@ -25,6 +25,7 @@ mod nearest;
 #[cfg(feature = "notices")]
 pub mod notices;
 pub mod packs;
+pub mod peer;
 pub mod proved;
 pub mod reader;
 pub mod receipt_key;
