@@ -15,12 +15,18 @@
     reason = "a test"
 )]
 
+#[path = "anchors/world.rs"]
+#[allow(dead_code, unreachable_pub, reason = "its authority is used")]
+mod anchored;
 #[path = "erasure/crashes.rs"]
 mod crashes;
 #[path = "erasure/keys.rs"]
 mod keys;
 #[path = "erasure/learned.rs"]
 mod learned;
+#[path = "../../tests/rfc3161/pki.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with other tests")]
+mod pki;
 #[path = "erasure/planted.rs"]
 mod planted;
 #[path = "erasure/races.rs"]

@@ -1,13 +1,14 @@
 //! Two hundred personal values go through a running system, and are then searched for in everything that it left behind.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
 
 use ledgerstone::proto::inference as oip;
 use ledgerstone::proto::ledgerstone_v1::{BackUpRequest, EraseRequest};
-use ledgerstone_sidecar::cli::erasure::{ErasureCommand, KeyringCommand};
-use ledgerstone_sidecar::commands;
 use serde_json::json;
 
+use crate::anchored::Authority;
 use crate::support::{Sidecar, http_get, request, serve_doubler};
 use crate::world::{every_file, http, subject};
 
@@ -38,7 +39,7 @@ fn spellings(value: &str) -> Vec<Vec<u8>> {
 /// What is searched for, by its first eight bytes.
 type Needles = HashMap<[u8; 8], Vec<(Vec<u8>, String)>>;
 
-fn needles(values: &[String]) -> Needles {
+fn needles<'a>(values: impl IntoIterator<Item = &'a String>) -> Needles {
     let mut needles = Needles::new();
     for value in values {
         for spelling in spellings(value) {
@@ -58,6 +59,34 @@ fn find(what: &str, bytes: &[u8], needles: &Needles) {
     }
 }
 
+/// What is handed out: a copy of the keyring, and an encrypted bundle of every record. Receipts go elsewhere, because they show
+/// a person what their route lets them.
+fn export(files: &Sidecar, to: &Path, receipts: &Path) {
+    let backup = ["keyring", "backup", "--output", "keyring.db"];
+    let receipts = ["receipt", "export", "--output", receipts.to_str().unwrap()];
+    let recipient = age::x25519::Identity::generate().to_public().to_string();
+    let bundle =
+        ["bundle", "export", "--from", "0", "--recipient", &recipient, "--output", "evidence.bundle"];
+    std::fs::create_dir(to).unwrap();
+    for arguments in [&backup[..], &receipts, &bundle] {
+        let mut command = files.command(arguments[0]);
+        let output = command.args(&arguments[1..]).current_dir(to).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(std::fs::metadata(to.join("evidence.bundle")).unwrap().len() > 10_000);
+}
+
+/// A receipt shows the decision and its review, nothing of the input, and nothing of anybody else.
+fn find_in_receipts(receipts: &Path, people: &[[String; 4]], decisions: &[String]) {
+    for (person, decision) in decisions.iter().enumerate() {
+        let receipt = std::fs::read(receipts.join(format!("{decision}.json"))).unwrap();
+        assert!(String::from_utf8_lossy(&receipt).contains(&people[person][1]), "what the search could find");
+        let others = people.iter().enumerate().filter(|(other, _)| *other != person);
+        let values = others.flat_map(|(_, values)| values).chain([&people[person][2]]);
+        find(&format!("the receipt of {decision}"), &receipt, &needles(values));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_planted_values_stand_nowhere_in_clear() {
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +96,11 @@ async fn two_hundred_planted_values_stand_nowhere_in_clear() {
     let route =
         "score = { tensor = \"score\" }\nsubject = { parameter = \"applicant\" }\nretention = \"reg-b\"\n";
     let text = text.replace("score = { tensor = \"score\" }\n", route);
-    std::fs::write(files.config(), format!("{text}\n[recorder]\nlisten = \"{recorder}\"\n")).unwrap();
+    // Its head is fixed by a timestamp authority, where one can be run.
+    let authority = Authority::start();
+    let lane = authority.as_ref().map(|authority| authority.lane("tsa")).unwrap_or_default();
+    let text = format!("{text}\n[recorder]\nlisten = \"{recorder}\"\n{lane}");
+    std::fs::write(files.config(), text).unwrap();
     let mut command = files.command("run");
     command.args(["--log-filter", "trace"]);
     let mut running = files.start_as(command);
@@ -106,14 +139,14 @@ async fn two_hundred_planted_values_stand_nowhere_in_clear() {
     let channel = channel.connect().await.unwrap();
     let mut keyring = ledgerstone::proto::ledgerstone_v1::keyring_client::KeyringClient::new(channel);
     keyring.back_up(BackUpRequest {}).await.unwrap();
-    let copy = folder.path().join("exported.db");
-    let config = ledgerstone_sidecar::config::Config::load(&ledgerstone_sidecar::config::Inputs {
-        file: Some(files.config()),
-        ..Default::default()
-    })
-    .unwrap();
-    let backup = KeyringCommand::Backup { output: Some(copy) };
-    commands::erasure(&config, ErasureCommand::Keyring(backup), &mut Vec::new()).unwrap();
+    let is_proof = |path: &Path| path.ends_with("proof.tsr");
+    while authority.is_some() && !every_file(&files.store()).iter().any(|(path, _)| is_proof(path)) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let receipts = outside.path().join("receipts");
+    export(&files, &folder.path().join("exports"), &receipts);
+    find_in_receipts(&receipts, &people, &decisions);
     let search = async |when: &str| {
         let mut searched = 0;
         for (path, bytes) in every_file(folder.path()) {
