@@ -413,12 +413,13 @@ impl Inner {
         turn: &mut Appended,
     ) -> Result<(Vec<(ErasureId, LeafIndex)>, Result<(), EraseError>), EraseError> {
         let mut open = self.blocking(notes::open).await?;
-        turn.retain(|note| open.iter().any(|(known, _)| known == note));
-        open.retain(|(note, _)| !turn.contains(note));
+        turn.retain(|name| open.iter().any(|note| note.name() == *name));
+        open.retain(|note| !turn.contains(&note.name()));
         let mut entries = Vec::with_capacity(open.len());
-        for (note, entry) in open {
-            entries.push((note.0, self.append(entry).await?));
-            turn.insert(note);
+        for note in open {
+            let name = note.name();
+            entries.push((name.0, self.append(note.entry).await?));
+            turn.insert(name);
         }
         let followed = match entries.last() {
             Some((_, last)) => self.followed(TreeSize::new(last.get().saturating_add(1))).await,

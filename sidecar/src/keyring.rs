@@ -22,6 +22,7 @@ mod database;
 mod error;
 mod follow;
 mod hot;
+mod key_wrap;
 mod notes;
 mod restore;
 mod ring;
@@ -29,6 +30,7 @@ mod rotate;
 mod subject;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ledgerstone::code::Code;
 use ledgerstone::merkle::LeafIndex;
@@ -57,7 +59,7 @@ pub use self::counts::Counts;
 pub(crate) use self::database::StoredKey;
 pub use self::error::RingError;
 pub use self::follow::Follower;
-pub(crate) use self::notes::{Fresh, Rekeyed};
+pub(crate) use self::notes::{Fresh, Note, Rekeyed};
 pub use self::restore::{Restored, begin_again, restore};
 pub use self::ring::{Keyring, file, folder, to_read};
 pub use self::subject::{About, KeptKey, RecordKeys, SubjectKey, Taken, Under, month};
@@ -173,6 +175,24 @@ pub trait KeyProvider: Send + Sync {
     /// Whether a call may wait for a device or a server. Such a call belongs on a thread that may block.
     fn may_block(&self) -> bool {
         false
+    }
+}
+
+impl<P: KeyProvider + ?Sized> KeyProvider for Arc<P> {
+    fn key_id(&self) -> &KeyId {
+        (**self).key_id()
+    }
+
+    fn wrap(&self, key: &RecordKey) -> Result<WrappedKey, KeyringError> {
+        (**self).wrap(key)
+    }
+
+    fn unwrap(&self, id: &KeyId, wrapped: &WrappedKey) -> Result<RecordKey, KeyringError> {
+        (**self).unwrap(id, wrapped)
+    }
+
+    fn may_block(&self) -> bool {
+        (**self).may_block()
     }
 }
 

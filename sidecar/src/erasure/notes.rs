@@ -1,8 +1,8 @@
 //! What the log must say of an erasure: noted in the change that destroys, and appended after it.
 
 use ledgerstone::entry::{
-    DecisionId, Details, Entry, ErasureDetails, ErasureId, ErasureOutcome, Ground, Kind, KindDetails,
-    RegisteredName, SessionId, WriterName,
+    DecisionId, Details, Entry, ErasureDetails, ErasureId, ErasureOutcome, Ground, Kind, RegisteredName,
+    SessionId, WriterName,
 };
 use ledgerstone::limits::ERASURE_KEYS_MAX;
 use ledgerstone::merkle::LeafIndex;
@@ -10,27 +10,15 @@ use ledgerstone::record::SubjectKeyId;
 
 use super::plan::Plan;
 use super::{EraseError, Parts};
-use crate::keyring::RingError;
-
-/// A note and the entry that it asks for.
-pub(super) type Noted = ((ErasureId, u64), Entry);
+use crate::keyring::Note;
 
 /// What the log must still say. Before it says that keys are destroyed they are: everywhere. A refusal has destroyed none.
-pub(super) fn open(parts: &Parts) -> Result<Vec<Noted>, EraseError> {
+pub(super) fn open(parts: &Parts) -> Result<Vec<Note>, EraseError> {
     let notes = parts.ring.database().notes()?;
-    let (mut open, mut destroyed) = (Vec::with_capacity(notes.len()), false);
-    for bytes in &notes {
-        let entry = Entry::decode(bytes).map_err(|_| RingError::Damaged { what: "a note is no entry" })?;
-        let Ok(KindDetails::Erasure(details)) = entry.kind_details() else {
-            return Err(RingError::Damaged { what: "a note is of another kind" }.into());
-        };
-        destroyed |= details.outcome == ErasureOutcome::Erased;
-        open.push(((details.id, details.part), entry));
-    }
-    if destroyed {
+    if notes.iter().any(|note| note.details.outcome == ErasureOutcome::Erased) {
         parts.ring.wipe_everywhere()?;
     }
-    Ok(open)
+    Ok(notes)
 }
 
 /// An entry about keys whose number is given when it is appended.

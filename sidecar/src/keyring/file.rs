@@ -11,18 +11,15 @@ use std::path::{Path, PathBuf};
 use aes_kw::{KeyInit as _, KwAes256};
 use ledgerstone::code::Code;
 use ledgerstone::encoding::{base64_decode, base64_encode};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
+use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey, key_wrap};
 
 /// Bytes of a key file; a real one has under 200.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
 
 /// First word of a key file.
 const KEY_FILE_MAGIC: &str = "ledgerstone-key-v1";
-
-/// Bytes that AES Key Wrap adds (RFC 3394, section 2.2.1).
-pub(super) const WRAP_OVERHEAD_BYTES: usize = 8;
 
 /// Permission bits that a key file must not have: anything for others, and writing for the group. Reading for the
 /// group stays allowed, because a Kubernetes secret with `fsGroup` is mounted that way.
@@ -100,27 +97,14 @@ impl KeyProvider for FileKeyProvider {
     }
 
     fn wrap(&self, key: &RecordKey) -> Result<WrappedKey, KeyringError> {
-        let mut wrapped = vec![0; KEY_BYTES + WRAP_OVERHEAD_BYTES];
-        self.cipher.wrap_key(key.expose(), &mut wrapped).map_err(|_| KeyringError::BadWrappedKey)?;
-        WrappedKey::new(wrapped)
+        key_wrap::wrap(&self.cipher, key)
     }
 
     fn unwrap(&self, id: &KeyId, wrapped: &WrappedKey) -> Result<RecordKey, KeyringError> {
         if *id != self.id {
             return Err(KeyringError::UnknownKey { wanted: id.clone(), held: self.id.clone() });
         }
-        if wrapped.as_bytes().len() != KEY_BYTES + WRAP_OVERHEAD_BYTES {
-            return Err(KeyringError::BadWrappedKey);
-        }
-        let mut buffer = Zeroizing::new([0; KEY_BYTES + WRAP_OVERHEAD_BYTES]);
-        let key = self
-            .cipher
-            .unwrap_key(wrapped.as_bytes(), buffer.as_mut_slice())
-            .map_err(|_| KeyringError::BadWrappedKey)?;
-        let mut key: [u8; KEY_BYTES] = key.try_into().map_err(|_| KeyringError::BadWrappedKey)?;
-        let record_key = RecordKey::new(Zeroizing::new(key));
-        key.zeroize();
-        Ok(record_key)
+        key_wrap::unwrap(&self.cipher, wrapped)
     }
 }
 

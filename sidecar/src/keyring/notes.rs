@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledgerstone::entry::{DecisionId, Entry, ErasureDetails, HoldId, KindDetails};
+use ledgerstone::entry::{DecisionId, Entry, ErasureDetails, ErasureId, HoldId, KindDetails};
 use ledgerstone::record::SubjectKeyId;
 use rusqlite::{OptionalExtension as _, params};
 
@@ -23,6 +23,23 @@ pub(crate) struct Rekeyed {
     pub(crate) keys: Vec<SubjectKeyId>,
     /// Its key, wrapped under those; none once one of them is destroyed.
     pub(crate) wrapped: Option<WrappedKey>,
+}
+
+/// What the log must still say of an erasure.
+pub(crate) struct Note {
+    /// The entry as it was noted.
+    pub(crate) bytes: Vec<u8>,
+    /// It, without a number.
+    pub(crate) entry: Entry,
+    /// What it says.
+    pub(crate) details: ErasureDetails,
+}
+
+impl Note {
+    /// Which erasure it belongs to, and which part of that.
+    pub(crate) const fn name(&self) -> (ErasureId, u64) {
+        (self.details.id, self.details.part)
+    }
 }
 
 /// A legal hold.
@@ -178,11 +195,18 @@ impl Database {
         Ok(holds)
     }
 
-    /// What the log must still say of erasures, as entries without numbers, in the order they were noted.
-    pub(crate) fn notes(&self) -> Result<Vec<Vec<u8>>, RingError> {
+    /// What the log must still say of erasures, the parts of one in their order.
+    pub(crate) fn notes(&self) -> Result<Vec<Note>, RingError> {
+        let damaged = || RingError::Damaged { what: "a note is no entry of an erasure" };
         let mut statement =
             self.connection().prepare_cached("SELECT entry FROM erasures ORDER BY id, part")?;
-        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        let notes: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let noted = |bytes: Vec<u8>| {
+            let entry = Entry::decode(&bytes).map_err(|_| damaged())?;
+            let Ok(KindDetails::Erasure(details)) = entry.kind_details() else { return Err(damaged()) };
+            Ok(Note { bytes, entry, details })
+        };
+        notes.into_iter().map(noted).collect()
     }
 }
 

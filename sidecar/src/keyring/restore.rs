@@ -20,6 +20,7 @@ use super::backup::{RESTORING, replaced};
 use super::database::Database;
 use super::error::RingError;
 use super::follow::Follower;
+use super::notes::Note;
 use super::ring::{Keyring, destroyed, file, folder};
 use super::{KeyProvider, create_private};
 use crate::reader::LogReader;
@@ -119,7 +120,7 @@ fn fill(work: &Path, from: &Path) -> Result<(), RingError> {
 #[derive(Default)]
 struct Known {
     /// What the log must still say.
-    notes: Vec<Vec<u8>>,
+    notes: Vec<Note>,
     /// Keys that are destroyed, and on what ground.
     destroyed: Vec<(SubjectKeyId, u64)>,
 }
@@ -155,7 +156,7 @@ fn tell(ring: &Arc<Keyring>, log: &LogReader, known: &Known) -> Result<Restored,
     let mut database = ring.database();
     let change = database.begin()?;
     // Those that the log says after all go when it is followed.
-    known.notes.iter().try_for_each(|note| change.note_again(note))?;
+    known.notes.iter().try_for_each(|note| change.note_again(&note.bytes))?;
     change.commit()?;
     drop(database);
     lost += follower.catch_up()?;
@@ -179,10 +180,7 @@ fn tell(ring: &Arc<Keyring>, log: &LogReader, known: &Known) -> Result<Restored,
 fn open_notes(ring: &Keyring) -> Result<Vec<Entry>, RingError> {
     let mut database = ring.database();
     let (mut open, mut said) = (Vec::new(), Vec::new());
-    for note in database.notes()? {
-        let damaged = || RingError::Damaged { what: "a note is no entry" };
-        let entry = Entry::decode(&note).map_err(|_| damaged())?;
-        let Ok(KindDetails::Erasure(details)) = entry.kind_details() else { return Err(damaged()) };
+    for Note { entry, details, .. } in database.notes()? {
         let mut is_said = !details.keys.is_empty();
         for key in &details.keys {
             is_said &= matches!(destroyed(&database, key)?, Some(Some(_)));

@@ -60,8 +60,10 @@ pub struct Keyring {
     next_count: Mutex<(Instant, bool)>,
     covered: watch::Sender<TreeSize>,
     counts: watch::Sender<Counts>,
-    /// Erasures since the start, and when the last one was, in milliseconds since 1970.
-    erasures: [AtomicU64; 2],
+    /// Erasures since the start.
+    erasures: AtomicU64,
+    /// When the last one was, in milliseconds since 1970.
+    last_erasure: AtomicU64,
 }
 
 /// Where the keyring of the log in `store` lies.
@@ -89,24 +91,7 @@ pub fn to_read(
     if file(store).exists() {
         return Ok(Box::new(Keyring::open_to_read(store, origin, provider)?));
     }
-    Ok(Box::new(Provided(provider)))
-}
-
-/// A provider that is shared.
-struct Provided(Arc<dyn KeyProvider>);
-
-impl KeyProvider for Provided {
-    fn key_id(&self) -> &KeyId {
-        self.0.key_id()
-    }
-
-    fn wrap(&self, key: &RecordKey) -> Result<WrappedKey, KeyringError> {
-        self.0.wrap(key)
-    }
-
-    fn unwrap(&self, id: &KeyId, wrapped: &WrappedKey) -> Result<RecordKey, KeyringError> {
-        self.0.unwrap(id, wrapped)
-    }
+    Ok(Box::new(provider))
 }
 
 impl Keyring {
@@ -179,7 +164,8 @@ impl Keyring {
             next_count: Mutex::new((Instant::now(), false)),
             covered,
             counts,
-            erasures: [AtomicU64::new(0), AtomicU64::new(0)],
+            erasures: AtomicU64::new(0),
+            last_erasure: AtomicU64::new(0),
         })
     }
 
@@ -204,20 +190,19 @@ impl Keyring {
     /// Erasures since the start.
     #[must_use]
     pub fn erasures(&self) -> u64 {
-        self.erasures.first().map_or(0, |count| count.load(Ordering::Relaxed))
+        self.erasures.load(Ordering::Relaxed)
     }
 
     /// When the last one was, in milliseconds since 1970; 0 if there was none.
     #[must_use]
     pub fn last_erasure(&self) -> u64 {
-        self.erasures.last().map_or(0, |at| at.load(Ordering::Relaxed))
+        self.last_erasure.load(Ordering::Relaxed)
     }
 
     /// Something was erased at `at`.
     pub(crate) fn erased(&self, at: u64) {
-        let [count, last] = &self.erasures;
-        count.fetch_add(1, Ordering::Relaxed);
-        last.store(at, Ordering::Relaxed);
+        self.erasures.fetch_add(1, Ordering::Relaxed);
+        self.last_erasure.store(at, Ordering::Relaxed);
     }
 
     /// Lets go of the file, which then needs nothing beside it. Whoever still has the keyring gets errors: a task that was
@@ -341,7 +326,7 @@ impl Keyring {
     pub async fn refill(self: Arc<Self>) {
         loop {
             let ring = Arc::clone(&self);
-            let filled = spawn_blocking(move || ring.fill(ring.pool)).await;
+            let filled = spawn_blocking(move || ring.fill_up()).await;
             if let Ok(Err(error)) = filled {
                 tracing::error!(%error, code = %error.code(), pooled = self.hot.pooled(), "no new subject keys");
                 tokio::time::sleep(RETRY).await;
@@ -400,7 +385,7 @@ impl RecordKeys for Keyring {
 
     fn take_again(&self, kept: &KeptKey) -> Result<Taken, KeyringError> {
         if matches!(kept.under, Under::Provider(_)) {
-            return Ok(Taken { keys: Vec::new(), lease: None });
+            return Ok(Taken::PROVIDER);
         }
         let ids = |stored: &[StoredKey]| stored.iter().map(|key| key.id).collect::<Vec<_>>();
         let (mut stored, _) = self.current(kept)?;
@@ -418,15 +403,14 @@ impl RecordKeys for Keyring {
 
     fn keep(&self, taken: &Taken, key: &RecordKey) -> Result<KeptKey, KeyringError> {
         if taken.keys.is_empty() {
-            let wrapped = self.provider.wrap(key)?;
-            return Ok(KeptKey { under: Under::Provider(self.provider.key_id().clone()), wrapped });
+            return self.provider.keep(taken, key);
         }
         subject::wrap(&taken.keys, key)
     }
 
     fn record_key(&self, kept: &KeptKey) -> Result<RecordKey, KeyringError> {
-        if let Under::Provider(id) = &kept.under {
-            return self.provider.unwrap(id, &kept.wrapped);
+        if matches!(kept.under, Under::Provider(_)) {
+            return self.provider.record_key(kept);
         }
         let (stored, wrapped) = self.current(kept)?;
         let keys = stored.iter().map(|key| self.unwrapped(key)).collect::<Result<Vec<_>, _>>()?;

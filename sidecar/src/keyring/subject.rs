@@ -13,12 +13,11 @@ use aes_kw::{KeyInit as _, KwAes256};
 use ledgerstone::hash::{Hash, hmac_sha256};
 use ledgerstone::record::schema::{DECISION_SUBJECT, PRIVACY_RETENTION_CLASS};
 use ledgerstone::record::{Field, Record, SubjectKeyId, Value};
-use ledgerstone::time::UnixMillis;
-use zeroize::{Zeroize as _, Zeroizing};
+use ledgerstone::time::{Date, UnixMillis};
+use zeroize::Zeroizing;
 
-use super::file::WRAP_OVERHEAD_BYTES;
 use super::hot::Lease;
-use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
+use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey, key_wrap};
 
 /// What the derivation of a wrapping key says it is for.
 const WRAP_INFO: &[u8] = b"ledgerstone/record-wrap/v1";
@@ -118,16 +117,11 @@ pub(crate) fn subject(field: &Field) -> Option<(u32, &str)> {
     }
 }
 
-/// The month of a time, counted from year 0, in UTC (days to months after Howard Hinnant's `civil_from_days`).
+/// The month of a time, counted from year 0, in UTC; the last of year 9999 for times after it.
 #[must_use]
 pub fn month(at: UnixMillis) -> u32 {
-    let days = at.get() / 86_400_000 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let months = (era * 400 + year_of_era) * 12 + from_march + 2;
-    u32::try_from(months).unwrap_or(u32::MAX)
+    let (year, month, _) = Date::of(at).parts();
+    u32::try_from(year * 12 + month - 1).unwrap_or(u32::MAX)
 }
 
 /// Keys that a record is about to be sealed under. Until it is dropped no erasure of theirs is finished.
@@ -209,25 +203,14 @@ impl<T: KeyProvider + ?Sized> RecordKeys for T {
 
 /// Wraps `key` under all of `keys` together.
 pub(super) fn wrap(keys: &[Arc<SubjectKey>], key: &RecordKey) -> Result<KeptKey, KeyringError> {
-    let mut wrapped = vec![0; KEY_BYTES + WRAP_OVERHEAD_BYTES];
-    cipher(keys).wrap_key(key.expose(), &mut wrapped).map_err(|_| KeyringError::BadWrappedKey)?;
+    let wrapped = key_wrap::wrap(&cipher(keys), key)?;
     let under = Under::Subjects(keys.iter().map(|key| key.id).collect());
-    Ok(KeptKey { under, wrapped: WrappedKey::new(wrapped)? })
+    Ok(KeptKey { under, wrapped })
 }
 
 /// Unwraps what [`wrap`] wrapped under the same keys in the same order.
 pub(super) fn unwrap(keys: &[Arc<SubjectKey>], wrapped: &WrappedKey) -> Result<RecordKey, KeyringError> {
-    if wrapped.as_bytes().len() != KEY_BYTES + WRAP_OVERHEAD_BYTES {
-        return Err(KeyringError::BadWrappedKey);
-    }
-    let mut buffer = Zeroizing::new([0; KEY_BYTES + WRAP_OVERHEAD_BYTES]);
-    let key = cipher(keys)
-        .unwrap_key(wrapped.as_bytes(), buffer.as_mut_slice())
-        .map_err(|_| KeyringError::BadWrappedKey)?;
-    let mut key: [u8; KEY_BYTES] = key.try_into().map_err(|_| KeyringError::BadWrappedKey)?;
-    let record_key = RecordKey::new(Zeroizing::new(key));
-    key.zeroize();
-    Ok(record_key)
+    key_wrap::unwrap(&cipher(keys), wrapped)
 }
 
 /// `HKDF-SHA-256(salt = 32 zero bytes, IKM = the keys behind each other, info = label and the keys' names)`, one block.
