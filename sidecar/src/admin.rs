@@ -50,6 +50,7 @@ async fn live(State(admin): State<Admin>) -> (StatusCode, String) {
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
+    admin.status.look();
     match admin.status.ready() {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),

@@ -25,6 +25,7 @@ use crate::anchor::service::Opened;
 use crate::anchor::stored::PublicAnchors;
 use crate::anchor::{Anchors, Lane, setup};
 use crate::api::{Ending, ended};
+use crate::bypass::Bypass;
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
 use crate::erasure::Erasures;
@@ -165,6 +166,7 @@ impl App {
         let admin = bind("server.admin_listen", config.server.admin_listen).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
         status.measure(&metrics);
+        status.guard(bypass(&config));
         let models = Arc::new(Models::new(routes.clone()));
         models.measure(&metrics);
         // The keys of lanes may be wrapped, and unwrapping them may wait for the provider.
@@ -276,6 +278,7 @@ impl Recovered {
             tokio::spawn(Arc::clone(&models).read_back(Arc::clone(&index), reader.clone())),
             tokio::spawn(models.watch(config.models_watch_interval, metrics)),
             tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
+            tokio::spawn(Arc::clone(&status).keep_looking(config.heartbeat_interval)),
             tokio::spawn(Builder::new(index, reader.clone()).follow()),
         ];
         background.extend(keys::tasks(&config, reader, erasures.clone()));
@@ -422,6 +425,11 @@ fn upstream(config: &Config) -> Result<Upstream, BuildError> {
     options.request_timeout = config.upstream.request_timeout;
     options.ca_pem = config.upstream.ca_file.as_deref().map(tls::authority).transpose()?;
     Ok(Upstream::new(&options)?)
+}
+
+fn bypass(config: &Config) -> Bypass {
+    let upstream = &config.upstream;
+    Bypass::new(upstream.local_only, &upstream.address, &upstream.local_ports)
 }
 
 fn driver_options(config: &Config, metrics: &Metrics) -> driver::Options {

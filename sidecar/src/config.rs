@@ -17,6 +17,7 @@ use ledgerstone::note::KeyName;
 use self::anchors::AnchorsConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
+use crate::bypass::{self, LocalOnly};
 use crate::intercept::route::RouteConfig;
 
 pub mod anchors;
@@ -138,6 +139,10 @@ pub struct UpstreamConfig {
     pub request_timeout: Duration,
     /// The certificate authority of an `https` model server, as a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// What follows where a model server on loopback listens elsewhere too.
+    pub local_only: LocalOnly,
+    /// Further ports of it that must listen on loopback alone.
+    pub local_ports: Vec<u16>,
 }
 
 /// What the sidecar takes at most.
@@ -207,6 +212,8 @@ impl Config {
                 connect_timeout: layers.duration("upstream.connect_timeout")?,
                 request_timeout: layers.duration("upstream.request_timeout")?,
                 ca_file: layers.path("upstream.ca_file")?,
+                local_only: layers.local_only()?,
+                local_ports: layers.parse("upstream.local_ports", PORTS, bypass::ports)?,
             },
             limits: LimitsConfig {
                 message_bytes_max: layers.message_bytes()?,
@@ -242,6 +249,8 @@ const ORIGIN: &str =
 const WRITER: &str = "1 to 64 characters of a-z, 0-9, '.', '_' and '-'";
 const UPSTREAM: &str = "http://HOST:PORT, https://HOST:PORT or unix:/PATH";
 const ADDRESS: &str = "an address and a port, for example 127.0.0.1:7450 (port 0 takes a free one)";
+
+const PORTS: &str = "at most 16 ports with commas between, for example \"8080, 8082\"";
 
 /// The origin also stands in a response header, which carries printable ASCII only.
 fn origin(text: &str) -> Option<KeyName> {
@@ -307,6 +316,16 @@ impl Layers {
         let expected =
             format!("at most {PENDING_ENTRIES_MAX}, the number of entries that may wait for the log");
         self.parse(key, &expected, |_| (count <= PENDING_ENTRIES_MAX).then_some(count))
+    }
+
+    fn local_only(&self) -> Result<LocalOnly, ConfigError> {
+        let key = "upstream.local_only";
+        let rule = self.parse(key, LocalOnly::CHOICE, LocalOnly::parse)?;
+        let address = self.parse("upstream.address", UPSTREAM, upstream)?;
+        let is_local = address.starts_with("unix:") || bypass::local_port(&address).is_some();
+        let expected =
+            "warn or off, because what a model server on another machine listens on cannot be seen from here";
+        self.parse(key, expected, |_| (rule != LocalOnly::Require || is_local).then_some(rule))
     }
 
     fn address_if_set(&self, key: &'static str) -> Result<Option<SocketAddr>, ConfigError> {

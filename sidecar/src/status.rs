@@ -5,9 +5,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ledgerstone::merkle::TreeSize;
 
+use crate::bypass::Bypass;
 use crate::driver::LogHandle;
 use crate::index::Index;
 use crate::intercept::Session;
@@ -34,6 +36,7 @@ pub struct Status {
     /// Apart from the rest, because the session counts with it and the rest holds the session.
     committed: Committed,
     draining: AtomicBool,
+    bypass: OnceLock<Bypass>,
     running: OnceLock<Running>,
 }
 
@@ -79,6 +82,14 @@ pub enum NotReady {
     /// Its log takes no entries at present.
     #[error("the log takes no records at present")]
     NotAdmitting,
+    /// The model server can be asked past it.
+    #[error(
+        "the model server listens on {listening}, so it can be asked past the sidecar: have it listen on 127.0.0.1 alone (upstream.local_only)"
+    )]
+    Bypassed {
+        /// Where it listens beside loopback.
+        listening: String,
+    },
 }
 
 impl Status {
@@ -86,6 +97,28 @@ impl Status {
     pub(crate) fn serve(&self, log: LogHandle, session: Arc<Session>, index: Arc<Index>) {
         // Set once, by the one caller that builds the application.
         _ = self.running.set(Running { log, session, index });
+    }
+
+    /// Says what to look at for callers past the sidecar, and looks.
+    pub(crate) fn guard(&self, bypass: Bypass) {
+        // Set once, by the one caller that builds the application.
+        _ = self.bypass.set(bypass);
+        self.look();
+    }
+
+    /// Looks whether the model server can be asked past the sidecar.
+    pub(crate) fn look(&self) {
+        if let Some(bypass) = self.bypass.get() {
+            bypass.look();
+        }
+    }
+
+    /// Looks at every `interval`.
+    pub(crate) async fn keep_looking(self: Arc<Self>, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            self.look();
+        }
     }
 
     /// Says that the sidecar is about to stop.
@@ -128,7 +161,13 @@ impl Status {
         if self.draining.load(Ordering::Acquire) {
             return Err(NotReady::Draining);
         }
-        if running.session.is_admitting() { Ok(()) } else { Err(NotReady::NotAdmitting) }
+        if !running.session.is_admitting() {
+            return Err(NotReady::NotAdmitting);
+        }
+        match self.bypass.get().and_then(Bypass::forbidden) {
+            Some(listening) => Err(NotReady::Bypassed { listening }),
+            None => Ok(()),
+        }
     }
 
     /// Adds the gauges that are read from this state.
@@ -159,6 +198,12 @@ impl Status {
             "ledgerstone_unrecorded",
             "Requests of this session without a record",
             |_, running| running.map_or(0, |running| running.session.unrecorded()),
+        );
+        self.gauge(
+            metrics,
+            "ledgerstone_upstream_exposed",
+            "1 while the model server listens on more than loopback",
+            |status, _| u64::from(status.bypass.get().is_some_and(Bypass::is_open)),
         );
         self.gauge(metrics, "ledgerstone_ready", "1 while requests may be sent here", |status, _| {
             u64::from(status.ready().is_ok())

@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 60] = [
+pub(super) const SETTINGS: [Setting; 62] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -71,6 +71,12 @@ pub(super) const SETTINGS: [Setting; 60] = [
     value("upstream.connect_timeout", "1s", "how long a connection to the model server may take"),
     value("upstream.request_timeout", "30s", "how long one answer of the model server may take"),
     unset("upstream.ca_file", "the certificate authority of an https model server, as PEM"),
+    value(
+        "upstream.local_only",
+        "warn",
+        "what follows where a model server on loopback listens elsewhere too: require, warn or off",
+    ),
+    value("upstream.local_ports", "", "further ports of it that must listen on loopback alone"),
     value("limits.message_bytes_max", "16MiB", "the largest request and the largest answer"),
     value("limits.in_flight_max", "1024", "the number of requests at one time; the next one is refused"),
     value(

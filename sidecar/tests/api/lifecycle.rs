@@ -248,3 +248,33 @@ async fn an_index_that_lost_a_decision_is_found_out_and_built_again() {
     // Entry 0 is the start; told[1] is the second of the decisions after it.
     is_found_out_and_built_again(|entries| entries[2].decision = None).await;
 }
+
+#[tokio::test]
+async fn is_not_ready_while_the_model_server_can_be_asked_past_it() {
+    let (_folder, files) = init().await;
+    let open = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = open.local_addr().unwrap().port();
+    let address = format!("upstream.address=http://127.0.0.1:{port}");
+    let required = crate::world::build(&files, &[address, "upstream.local_only=require".to_owned()]).await;
+    let app = required.spawn().await.unwrap();
+    let (status, told) = http_get(app.admin_addr, "/ready").await.unwrap();
+    let told = String::from_utf8(told).unwrap();
+    assert_eq!(status, 503, "{told}");
+    assert!(told.contains(&format!("listens on 0.0.0.0:{port}")), "{told}");
+    let metrics = async || String::from_utf8(http_get(app.admin_addr, "/metrics").await.unwrap().1).unwrap();
+    assert!(metrics().await.contains("ledgerstone_upstream_exposed 1\n"));
+    drop(open);
+    let _local = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    assert_eq!(http_get(app.admin_addr, "/ready").await.unwrap(), (200, b"ready\n".to_vec()));
+    assert!(metrics().await.contains("ledgerstone_upstream_exposed 0\n"));
+    app.drain(DRAIN).await.unwrap();
+
+    // Another port of the same server, and a warning only.
+    let other = std::net::TcpListener::bind("[::]:0").unwrap();
+    let other = format!("upstream.local_ports={}", other.local_addr().unwrap().port());
+    let app = crate::world::build(&files, &[other]).await.spawn().await.unwrap();
+    assert_eq!(http_get(app.admin_addr, "/ready").await.unwrap().0, 200);
+    let metrics = String::from_utf8(http_get(app.admin_addr, "/metrics").await.unwrap().1).unwrap();
+    assert!(metrics.contains("ledgerstone_upstream_exposed 1\n"), "{metrics}");
+    app.drain(DRAIN).await.unwrap();
+}

@@ -113,6 +113,12 @@ env:
     value: {{ if $each }}$(POD_NAME){{ else }}{{ include "ledgerstone.fullname" . }}{{ end }}
   - name: LEDGERSTONE_UPSTREAM_ADDRESS
     value: http://127.0.0.1:{{ .Values.model.port }}
+  - name: LEDGERSTONE_UPSTREAM_LOCAL_ONLY
+    value: require
+  {{- if .Values.workload.enabled }}
+  - name: LEDGERSTONE_UPSTREAM_LOCAL_PORTS
+    value: {{ printf "%v, %v" .Values.model.httpPort .Values.model.metricsPort | quote }}
+  {{- end }}
   - name: LEDGERSTONE_SERVER_LISTEN
     value: 0.0.0.0:{{ .Values.sidecar.ports.grpc }}
   - name: LEDGERSTONE_SERVER_HTTP_LISTEN
