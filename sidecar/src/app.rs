@@ -9,22 +9,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use ledgerstone::checkpoint::{LogKeys, LogVerifier};
 use ledgerstone::cose::ReceiptSigningKey;
 use ledgerstone::entry::SessionId;
 use ledgerstone::log::Bounds;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
-use tonic::transport::ServerTlsConfig;
 
 use crate::anchor::guard::{self, Last};
 use crate::anchor::service::Opened;
 use crate::anchor::stored::PublicAnchors;
 use crate::anchor::{Anchors, Lane, setup};
-use crate::api::{Ending, ended};
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
 use crate::erasure::Erasures;
@@ -32,22 +28,27 @@ use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
 use crate::keyring::{self, KeyProvider, Keyring, RecordKeys};
+use crate::listen::Counts;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
 use crate::receipts::{ReceiptBuilder, ReceiptService};
 use crate::status::Status;
-use crate::upstream::{Upstream, UpstreamOptions};
-use crate::{admin, api, log_keys, tls};
+use crate::tls::Reloading;
+use crate::upstream::Upstream;
+use crate::{admin, api, log_keys};
 
 mod counted;
 mod error;
 mod grpc;
 mod keys;
+mod model;
+mod ports;
 mod previous;
 mod receipts;
 
 pub use self::error::{BuildError, DrainError, RecoverError};
+use self::ports::{Ports, Served, Side};
 
 /// Time that the gRPC server gets to close its connections after the last answer.
 const CLOSE: Duration = Duration::from_secs(1);
@@ -70,21 +71,12 @@ struct Parts {
     keys: Arc<dyn KeyProvider>,
     routes: Routes,
     upstream: Upstream,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<Reloading>,
     metrics: Metrics,
     models: Arc<Models>,
     anchors: Arc<Anchors>,
     status: Arc<Status>,
     admin: Served,
-}
-
-/// Bound sockets that nobody is served on yet.
-struct Ports {
-    grpc: TcpListener,
-    http: TcpListener,
-    registry: Option<TcpListener>,
-    recorder: Option<TcpListener>,
-    links: Option<TcpListener>,
 }
 
 /// An application with a recovered log and an open session.
@@ -144,27 +136,16 @@ impl App {
         if config.recorder_listen.is_none() {
             routes.tell_what_must_follow();
         }
-        let upstream = upstream(&config)?;
-        let tls = config.server.tls.as_ref().map(tls::server).transpose()?;
-        let ports = Ports {
-            grpc: bind("server.listen", config.server.listen).await?,
-            http: bind("server.http_listen", config.server.http_listen).await?,
-            registry: match config.registry_listen {
-                None => None,
-                Some(address) => Some(unguarded("registry.listen", "register", address).await?),
-            },
-            recorder: match config.recorder_listen {
-                None => None,
-                Some(address) => Some(unguarded("recorder.listen", "add and read", address).await?),
-            },
-            links: match config.links.listen {
-                None => None,
-                Some(address) => Some(bind("links.listen", address).await?),
-            },
-        };
-        let admin = bind("server.admin_listen", config.server.admin_listen).await?;
+        let upstream = Upstream::new(&model::options(&config)?)?;
+        let tls = config.server.tls.as_ref().map(ports::tls).transpose()?;
+        let counts = Counts::default();
+        let (ports, admin) = Ports::bind(&config, tls.as_ref(), &counts).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
         status.measure(&metrics);
+        counts.measure(&metrics);
+        if let Some(tls) = &tls {
+            tls.measure(&metrics);
+        }
         let models = Arc::new(Models::new(routes.clone()));
         models.measure(&metrics);
         // The keys of lanes may be wrapped, and unwrapping them may wait for the provider.
@@ -247,7 +228,7 @@ impl Recovered {
         let decisions =
             Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone());
         let services = grpc::Services {
-            intercept: Intercept::new(decisions, upstream, limits(&config)),
+            intercept: Intercept::new(decisions, upstream.clone(), limits(&config)),
             log: api::LogApi::new(reader.clone(), ends.clone()),
             receipts: api::ReceiptsApi::new(receipts.clone(), origin),
         };
@@ -255,20 +236,20 @@ impl Recovered {
         let histories =
             Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
         let registrations = api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), wait);
-        let registry = Side::start(ports.registry, |port| {
-            grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
-        })?;
+        let registry =
+            Side::start(ports.registry, |port| grpc::serve_registry(port, registrations, ends.clone()))?;
         let recorder = Side::start(ports.recorder, |port| {
             let served = grpc::Records {
                 recorder: api::RecorderApi::new(histories),
                 keyring: api::KeyringApi::new(erasures.clone()),
                 links: receipts::link_maker(&config, &reader),
             };
-            grpc::serve_recorder(port, served, tls.clone(), ends.clone())
+            grpc::serve_recorder(port, served, ends.clone())
         })?;
-        let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
+        let grpc_addr = ports.grpc.address().map_err(RecoverError::Port)?;
         let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
-        let (grpc, health) = grpc::serve(ports.grpc, services, tls, &config.limits, &status, ends)?;
+        let incoming = ports.grpc.open().map_err(RecoverError::Port)?;
+        let (grpc, health) = grpc::serve(incoming, services, &config.limits, &status, ends)?;
         let router = api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store));
         let http = Served::start(ports.http, router).map_err(RecoverError::Port)?;
         let mut background = vec![
@@ -280,6 +261,8 @@ impl Recovered {
         ];
         background.extend(keys::tasks(&config, reader, erasures.clone()));
         background.extend(lanes);
+        background.extend(ports::follow(&config, tls));
+        background.extend(model::follow(&config, &upstream));
         let (http_addr, admin_addr) = (http.address, admin.address);
         Ok(Running {
             grpc_addr,
@@ -355,73 +338,6 @@ impl Running {
         stopped.map_err(DrainError::Session)?;
         log.map_err(DrainError::Log)
     }
-}
-
-/// A gRPC server on an address of its own.
-struct Side {
-    address: SocketAddr,
-    server: JoinHandle<()>,
-}
-
-impl Side {
-    /// Starts one on `port`, if there is one.
-    fn start(
-        port: Option<TcpListener>,
-        serve: impl FnOnce(TcpListener) -> Result<JoinHandle<()>, RecoverError>,
-    ) -> Result<Option<Self>, RecoverError> {
-        let Some(port) = port else { return Ok(None) };
-        let address = port.local_addr().map_err(RecoverError::Port)?;
-        Ok(Some(Self { address, server: serve(port)? }))
-    }
-}
-
-/// An HTTP server with a socket of its own.
-struct Served {
-    address: SocketAddr,
-    ending: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
-impl Served {
-    fn start(listener: TcpListener, router: Router) -> Result<Self, std::io::Error> {
-        let address = listener.local_addr()?;
-        let (ending, ends): (_, Ending) = watch::channel(false);
-        let serve = async move {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(ended(ends));
-            if let Err(error) = serve.await {
-                tracing::error!(%error, %address, "an HTTP server ended");
-            }
-        };
-        Ok(Self { address, ending, task: tokio::spawn(serve) })
-    }
-
-    /// Ends the server; connections that are still open after a moment are closed.
-    async fn stop(mut self) {
-        self.ending.send_replace(true);
-        if timeout_at(Instant::now() + CLOSE, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
-    }
-}
-
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BuildError> {
-    TcpListener::bind(address).await.map_err(|source| BuildError::Port { key, address, source })
-}
-
-/// Binds a port where whoever reaches it `may` do what it serves: there are no roles yet.
-async fn unguarded(key: &'static str, may: &str, address: SocketAddr) -> Result<TcpListener, BuildError> {
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "{key} is not a loopback address: whoever reaches it may {may}");
-    }
-    bind(key, address).await
-}
-
-fn upstream(config: &Config) -> Result<Upstream, BuildError> {
-    let mut options = UpstreamOptions::new(&config.upstream.address);
-    options.connect_timeout = config.upstream.connect_timeout;
-    options.request_timeout = config.upstream.request_timeout;
-    options.ca_pem = config.upstream.ca_file.as_deref().map(tls::authority).transpose()?;
-    Ok(Upstream::new(&options)?)
 }
 
 fn driver_options(config: &Config, metrics: &Metrics) -> driver::Options {

@@ -28,6 +28,7 @@ mod links;
 mod quantity;
 mod retention;
 mod setting;
+mod tls;
 
 pub use self::error::ConfigError;
 pub use self::explain::{Explained, Row};
@@ -35,6 +36,7 @@ pub use self::keys::KeysConfig;
 pub use self::layers::{Inputs, Source};
 pub use self::links::LinksConfig;
 pub use self::retention::RetentionConfig;
+pub use self::tls::TlsConfig;
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
 /// (`limits::SEALED_BYTES_MAX`, 40 MiB).
@@ -114,17 +116,10 @@ pub struct ServerConfig {
     pub admin_listen: SocketAddr,
     /// How long requests in flight may take after a signal to stop.
     pub drain_deadline: Duration,
-    /// Certificate and key of the gRPC port; without them it speaks plain HTTP/2.
-    pub tls: Option<TlsFiles>,
-}
-
-/// Certificate and private key, as PEM files.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// The certificate chain.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
+    /// TLS of every port; without it they speak plain HTTP.
+    pub tls: Option<TlsConfig>,
+    /// How often the files of TLS, the upstream's too, are looked at for changes.
+    pub tls_reload_interval: Duration,
 }
 
 /// The model server.
@@ -138,6 +133,8 @@ pub struct UpstreamConfig {
     pub request_timeout: Duration,
     /// The certificate authority of an `https` model server, as a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// Certificate and private key that are shown to an `https` model server, as PEM files.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// What the sidecar takes at most.
@@ -180,12 +177,6 @@ impl Config {
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
         layers.require_all()?;
-        let tls = match (layers.path("server.tls.cert")?, layers.path("server.tls.key")?) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
-            (None, None) => None,
-            (Some(_), None) => return Err(half("server.tls.cert", "server.tls.key")),
-            (None, Some(_)) => return Err(half("server.tls.key", "server.tls.cert")),
-        };
         Ok(Self {
             log: LogConfig {
                 origin: layers.parse("log.origin", ORIGIN, origin)?,
@@ -200,13 +191,15 @@ impl Config {
                 http_listen: layers.address("server.http_listen")?,
                 admin_listen: layers.address("server.admin_listen")?,
                 drain_deadline: layers.duration("server.drain_deadline")?,
-                tls,
+                tls: TlsConfig::from_layers(layers)?,
+                tls_reload_interval: layers.duration("server.tls.reload_interval")?,
             },
             upstream: UpstreamConfig {
                 address: layers.parse("upstream.address", UPSTREAM, upstream)?,
                 connect_timeout: layers.duration("upstream.connect_timeout")?,
                 request_timeout: layers.duration("upstream.request_timeout")?,
                 ca_file: layers.path("upstream.ca_file")?,
+                identity: layers.path_pair("upstream.cert", "upstream.key")?,
             },
             limits: LimitsConfig {
                 message_bytes_max: layers.message_bytes()?,
@@ -332,5 +325,19 @@ impl Layers {
 
     fn path(&self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
         self.get(key).map(|_| self.parse_path(key)).transpose()
+    }
+
+    /// Two paths, both or neither.
+    fn path_pair(
+        &self,
+        one: &'static str,
+        other: &'static str,
+    ) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+        match (self.path(one)?, self.path(other)?) {
+            (Some(first), Some(second)) => Ok(Some((first, second))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(half(one, other)),
+            (None, Some(_)) => Err(half(other, one)),
+        }
     }
 }

@@ -18,6 +18,7 @@ pub mod intercept;
 pub mod keyring;
 pub mod letter;
 pub mod links;
+pub mod listen;
 pub mod log_keys;
 pub mod metrics;
 pub mod models;

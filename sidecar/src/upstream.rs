@@ -6,15 +6,17 @@
 //! Does not do: recording, retries, choosing between several model servers.
 
 use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use ledgerstone::code::Code;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tower::{Service as _, ServiceExt as _};
 
 use crate::intercept::body::Replay;
@@ -30,7 +32,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Where the model server is and how long it may take.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct UpstreamOptions {
     /// `http://host:port`, `https://host:port` or `unix:/path`.
@@ -39,8 +41,8 @@ pub struct UpstreamOptions {
     pub connect_timeout: Duration,
     /// How long one whole call may take.
     pub request_timeout: Duration,
-    /// For `https`: the certificate authority that the model server's certificate comes from, as PEM.
-    pub ca_pem: Option<Vec<u8>>,
+    /// For `https`: the certificate authority of the model server, and what is shown to it.
+    pub tls: Option<ClientTlsConfig>,
 }
 
 impl UpstreamOptions {
@@ -51,15 +53,23 @@ impl UpstreamOptions {
             address: address.to_owned(),
             connect_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(30),
-            ca_pem: None,
+            tls: None,
         }
     }
 }
 
-/// The model server.
+impl fmt::Debug for UpstreamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // TLS may hold a private key.
+        f.debug_struct("UpstreamOptions").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The model server; a clone is the same one.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    channel: Channel,
+    /// What new calls go over.
+    channel: watch::Sender<Channel>,
     request_timeout: Duration,
 }
 
@@ -77,30 +87,21 @@ impl Upstream {
     /// # Errors
     /// [`UpstreamError`] if the address or the certificate authority cannot be used.
     pub fn new(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
-        let address = &options.address;
-        let unusable = || UpstreamError::Address { address: address.clone() };
-        let secure = address.starts_with("https://");
-        if !(secure || address.starts_with("http://") || address.starts_with("unix:")) {
-            return Err(unusable());
-        }
-        let mut endpoint = Endpoint::from_shared(address.clone())
-            .map_err(|_| unusable())?
-            .connect_timeout(options.connect_timeout)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(TCP_KEEPALIVE))
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        if secure {
-            let ca = options.ca_pem.as_ref().ok_or(UpstreamError::NoAuthority)?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-            endpoint = endpoint.tls_config(tls).map_err(|_| UpstreamError::Authority)?;
-        }
-        Ok(Self { channel: endpoint.connect_lazy(), request_timeout: options.request_timeout })
+        Ok(Self { channel: watch::Sender::new(channel(options)?), request_timeout: options.request_timeout })
+    }
+
+    /// Sends new calls as `options` say, over a connection of their own; those in flight end on the old one.
+    ///
+    /// # Errors
+    /// As [`Upstream::new`]; nothing changes then.
+    pub fn replace(&self, options: &UpstreamOptions) -> Result<(), UpstreamError> {
+        self.channel.send_replace(channel(options)?);
+        Ok(())
     }
 
     /// Sends a call and returns its answer as soon as that begins; the bodies stream.
     pub(crate) async fn stream(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamFault> {
-        let mut channel = self.channel.clone();
+        let mut channel = self.channel.borrow().clone();
         let answer = async {
             let channel = channel.ready().await.map_err(|error| fault(&error))?;
             channel.call(request).await.map_err(|error| fault(&error))
@@ -144,6 +145,28 @@ impl Answer {
             || there(&self.head.headers)
             || self.trailers.as_ref().is_some_and(there)
     }
+}
+
+/// The connection to the model server, which is opened at the first call.
+fn channel(options: &UpstreamOptions) -> Result<Channel, UpstreamError> {
+    let address = &options.address;
+    let unusable = || UpstreamError::Address { address: address.clone() };
+    let secure = address.starts_with("https://");
+    if !(secure || address.starts_with("http://") || address.starts_with("unix:")) {
+        return Err(unusable());
+    }
+    let mut endpoint = Endpoint::from_shared(address.clone())
+        .map_err(|_| unusable())?
+        .connect_timeout(options.connect_timeout)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(TCP_KEEPALIVE))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    if secure {
+        let tls = options.tls.clone().ok_or(UpstreamError::NoAuthority)?;
+        endpoint = endpoint.tls_config(tls).map_err(|_| UpstreamError::Authority)?;
+    }
+    Ok(endpoint.connect_lazy())
 }
 
 /// How gRPC reads an HTTP status that is not 200 ("HTTP to gRPC Status Code Mapping").
@@ -275,8 +298,10 @@ pub enum UpstreamError {
     /// `https` without a certificate authority.
     #[error("an https upstream needs the certificate authority of its certificate")]
     NoAuthority,
-    /// The certificate authority is not PEM.
-    #[error("the certificate authority of the upstream cannot be used; it must be PEM")]
+    /// The certificate authority, or the certificate and key that are shown, are not PEM or do not belong together.
+    #[error(
+        "the certificate authority of the upstream, or the certificate and key that are shown to it, cannot be used; they must be PEM, and the key must belong to the certificate"
+    )]
     Authority,
 }
 

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::{decision, hashes, misuse, status_of};
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
+use crate::peer::Peer;
 use crate::value::{from_message, to_message};
 
 pub(crate) mod http;
@@ -46,7 +47,7 @@ impl Recorder for RecorderApi {
         &self,
         request: Request<AppendFollowUpRequest>,
     ) -> Result<Response<AppendFollowUpResponse>, Status> {
-        let caller = request.remote_addr().map(|address| address.ip());
+        let caller = Peer::of(request.extensions()).ip();
         let addition = addition(request.into_inner(), caller).map_err(misuse)?;
         let Added { proved, repeated } = self.histories.add(addition).await?;
         Ok(Response::new(AppendFollowUpResponse {

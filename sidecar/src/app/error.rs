@@ -121,11 +121,6 @@ pub enum RecoverError {
     /// The start entry of the session.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The certificate or its key cannot be used.
-    #[error(
-        "server.tls: the certificate or its key cannot be used ({0}); both must be PEM and belong together"
-    )]
-    Tls(#[source] tonic::transport::Error),
     /// The operating system does not say where a port is.
     #[error("a port cannot be used: {0}")]
     Port(#[source] io::Error),
@@ -150,7 +145,7 @@ impl RecoverError {
             Self::Keyring(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Session(error) => error.code(),
-            Self::Tls(_) | Self::UnnamedReceiptKey => Code::Misuse,
+            Self::UnnamedReceiptKey => Code::Misuse,
             Self::Port(_) | Self::NoRandomness => Code::Unavailable,
             Self::Defect => Code::Internal,
         }

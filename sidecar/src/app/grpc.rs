@@ -9,12 +9,10 @@ use ledgerstone::proto::ledgerstone_v1::log_server::LogServer;
 use ledgerstone::proto::ledgerstone_v1::receipts_server::ReceiptsServer;
 use ledgerstone::proto::ledgerstone_v1::recorder_server::RecorderServer;
 use ledgerstone::proto::ledgerstone_v1::registry_server::RegistryServer;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
@@ -26,6 +24,7 @@ use crate::api::{Ending, KeyringApi, LogApi, ReceiptsApi, RecorderApi, RegistryA
 use crate::config::LimitsConfig;
 use crate::intercept::Intercept;
 use crate::links::{self, LinkMaker};
+use crate::listen::Incoming;
 use crate::status::Status;
 
 /// Flow-control window of one call: a request of this size needs no round trip to grow it.
@@ -62,9 +61,8 @@ pub(super) struct Services {
 
 /// Serves until `ending`; returns the server and what keeps its health service up to date.
 pub(super) fn serve(
-    listener: TcpListener,
+    incoming: Incoming,
     services: Services,
-    tls: Option<ServerTlsConfig>,
     limits: &LimitsConfig,
     status: &Arc<Status>,
     ending: Ending,
@@ -86,9 +84,6 @@ pub(super) fn serve(
         .max_concurrent_streams(streams)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
-    }
     let router = server
         .add_service(services.intercept)
         .add_service(LogServer::new(services.log))
@@ -96,7 +91,6 @@ pub(super) fn serve(
         .add_service(health)
         .add_service(v1.map_err(|_| RecoverError::Defect)?)
         .add_service(v1alpha.map_err(|_| RecoverError::Defect)?);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serve = router.serve_with_incoming_shutdown(incoming, ended(ending));
     let server = tokio::spawn(async move {
         if let Err(error) = serve.await {
@@ -114,50 +108,32 @@ pub(super) struct Records {
 }
 
 /// Serves what adds to decisions, erases them and links to them, over gRPC and as JSON, on an address of its own until `ending`.
-pub(super) fn serve_recorder(
-    listener: TcpListener,
-    served: Records,
-    tls: Option<ServerTlsConfig>,
-    ending: Ending,
-) -> Result<JoinHandle<()>, RecoverError> {
+pub(super) fn serve_recorder(incoming: Incoming, served: Records, ending: Ending) -> JoinHandle<()> {
     let mut server = Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE.0));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
-    }
     let Records { recorder, keyring, links } = served;
     let json = recorder_http::router(recorder.histories().clone())
         .merge(keyring_http::router(keyring.clone()))
         .merge(links::api::router(links));
     let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
     let routes = Routes::from(json).add_service(service).add_service(KeyringServer::new(keyring));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serve = server.add_routes(routes).serve_with_incoming_shutdown(incoming, ended(ending));
-    Ok(tokio::spawn(async move {
+    tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the recorder's server ended");
         }
-    }))
+    })
 }
 
 /// Serves the registry on its own address until `ending`.
-pub(super) fn serve_registry(
-    listener: TcpListener,
-    registry: RegistryApi,
-    tls: Option<ServerTlsConfig>,
-    ending: Ending,
-) -> Result<JoinHandle<()>, RecoverError> {
+pub(super) fn serve_registry(incoming: Incoming, registry: RegistryApi, ending: Ending) -> JoinHandle<()> {
     let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
-    }
     let service = RegistryServer::new(registry).max_decoding_message_size(REGISTRATION_BYTES_MAX);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serve = server.add_service(service).serve_with_incoming_shutdown(incoming, ended(ending));
-    Ok(tokio::spawn(async move {
+    tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the registry's server ended");
         }
-    }))
+    })
 }
 
 /// Keeps the health service at what the sidecar's state is.

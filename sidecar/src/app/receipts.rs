@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ledgerstone::cose::{ReceiptKey, ReceiptSigningKey};
-use tokio::net::TcpListener;
 
-use super::{BuildError, RecoverError, Served};
+use super::ports::{Port, Served};
+use super::{BuildError, RecoverError};
 use crate::config::Config;
 use crate::driver::system_clock;
 use crate::links::{self, LinkBook, LinkMaker};
@@ -36,7 +36,7 @@ pub(super) fn named_key<'a>(
 
 /// Serves links on `port`, if there is one, after the links that expired were dropped.
 pub(super) fn serve_links(
-    port: Option<TcpListener>,
+    port: Option<Port>,
     config: &Config,
     receipts: &ReceiptService,
     log: &LogReader,

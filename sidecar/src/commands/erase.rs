@@ -14,7 +14,7 @@ use ledgerstone::proto::ledgerstone_v1::{
 };
 use ledgerstone::store::disk::Disk as _;
 use ledgerstone::store::fs::StdDisk;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::erasure::{ErasureCommand, KeyringCommand, RetentionArguments, TargetArguments};
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::intercept::recorder::now;
 use crate::keyring::{self, Keyring, Restored, month};
 use crate::reader::LogReader;
 use crate::retention;
+use crate::tls;
 
 /// Does what the keyring is asked for.
 ///
@@ -252,9 +253,8 @@ async fn connect(config: &Config) -> Result<Channel> {
     let endpoint = match &config.server.tls {
         None => Endpoint::from_shared(format!("http://{address}"))?,
         Some(tls) => {
-            let authority = std::fs::read(&tls.cert).with_context(|| tls.cert.display().to_string())?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
-            Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?
+            let (ca, identity) = tls.own_ports();
+            Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls::client(ca, identity)?)?
         }
     };
     endpoint

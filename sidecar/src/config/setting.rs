@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 60] = [
+pub(super) const SETTINGS: [Setting; 66] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -65,8 +65,8 @@ pub(super) const SETTINGS: [Setting; 60] = [
     value("server.http_listen", "127.0.0.1:7451", "where the log and receipts are read over HTTP"),
     value("server.admin_listen", "127.0.0.1:7452", "where /live, /ready and /metrics are"),
     value("server.drain_deadline", "25s", "how long requests in flight may take after a signal to stop"),
-    unset("server.tls.cert", "the certificate chain of the gRPC port, as PEM"),
-    unset("server.tls.key", "the private key of the gRPC port, as PEM"),
+    unset("server.tls.cert", "the certificate chain of every port, as PEM"),
+    unset("server.tls.key", "the private key of every port, as PEM"),
     required("upstream.address", "the model server, for example http://127.0.0.1:8001"),
     value("upstream.connect_timeout", "1s", "how long a connection to the model server may take"),
     value("upstream.request_timeout", "30s", "how long one answer of the model server may take"),
@@ -148,6 +148,15 @@ pub(super) const SETTINGS: [Setting; 60] = [
         "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",
     ),
     value("anchors.lag_alarm", "24h", "how long an entry may wait for an anchor before that is an alarm"),
+    unset(
+        "server.tls.client_ca_file",
+        "the authorities of client certificates, as PEM; with it every port but links.listen asks for one",
+    ),
+    unset("server.tls.crl_file", "the revocation lists of these authorities, as PEM"),
+    value("server.tls.versions", "1.3", "the versions of TLS: \"1.3\", or \"1.2, 1.3\""),
+    value("server.tls.reload_interval", "60s", "how often the files of TLS are looked at for changes"),
+    unset("upstream.cert", "the certificate chain that is shown to an https model server, as PEM"),
+    unset("upstream.key", "its private key, as PEM"),
 ];
 
 /// The setting with that key.

@@ -20,7 +20,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tower::Service;
 
 use super::answered::Answered;
@@ -32,6 +31,7 @@ use super::metadata;
 use super::recorder::{Case, NotRecorded, Recorded, Recorder, decision_id, now};
 use super::route::SubjectSource;
 use super::session::Seen;
+use crate::peer::Peer;
 use crate::upstream::{Answer, CollectError, Upstream, collect};
 
 /// Full name of the service.
@@ -289,9 +289,7 @@ impl Inner {
 
 /// Where a call came from, if the transport knows.
 fn caller(extensions: &http::Extensions) -> Option<IpAddr> {
-    let plain = extensions.get::<TcpConnectInfo>();
-    let secure = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
-    plain.or_else(secure)?.remote_addr().map(|address| address.ip())
+    extensions.get::<Peer>().and_then(Peer::ip)
 }
 
 fn subject_header(headers: &HeaderMap, subject: Option<&SubjectSource>) -> Option<String> {

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use ledgerstone::code::Code;
 use ledgerstone::encoding::base64_encode;
 use serde_json::{Map, Value as Json, json};
-use tonic::transport::server::TcpConnectInfo;
 
 use super::super::decision;
 use super::{kind, path};
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
+use crate::peer::Peer;
 use crate::receipts::ServeError;
 use crate::telemetry::with_causes;
 use crate::value::{fields_to_json, from_json};
@@ -37,13 +37,12 @@ async fn add(
     Path((decision_id, kind)): Path<(String, String)>,
     request: Request,
 ) -> Response<Body> {
-    let from = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    let caller = Peer::of(request.extensions()).ip();
     let body = match <Bytes as axum::extract::FromRequest<_>>::from_request(request, &()).await {
         Ok(body) => body,
         Err(error) => return unread(&error),
     };
-    let addition = addition(&decision_id, &kind, &body)
-        .map(|addition| Addition { caller: from.map(|address| address.ip()), ..addition });
+    let addition = addition(&decision_id, &kind, &body).map(|addition| Addition { caller, ..addition });
     let addition = match addition {
         Ok(addition) => addition,
         Err(what) => return refused(StatusCode::BAD_REQUEST, Code::Misuse, &what),
