@@ -137,7 +137,10 @@ impl App {
             routes.tell_what_must_follow();
         }
         let upstream = Upstream::new(&model::options(&config)?)?;
-        let tls = config.server.tls.as_ref().map(ports::tls).transpose()?;
+        let tls = match &config.server.tls {
+            None => None,
+            Some(tls) => Some(ports::tls(tls).await?),
+        };
         let counts = Counts::default();
         let (ports, admin) = Ports::bind(&config, tls.as_ref(), &counts).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));

@@ -36,7 +36,7 @@ pub use self::keys::KeysConfig;
 pub use self::layers::{Inputs, Source};
 pub use self::links::LinksConfig;
 pub use self::retention::RetentionConfig;
-pub use self::tls::TlsConfig;
+pub use self::tls::{CertificateSource, TlsConfig};
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
 /// (`limits::SEALED_BYTES_MAX`, 40 MiB).

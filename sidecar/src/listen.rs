@@ -209,6 +209,10 @@ impl Port {
             _ = self.ready.send(Connection::plain(stream, address, peer, self.counts.open(open))).await;
             return;
         };
+        if secured.loaded.borrow().is_withdrawn() {
+            self.counts.refused(Why::Withdrawn);
+            return;
+        }
         let handshake = Handshake {
             acceptor: secured.acceptor(),
             needs_certificate: secured.needs_certificate,

@@ -20,6 +20,7 @@ mod files;
 mod reloading;
 pub mod spiffe;
 mod verifier;
+mod workload;
 
 pub use self::certificate::CertificateError;
 pub(crate) use self::certificate::Leaf;
@@ -28,6 +29,7 @@ pub use self::error::TlsError;
 pub use self::files::Files;
 pub(crate) use self::reloading::Loaded;
 pub use self::reloading::{Ask, Protocols, Reloading, Versions};
+pub use self::workload::socket;
 
 /// Bytes of a file of certificates or of a key: 400 certificates of 2.5 KiB.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{BuildError, CLOSE, RecoverError};
 use crate::api::{Ending, ended};
-use crate::config::{Config, TlsConfig};
+use crate::config::{CertificateSource, Config, TlsConfig};
 use crate::listen::{Counts, Door, Incoming, WithPeer};
 use crate::peer::Peer;
 use crate::tls::{Ask, Protocols, Reloading, TlsError};
@@ -81,8 +81,13 @@ impl Ports {
 }
 
 /// TLS as the configuration says.
-pub(super) fn tls(config: &TlsConfig) -> Result<Reloading, TlsError> {
-    Reloading::load(config.files.clone(), config.versions)
+pub(super) async fn tls(config: &TlsConfig) -> Result<Reloading, TlsError> {
+    match &config.source {
+        CertificateSource::Files(files) => Reloading::load(files.clone(), config.versions),
+        CertificateSource::WorkloadApi(address) => {
+            Reloading::from_workload_api(address, config.versions).await
+        }
+    }
 }
 
 /// Work that keeps certificates up to date while the sidecar serves.

@@ -253,7 +253,11 @@ async fn connect(config: &Config) -> Result<Channel> {
     let endpoint = match &config.server.tls {
         None => Endpoint::from_shared(format!("http://{address}"))?,
         Some(tls) => {
-            let (ca, identity) = tls.own_ports();
+            let Some((ca, identity)) = tls.own_ports() else {
+                bail!(
+                    "the ports show a certificate of server.tls.workload_api, which no file checks: call ledgerstone.v1.Keyring with a client that knows SPIFFE ids"
+                );
+            };
             Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls::client(ca, identity)?)?
         }
     };

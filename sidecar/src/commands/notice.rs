@@ -210,7 +210,7 @@ fn endpoint(config: &Config, arguments: &NoticeArguments) -> Result<Endpoint> {
     if !url.starts_with("https://") {
         return Ok(endpoint);
     }
-    let own = config.server.tls.as_ref().map(TlsConfig::own_ports);
+    let own = config.server.tls.as_ref().and_then(TlsConfig::own_ports);
     let (ca, identity) = match (&arguments.ca, own) {
         (Some(ca), own) => (ca.as_path(), own.and_then(|(_, identity)| identity)),
         (None, Some(own)) => own,

@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 66] = [
+pub(super) const SETTINGS: [Setting; 67] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -153,6 +153,10 @@ pub(super) const SETTINGS: [Setting; 66] = [
         "the authorities of client certificates, as PEM; with it every port but links.listen asks for one",
     ),
     unset("server.tls.crl_file", "the revocation lists of these authorities, as PEM"),
+    unset(
+        "server.tls.workload_api",
+        "the SPIFFE Workload API that gives certificate, key and authorities, for example unix:/run/spire/sockets/agent.sock",
+    ),
     value("server.tls.versions", "1.3", "the versions of TLS: \"1.3\", or \"1.2, 1.3\""),
     value("server.tls.reload_interval", "60s", "how often the files of TLS are looked at for changes"),
     unset("upstream.cert", "the certificate chain that is shown to an https model server, as PEM"),

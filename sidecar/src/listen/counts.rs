@@ -115,12 +115,14 @@ pub(super) enum Why {
     ClientRefused,
     /// No TLS was spoken, or not by its rules.
     NotTls,
+    /// There is no certificate to show: whoever gave it has taken it back.
+    Withdrawn,
     /// Anything else.
     Other,
 }
 
 impl Why {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::TooMany,
         Self::MadeRoom,
         Self::TooSlow,
@@ -135,6 +137,7 @@ impl Why {
         Self::Incompatible,
         Self::ClientRefused,
         Self::NotTls,
+        Self::Withdrawn,
         Self::Other,
     ];
 
@@ -154,6 +157,7 @@ impl Why {
             Self::Incompatible => "incompatible",
             Self::ClientRefused => "client_refused",
             Self::NotTls => "not_tls",
+            Self::Withdrawn => "withdrawn",
             Self::Other => "other",
         }
     }

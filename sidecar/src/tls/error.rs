@@ -43,6 +43,16 @@ pub enum TlsError {
         /// Where the key comes from.
         key: String,
     },
+    /// The Workload API gives no certificate.
+    #[error(
+        "the Workload API at {address} gives no certificate ({reason}); see that its agent runs and has an entry for this workload"
+    )]
+    WorkloadApi {
+        /// Its address.
+        address: String,
+        /// What it said last.
+        reason: String,
+    },
     /// The certificate is over.
     #[error("the certificate in {from} has expired; issue a new one")]
     Expired {
@@ -71,6 +81,9 @@ impl TlsError {
     /// What the reader must do about it.
     #[must_use]
     pub const fn code(&self) -> Code {
-        Code::Misuse
+        match self {
+            Self::WorkloadApi { .. } => Code::Unavailable,
+            _ => Code::Misuse,
+        }
     }
 }

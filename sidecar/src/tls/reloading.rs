@@ -1,5 +1,6 @@
 //! What a port serves TLS with, replaced while connections go on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::task::spawn_blocking;
 use super::error::TlsError;
 use super::files::Files;
 use super::verifier::Verifier;
+use super::workload::WorkloadApi;
 use super::{certificate, provider};
 use crate::driver::system_clock;
 use crate::metrics::Metrics;
@@ -107,6 +109,12 @@ pub(super) enum Clients {
     NotAsked,
     /// From these authorities. Where there are revocation lists, each authority needs one that is not out of date.
     Of { roots: RootCertStore, crls: Vec<CertificateRevocationListDer<'static>>, from: String },
+    /// Each from the authorities of the trust domain that its SPIFFE id names.
+    OfDomains {
+        domains: BTreeMap<String, RootCertStore>,
+        crls: Vec<CertificateRevocationListDer<'static>>,
+        from: String,
+    },
 }
 
 /// A certificate and what clients are checked against; a clone is the same one.
@@ -116,7 +124,7 @@ pub(super) enum Clients {
 pub struct Reloading(Arc<Shared>);
 
 struct Shared {
-    files: Files,
+    source: Source,
     versions: Versions,
     current: watch::Sender<Arc<Loaded>>,
     /// Digest of the files when they were last taken or refused.
@@ -125,12 +133,23 @@ struct Shared {
     refused: AtomicU64,
 }
 
+/// Where new certificates come from.
+enum Source {
+    /// These files, when their contents change.
+    Files(Files),
+    /// An agent, when it says so.
+    WorkloadApi(WorkloadApi),
+}
+
 /// What ports serve with until the next reload.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     nothing: ServerConfig,
     /// For [`Ask::Certificate`] and [`Ask::CertificateAlways`].
     clients: Option<[ServerConfig; 2]>,
     not_after: UnixMillis,
+    /// Whether whoever gave the certificate has taken it back.
+    is_withdrawn: bool,
 }
 
 impl Reloading {
@@ -141,22 +160,38 @@ impl Reloading {
     pub fn load(files: Files, versions: Versions) -> Result<Self, TlsError> {
         let contents = files.contents()?;
         let loaded = Loaded::build(&files.material(&contents)?, versions)?;
-        Ok(Self(Arc::new(Shared {
-            files,
-            versions,
-            current: watch::Sender::new(Arc::new(loaded)),
-            seen: Mutex::new(contents.digest()),
-            taken: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        })))
+        Ok(Self::new(Source::Files(files), versions, loaded, contents.digest()))
     }
 
-    /// Takes what the files hold now, if that is something new. Says whether it was.
+    /// Begins with what an agent gave.
+    pub(super) fn from_material(
+        api: WorkloadApi,
+        material: &Material,
+        versions: Versions,
+    ) -> Result<Self, TlsError> {
+        let loaded = Loaded::build(material, versions)?;
+        Ok(Self::new(Source::WorkloadApi(api), versions, loaded, Hash::of(&[])))
+    }
+
+    fn new(source: Source, versions: Versions, loaded: Loaded, seen: Hash) -> Self {
+        Self(Arc::new(Shared {
+            source,
+            versions,
+            current: watch::Sender::new(Arc::new(loaded)),
+            seen: Mutex::new(seen),
+            taken: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }))
+    }
+
+    /// Takes what the files hold now, if that is something new. Says whether it was. Of the Workload API there is nothing to ask: it
+    /// says itself when there is something new, to [`Reloading::watch`].
     ///
     /// # Errors
     /// [`TlsError`] if they cannot be used; what was served before is served on. The same contents are refused once.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let reloaded = self.try_reload();
+        let Source::Files(files) = &self.0.source else { return Ok(false) };
+        let reloaded = self.try_reload(files);
         match &reloaded {
             Ok(true) => _ = self.0.taken.fetch_add(1, Ordering::Relaxed),
             Ok(false) => {}
@@ -165,29 +200,56 @@ impl Reloading {
         reloaded
     }
 
-    fn try_reload(&self) -> Result<bool, TlsError> {
-        let contents = self.0.files.contents()?;
+    fn try_reload(&self, files: &Files) -> Result<bool, TlsError> {
+        let contents = files.contents()?;
         let digest = contents.digest();
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == digest {
             return Ok(false);
         }
         *seen = digest;
-        let loaded = Loaded::build(&self.0.files.material(&contents)?, self.0.versions)?;
+        let loaded = Loaded::build(&files.material(&contents)?, self.0.versions)?;
         self.0.current.send_replace(Arc::new(loaded));
         Ok(true)
     }
 
-    /// Reloads whenever the files have changed; looks `every` so often.
+    /// Takes what an agent gave.
+    pub(super) fn replace(&self, material: &Material) -> Result<(), TlsError> {
+        match Loaded::build(material, self.0.versions) {
+            Ok(loaded) => {
+                self.0.current.send_replace(Arc::new(loaded));
+                self.0.taken.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.0.refused.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes no connection any more, until there is a certificate again.
+    pub(super) fn withdraw(&self) {
+        self.0.current.send_modify(|loaded| Arc::make_mut(loaded).is_withdrawn = true);
+    }
+
+    /// Keeps up with what changes: looks `every` so often whether files have, or follows the Workload API.
     pub async fn watch(self, every: Duration) {
+        let files = match &self.0.source {
+            Source::Files(files) => files.cert.display().to_string(),
+            Source::WorkloadApi(api) => {
+                let api = api.clone();
+                return self.follow_workload_api(api).await;
+            }
+        };
         let mut pause = every;
         loop {
             tokio::time::sleep(pause).await;
-            let files = self.clone();
-            let Ok(reloaded) = spawn_blocking(move || files.reload()).await else { continue };
+            let again = self.clone();
+            let Ok(reloaded) = spawn_blocking(move || again.reload()).await else { continue };
             pause = if reloaded.is_err() { every.min(SOON) } else { every };
             match reloaded {
-                Ok(true) => tracing::info!(cert = %self.0.files.cert.display(), "TLS goes on with new files"),
+                Ok(true) => tracing::info!(cert = files, "TLS goes on with new files"),
                 Ok(false) => {}
                 Err(error) => {
                     tracing::error!(%error, "TLS goes on with the old files: the new ones cannot be used")
@@ -236,7 +298,7 @@ impl Reloading {
 
 impl std::fmt::Debug for Reloading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reloading").field("files", &self.0.files).finish_non_exhaustive()
+        f.debug_struct("Reloading").field("not_after", &self.not_after()).finish_non_exhaustive()
     }
 }
 
@@ -255,7 +317,7 @@ impl Loaded {
                 Some([server(material, versions, Some(asked))?, server(material, versions, Some(needed))?])
             }
         };
-        Ok(Self { nothing: server(material, versions, None)?, clients, not_after })
+        Ok(Self { nothing: server(material, versions, None)?, clients, not_after, is_withdrawn: false })
     }
 
     /// What a port serves with. Each call makes sessions of its own: one that was begun on another port, or before a reload, where
@@ -272,9 +334,20 @@ impl Loaded {
         Arc::new(config)
     }
 
+    /// Whether connections are taken at all.
+    pub(crate) const fn is_withdrawn(&self) -> bool {
+        self.is_withdrawn
+    }
+
     /// Whether a client must have shown a certificate.
     pub(crate) const fn needs_certificate(&self, ask: Ask) -> bool {
         self.clients.is_some() && matches!(ask, Ask::CertificateAlways)
+    }
+}
+
+impl Drop for Material {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.key);
     }
 }
 
