@@ -12,5 +12,6 @@ pub mod nodes;
 mod notices;
 pub mod targets;
 pub mod timestamps;
+mod tls;
 
 pub use targets::{TARGETS, Target};

@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, keys, nodes, notices, timestamps};
+use crate::{anchors, keys, nodes, notices, timestamps, tls};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +106,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "verifier_key", run: verifier_key },
     Target { name: "xgboost_model", run: model },
     Target { name: "xgboost_ubjson", run: model },
+    Target { name: "spiffe_id", run: tls::spiffe_id },
+    Target { name: "client_certificate", run: tls::client_certificate },
+    Target { name: "workload_message", run: tls::workload_message },
 ];
 
 /// The committed inputs of a target, in the order of their names.

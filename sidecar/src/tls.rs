@@ -29,7 +29,7 @@ pub use self::error::TlsError;
 pub use self::files::Files;
 pub(crate) use self::reloading::Loaded;
 pub use self::reloading::{Ask, Protocols, Reloading, Versions};
-pub use self::workload::socket;
+pub use self::workload::{check_message, socket};
 
 /// Bytes of a file of certificates or of a key: 400 certificates of 2.5 KiB.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -31,12 +31,12 @@ pub enum CertificateSource {
 
 impl TlsConfig {
     pub(super) fn from_layers(layers: &Layers) -> Result<Option<Self>, ConfigError> {
+        let versions = layers.parse("server.tls.versions", VERSIONS, Versions::parse)?;
         let client_ca = layers.path("server.tls.client_ca_file")?;
         let crl = layers.path("server.tls.crl_file")?;
         if crl.is_some() && client_ca.is_none() {
             return Err(half("server.tls.crl_file", "server.tls.client_ca_file"));
         }
-        let versions = layers.parse("server.tls.versions", VERSIONS, Versions::parse)?;
         if layers.get(WORKLOAD_API).is_some() {
             let source = CertificateSource::WorkloadApi(layers.parse(WORKLOAD_API, SOCKET, socket)?);
             let files =

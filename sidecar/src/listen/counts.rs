@@ -200,3 +200,28 @@ impl Why {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_a_count_and_a_name_of_its_own() {
+        let mut names: Vec<&str> = Why::ALL.iter().map(|why| why.name()).collect();
+        for (place, why) in Why::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, place, "{}", why.name());
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Why::ALL.len());
+    }
+
+    #[test]
+    fn what_the_operating_system_says_of_a_closed_connection_is_no_fault_of_tls() {
+        assert_eq!(Why::of(&io::ErrorKind::UnexpectedEof.into()), Why::Closed);
+        assert_eq!(Why::of(&io::ErrorKind::ConnectionReset.into()), Why::Closed);
+        assert_eq!(Why::of(&io::ErrorKind::OutOfMemory.into()), Why::Other);
+        let wrapped = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::NoCertificatesPresented);
+        assert_eq!(Why::of(&wrapped), Why::NoCertificate);
+    }
+}

@@ -59,6 +59,16 @@ impl Leaf {
     }
 }
 
+impl PeerCertificate {
+    /// What the certificate `der` says. It must have been verified.
+    ///
+    /// # Errors
+    /// [`CertificateError`] if it is malformed, or has a SPIFFE id and is no X.509-SVID of a workload.
+    pub fn read(der: &[u8]) -> Result<Arc<Self>, CertificateError> {
+        Leaf::read(der).map(|leaf| leaf.peer)
+    }
+}
+
 /// When a certificate ends.
 pub(crate) fn not_after(der: &[u8]) -> Result<UnixMillis, CertificateError> {
     let certificate = Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;

@@ -154,6 +154,18 @@ impl WorkloadApi {
     }
 }
 
+/// Whether `message`, the bytes of one `X509SVIDResponse`, holds what a port can be served with.
+///
+/// # Errors
+/// [`TlsError`] says what is missing or malformed.
+pub fn check_message(message: &[u8]) -> Result<(), TlsError> {
+    let address = "the Workload API";
+    let expected = "an X509SVIDResponse";
+    let message = <X509SvidResponse as prost::Message>::decode(message)
+        .map_err(|_| TlsError::Unusable { from: address.to_owned(), expected })?;
+    material(message, address).map(|_| ())
+}
+
 /// Reads one message.
 fn material(message: X509SvidResponse, address: &str) -> Result<Material, TlsError> {
     let unusable = |expected| TlsError::Unusable { from: format!("what {address} gave"), expected };
