@@ -127,8 +127,8 @@ fn refuses_an_unknown_key_and_names_the_nearest() {
             r#"DIR/sidecar.toml line 8: unknown key "upstraem.address"; did you mean "upstream.address"?"#,
         ),
         (
-            good_with("[keys]", "favourite = \"blue\"\n[keys]"),
-            r#"DIR/sidecar.toml line 10: unknown key "upstream.favourite"; `config explain` lists the keys"#,
+            good_with("[keys]", "background_colour = \"blue\"\n[keys]"),
+            r#"DIR/sidecar.toml line 10: unknown key "upstream.background_colour"; `config explain` lists the keys"#,
         ),
         (
             good_with("[keys]", "[nothing]\n[keys]"),
