@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::access::AccessDetails;
 use super::erasure::{ErasureDetails, HoldDetails, ReleaseDetails};
 use super::{AnchorKind, EntryError, Kind, LaneName, RegisteredName, RegisteredVersion, SessionId};
 use crate::hash::Hash;
@@ -188,6 +189,8 @@ pub enum KindDetails {
     Hold(HoldDetails),
     /// Of a release.
     Release(ReleaseDetails),
+    /// Of an access entry.
+    Access(AccessDetails),
     /// Of any other kind: whatever [`Details`] holds.
     Other,
 }
@@ -224,6 +227,7 @@ impl KindDetails {
             Kind::Erasure => Self::Erasure(left.erasure()?),
             Kind::Hold => Self::Hold(left.hold()?),
             Kind::Release => Self::Release(left.release()?),
+            Kind::Access => Self::Access(left.access()?),
             _ => return Ok(Self::Other),
         };
         left.finish()?;
