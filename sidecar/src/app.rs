@@ -38,13 +38,14 @@ use crate::tls::Reloading;
 use crate::upstream::Upstream;
 use crate::{admin, api, log_keys};
 
+mod access;
 mod counted;
 mod error;
 mod grpc;
 mod keys;
 mod model;
 mod ports;
-mod previous;
+pub(crate) mod previous;
 mod receipts;
 
 pub use self::error::{BuildError, DrainError, RecoverError};
@@ -145,6 +146,7 @@ impl App {
         let (ports, admin) = Ports::bind(&config, tls.as_ref(), &counts).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
         status.measure(&metrics);
+        ports.access.measure(&metrics);
         counts.measure(&metrics);
         if let Some(tls) = &tls {
             tls.measure(&metrics);
@@ -237,7 +239,7 @@ impl Recovered {
         };
         let erasures = keys::erasures(&config, &session, &reader, &receipts, &index, &ring, &status);
         let histories =
-            Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
+            Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), &config);
         let registrations = api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), wait);
         let registry =
             Side::start(ports.registry, |port| grpc::serve_registry(port, registrations, ends.clone()))?;
@@ -251,7 +253,7 @@ impl Recovered {
         })?;
         let grpc_addr = ports.grpc.address().map_err(RecoverError::Port)?;
         let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
-        let incoming = ports.grpc.open().map_err(RecoverError::Port)?;
+        let incoming = ports.grpc.open().map_err(RecoverError::Port)?.counting(&session);
         let (grpc, health) = grpc::serve(incoming, services, &config.limits, &status, ends)?;
         let router = api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store));
         let http = Served::start(ports.http, router).map_err(RecoverError::Port)?;
@@ -263,7 +265,7 @@ impl Recovered {
             tokio::spawn(Builder::new(index, reader.clone()).follow()),
         ];
         background.extend(keys::tasks(&config, reader, erasures.clone()));
-        background.extend(lanes);
+        background.extend(ports.access.follow().into_iter().chain(lanes));
         background.extend(ports::follow(&config, tls));
         background.extend(model::follow(&config, &upstream));
         let (http_addr, admin_addr) = (http.address, admin.address);

@@ -167,6 +167,11 @@ pub enum RecordCommand {
         /// The decision id, as UUID text.
         decision_id: String,
     },
+    /// Print who opened records, one line of JSON for each time.
+    Accesses {
+        /// Of this decision only.
+        decision_id: Option<String>,
+    },
 }
 
 /// `receipt ...`

@@ -13,6 +13,7 @@ use crate::cli::{
 use crate::config::{Config, Inputs};
 use crate::keyring::RecordKeys;
 
+mod accesses;
 mod anchor;
 mod bundle;
 mod erase;
@@ -25,10 +26,12 @@ mod notice;
 mod open;
 mod output;
 mod packs;
+mod reading;
 mod rebuild;
 mod receipt;
 mod vault;
 
+pub use self::accesses::accesses;
 pub use self::anchor::anchor_status;
 pub use self::bundle::export;
 pub use self::erase::erasure;
@@ -76,6 +79,9 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
         Command::Keys(command) => keys(command, &load(inputs)?, out),
         Command::Index(IndexCommand::Rebuild) => rebuild(&load(inputs)?, out),
         Command::Record(RecordCommand::Open { decision_id }) => open(&load(inputs)?, &decision_id, out),
+        Command::Record(RecordCommand::Accesses { decision_id }) => {
+            accesses(&load(inputs)?, decision_id.as_deref(), out)
+        }
         Command::Receipt(command) => receipt(&load(inputs)?, &command, out),
         Command::Anchor(command) => anchor(&command, || load(inputs), out),
         Command::Bundle(BundleCommand::Export(arguments)) => {

@@ -17,8 +17,10 @@ use ledgerstone::note::KeyName;
 use self::anchors::AnchorsConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
+use crate::access::AccessConfig;
 use crate::intercept::route::RouteConfig;
 
+mod access;
 pub mod anchors;
 mod error;
 mod explain;
@@ -80,6 +82,8 @@ pub struct Config {
     pub anchors: AnchorsConfig,
     /// The folder whose templates of notices stand in the place of those that come along.
     pub notice_templates: Option<PathBuf>,
+    /// Who may do what; none where nobody is asked.
+    pub access: Option<AccessConfig>,
     /// What the traffic of each model means.
     pub routes: Vec<RouteConfig>,
     /// The directory that relative paths of routes start from.
@@ -216,6 +220,7 @@ impl Config {
             models_watch_interval: layers.duration("models.watch_interval")?,
             anchors: AnchorsConfig::from_layers(layers)?,
             notice_templates: layers.path("notices.templates")?,
+            access: access::from_layers(layers)?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             base: layers.base.clone(),
             ignored: layers.ignored.clone(),

@@ -2,6 +2,7 @@
 //!
 //! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
 
+pub mod access;
 pub mod admin;
 pub mod anchor;
 pub mod api;

@@ -341,7 +341,10 @@ fn sample(all: bool) -> String {
         let key: String =
             line.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_' || *c == '[').collect();
         !key.is_empty()
-            && (line[key.len()..].starts_with(" = ") || line == "[server.tls]" || line.starts_with("[keys."))
+            && (line[key.len()..].starts_with(" = ")
+                || line == "[server.tls]"
+                || line.starts_with("[keys.")
+                || line.starts_with("[access"))
     };
     let uncomment = |line: &str| match line.strip_prefix("# ").filter(|rest| all && is_setting(rest)) {
         Some(setting) => setting.to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: a registration has a number of the session like every request (INV-10), and its call goes on when the caller
 //! leaves; names are of a fixed alphabet, so that no free text reaches the log (INV-8); an answer carries the proof under a
-//! published checkpoint. Does not do: asking who asks. There are no roles yet, so it is served on an address of its own.
+//! published checkpoint. Does not do: asking who asks. [`crate::access`] does, where roles are configured.
 
 use std::sync::Arc;
 use std::time::Duration;

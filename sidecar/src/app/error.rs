@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ledgerstone::code::Code;
 
+use crate::anchor::http::CaError;
 use crate::anchor::{GuardError, SetupError, StartError};
 use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
@@ -59,6 +60,9 @@ pub enum BuildError {
     /// A lane of the anchors.
     #[error(transparent)]
     Anchors(#[from] SetupError),
+    /// The certificates that the issuer's address is checked against.
+    #[error("access.oidc.ca_file: {0}")]
+    Issuer(#[source] CaError),
 }
 
 fn port(source: &io::Error) -> String {
@@ -84,6 +88,7 @@ impl BuildError {
             Self::Port { .. } | Self::Socket(_) => Code::Unavailable,
             Self::Metrics(error) => error.code(),
             Self::Anchors(error) => error.code(),
+            Self::Issuer(_) => Code::Misuse,
         }
     }
 }

@@ -18,13 +18,13 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::RecoverError;
+use super::ports::Opened;
 use crate::api::keyring_http;
 use crate::api::recorder_http::{self, ADDITION_BYTES_MAX};
 use crate::api::{Ending, KeyringApi, LogApi, ReceiptsApi, RecorderApi, RegistryApi, ended};
 use crate::config::LimitsConfig;
 use crate::intercept::Intercept;
 use crate::links::{self, LinkMaker};
-use crate::listen::Incoming;
 use crate::status::Status;
 
 /// Flow-control window of one call: a request of this size needs no round trip to grow it.
@@ -61,7 +61,7 @@ pub(super) struct Services {
 
 /// Serves until `ending`; returns the server and what keeps its health service up to date.
 pub(super) fn serve(
-    incoming: Incoming,
+    Opened { incoming, access }: Opened,
     services: Services,
     limits: &LimitsConfig,
     status: &Arc<Status>,
@@ -84,13 +84,13 @@ pub(super) fn serve(
         .max_concurrent_streams(streams)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1));
-    let router = server
-        .add_service(services.intercept)
+    let routes = Routes::new(services.intercept)
         .add_service(LogServer::new(services.log))
         .add_service(ReceiptsServer::new(services.receipts))
         .add_service(health)
         .add_service(v1.map_err(|_| RecoverError::Defect)?)
         .add_service(v1alpha.map_err(|_| RecoverError::Defect)?);
+    let router = server.add_routes(access.grpc(routes));
     let serve = router.serve_with_incoming_shutdown(incoming, ended(ending));
     let server = tokio::spawn(async move {
         if let Err(error) = serve.await {
@@ -108,7 +108,8 @@ pub(super) struct Records {
 }
 
 /// Serves what adds to decisions, erases them and links to them, over gRPC and as JSON, on an address of its own until `ending`.
-pub(super) fn serve_recorder(incoming: Incoming, served: Records, ending: Ending) -> JoinHandle<()> {
+pub(super) fn serve_recorder(opened: Opened, served: Records, ending: Ending) -> JoinHandle<()> {
+    let Opened { incoming, access } = opened;
     let mut server = Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE.0));
     let Records { recorder, keyring, links } = served;
     let json = recorder_http::router(recorder.histories().clone())
@@ -116,7 +117,7 @@ pub(super) fn serve_recorder(incoming: Incoming, served: Records, ending: Ending
         .merge(links::api::router(links));
     let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
     let routes = Routes::from(json).add_service(service).add_service(KeyringServer::new(keyring));
-    let serve = server.add_routes(routes).serve_with_incoming_shutdown(incoming, ended(ending));
+    let serve = server.add_routes(access.grpc(routes)).serve_with_incoming_shutdown(incoming, ended(ending));
     tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the recorder's server ended");
@@ -125,10 +126,13 @@ pub(super) fn serve_recorder(incoming: Incoming, served: Records, ending: Ending
 }
 
 /// Serves the registry on its own address until `ending`.
-pub(super) fn serve_registry(incoming: Incoming, registry: RegistryApi, ending: Ending) -> JoinHandle<()> {
+pub(super) fn serve_registry(opened: Opened, registry: RegistryApi, ending: Ending) -> JoinHandle<()> {
+    let Opened { incoming, access } = opened;
     let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0));
     let service = RegistryServer::new(registry).max_decoding_message_size(REGISTRATION_BYTES_MAX);
-    let serve = server.add_service(service).serve_with_incoming_shutdown(incoming, ended(ending));
+    let serve = server
+        .add_routes(access.grpc(Routes::new(service)))
+        .serve_with_incoming_shutdown(incoming, ended(ending));
     tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the registry's server ended");

@@ -2,12 +2,13 @@
 //!
 //! | port | TLS where `server.tls` is set | client certificate where their authority is set |
 //! | --- | --- | --- |
-//! | `grpc`, `http`, `registry`, `recorder` | yes | from everybody |
+//! | `grpc`, `http`, `registry`, `recorder` | yes | from everybody; where tokens are taken or the log is public, from whoever has one |
 //! | `admin` | yes | from everybody but for `/live` and `/ready`: probes have none |
 //! | `links` | yes | from nobody: people open links in browsers |
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,9 +20,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::access::Doors;
 use super::{BuildError, CLOSE, RecoverError};
+use crate::access::{AccessLayer, Port as Guarded};
 use crate::api::{Ending, ended};
 use crate::config::{CertificateSource, Config, TlsConfig};
+use crate::intercept::Session;
 use crate::listen::{Counts, Door, Incoming, WithPeer};
 use crate::peer::Peer;
 use crate::tls::{Ask, Protocols, Reloading, TlsError};
@@ -36,6 +40,8 @@ pub(super) struct Ports {
     pub(super) registry: Option<Port>,
     pub(super) recorder: Option<Port>,
     pub(super) links: Option<Port>,
+    /// Who may come through them.
+    pub(super) access: Doors,
 }
 
 /// A bound socket.
@@ -43,6 +49,20 @@ pub(super) struct Port {
     listener: TcpListener,
     door: Door,
     counts: Counts,
+    access: AccessLayer,
+}
+
+/// A port that takes connections, and what stands in front of its services.
+pub(super) struct Opened {
+    pub(super) incoming: Incoming,
+    pub(super) access: AccessLayer,
+}
+
+impl Opened {
+    /// The same, where decisions are made in `session`.
+    pub(super) fn counting(self, session: &Arc<Session>) -> Self {
+        Self { access: self.access.counting(Arc::clone(session)), ..self }
+    }
 }
 
 impl Ports {
@@ -52,8 +72,10 @@ impl Ports {
         tls: Option<&Reloading>,
         counts: &Counts,
     ) -> Result<(Self, Port), BuildError> {
-        use Ask::{Certificate, CertificateAlways, Nothing};
-        let binder = Binder { tls, counts };
+        use Ask::{Certificate, Nothing};
+        let access = Doors::new(config)?;
+        let binder = Binder { tls, counts, access: &access };
+        let needed = access.certificate();
         let server = &config.server;
         let bind = async |key, address, door| binder.bind(key, address, door).await;
         let if_set = async |key, address, door| match address {
@@ -63,19 +85,18 @@ impl Ports {
         let http = |name, ask| (Door::new(name, Protocols::Http), ask);
         let grpc = |name, ask| (Door::new(name, Protocols::Http2), ask);
         let ports = Self {
-            grpc: bind("server.listen", server.listen, grpc("grpc", CertificateAlways)).await?,
-            http: bind("server.http_listen", server.http_listen, http("http", CertificateAlways)).await?,
-            registry: if_set("registry.listen", config.registry_listen, grpc("registry", CertificateAlways))
-                .await?,
-            recorder: if_set("recorder.listen", config.recorder_listen, http("recorder", CertificateAlways))
-                .await?,
-            links: if_set("links.listen", config.links.listen, http("links", Nothing)).await?,
+            grpc: bind(Guarded::Grpc, server.listen, grpc("grpc", needed)).await?,
+            http: bind(Guarded::Http, server.http_listen, http("http", needed)).await?,
+            registry: if_set(Guarded::Registry, config.registry_listen, grpc("registry", needed)).await?,
+            recorder: if_set(Guarded::Recorder, config.recorder_listen, http("recorder", needed)).await?,
+            links: if_set(Guarded::Links, config.links.listen, http("links", Nothing)).await?,
+            access: access.clone(),
         };
         let unguarded = [(&ports.registry, "register"), (&ports.recorder, "add and read")];
         unguarded
             .into_iter()
             .for_each(|(port, may)| port.iter().for_each(|port| port.warn_if_open_to_all(may)));
-        let admin = bind("server.admin_listen", server.admin_listen, http("admin", Certificate)).await?;
+        let admin = bind(Guarded::Admin, server.admin_listen, http("admin", Certificate)).await?;
         Ok((ports, admin))
     }
 }
@@ -99,22 +120,23 @@ pub(super) fn follow(config: &Config, tls: Option<Reloading>) -> Option<JoinHand
 struct Binder<'a> {
     tls: Option<&'a Reloading>,
     counts: &'a Counts,
+    access: &'a Doors,
 }
 
 impl Binder<'_> {
     async fn bind(
         &self,
-        key: &'static str,
+        port: Guarded,
         address: SocketAddr,
         (door, ask): (Door, Ask),
     ) -> Result<Port, BuildError> {
-        let bound = TcpListener::bind(address).await;
+        let (bound, key) = (TcpListener::bind(address).await, port.key());
         let listener = bound.map_err(|source| BuildError::Port { key, address, source })?;
         let door = match self.tls {
             None => door,
             Some(tls) => door.tls(tls.clone(), ask),
         };
-        Ok(Port { listener, door, counts: self.counts.clone() })
+        Ok(Port { listener, door, counts: self.counts.clone(), access: self.access.of(port) })
     }
 }
 
@@ -124,8 +146,8 @@ impl Port {
     }
 
     /// Begins to take connections.
-    pub(super) fn open(self) -> io::Result<Incoming> {
-        self.door.open(self.listener, &self.counts)
+    pub(super) fn open(self) -> io::Result<Opened> {
+        Ok(Opened { incoming: self.door.open(self.listener, &self.counts)?, access: self.access })
     }
 
     /// Says so where whoever reaches a port `may` do what it serves.
@@ -133,6 +155,7 @@ impl Port {
         let address = self.address().ok().filter(|address| !address.ip().is_loopback());
         if let Some(address) = address
             && !self.door.needs_certificate()
+            && !self.access.is_guarded()
         {
             let name = self.door.name();
             tracing::warn!(
@@ -153,7 +176,7 @@ impl Side {
     /// Starts one on `port`, if there is one.
     pub(super) fn start(
         port: Option<Port>,
-        serve: impl FnOnce(Incoming) -> JoinHandle<()>,
+        serve: impl FnOnce(Opened) -> JoinHandle<()>,
     ) -> Result<Option<Self>, RecoverError> {
         let Some(port) = port else { return Ok(None) };
         let address = port.address().map_err(RecoverError::Port)?;
@@ -171,8 +194,11 @@ pub(super) struct Served {
 impl Served {
     pub(super) fn start(port: Port, router: Router) -> io::Result<Self> {
         let address = port.address()?;
-        let router = if port.door.is_mixed() { router.layer(from_fn(probe_or_certificate)) } else { router };
-        let incoming = port.open()?;
+        // The guard asks more than this, where there is one.
+        let is_mixed = port.door.is_mixed() && !port.access.is_guarded();
+        let router = if is_mixed { router.layer(from_fn(probe_or_certificate)) } else { router };
+        let Opened { incoming, access } = port.open()?;
+        let router = access.http(router);
         let (ending, ends): (_, Ending) = watch::channel(false);
         let serve = async move {
             let serve = axum::serve(incoming, WithPeer(router)).with_graceful_shutdown(ended(ends));

@@ -50,7 +50,12 @@ impl Explained {
             let value = serde_json::to_string(&texts).ok();
             Row { key: format!("keys.previous \"{}\"", n + 1), value, source }
         });
-        let rows = keys.chain(earlier).chain(lanes).chain(routes).collect();
+        let rules = layers.access_rules.iter().enumerate().map(|(n, (rule, source))| Row {
+            key: format!("access.rule \"{}\"", n + 1),
+            value: serde_json::to_string(rule).ok(),
+            source: source.clone(),
+        });
+        let rows = keys.chain(earlier).chain(rules).chain(lanes).chain(routes).collect();
         Self { rows, ignored: layers.ignored.clone() }
     }
 

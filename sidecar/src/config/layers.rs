@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::access::RuleTable;
 use super::anchors::{EthereumTable, OpenTimestampsTable, Rfc3161Table, Tables};
 use super::error::ConfigError;
 use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find};
@@ -79,6 +80,9 @@ pub(super) struct Layers {
     pub(super) anchors: Tables,
     /// The keys of each `[[keys.previous]]`.
     pub(super) previous_keys: Vec<BTreeMap<&'static str, Found>>,
+    /// Whether there is a section `[access]`, be it empty.
+    pub(super) has_access: bool,
+    pub(super) access_rules: Vec<(RuleTable, Source)>,
     pub(super) ignored: Vec<String>,
     /// The directory that relative paths of the file start from.
     pub(super) base: PathBuf,
@@ -107,6 +111,7 @@ impl Layers {
                 _ if key.get_ref() == "route" => self.routes(&file, value)?,
                 DeValue::Table(table) if key.get_ref() == "anchors" => self.anchors(&file, table)?,
                 DeValue::Table(table) if key.get_ref() == "keys" => self.keys(&file, table)?,
+                DeValue::Table(table) if key.get_ref() == "access" => self.access(&file, table)?,
                 _ => self.section(&file, key.get_ref(), key.span(), value)?,
             }
         }
@@ -202,6 +207,29 @@ impl Layers {
                 self.previous_keys.push(earlier.values);
             }
         }
+        Ok(())
+    }
+
+    /// Takes `[access]`: its keys, and the list of rules in it, which is read again from the text.
+    fn access(&mut self, file: &File<'_>, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        #[derive(Deserialize)]
+        struct Parsed {
+            access: Lists,
+        }
+        #[derive(Deserialize)]
+        struct Lists {
+            #[serde(default)]
+            rule: Vec<RuleTable>,
+        }
+        self.has_access = true;
+        for (key, value) in table {
+            if key.get_ref() != "rule" {
+                self.section(file, &format!("access.{}", key.get_ref()), key.span(), value)?;
+            }
+        }
+        let parsed: Result<Parsed, _> = toml::from_str(file.text);
+        let Lists { rule } = parsed.map_err(|error| file.syntax(&error, "[[access.rule]]"))?.access;
+        self.access_rules = file.placed(rule, table.get("rule"));
         Ok(())
     }
 

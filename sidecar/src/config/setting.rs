@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 67] = [
+pub(super) const SETTINGS: [Setting; 82] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -148,6 +148,35 @@ pub(super) const SETTINGS: [Setting; 67] = [
         "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",
     ),
     value("anchors.lag_alarm", "24h", "how long an entry may wait for an anchor before that is an alarm"),
+    value("access.log", "roles", "who may read the log: roles, or public for everybody"),
+    unset(
+        "access.limits.application",
+        "how often each application may call, for example \"500/s, burst 1000\"",
+    ),
+    unset("access.limits.operator", "how often each operator may call"),
+    unset("access.limits.compliance", "how often each compliance officer may call"),
+    unset("access.limits.auditor", "how often each auditor may call"),
+    unset("access.limits.applicant", "how often links may be opened from one address"),
+    value(
+        "access.limits.public",
+        "100/s, burst 1000",
+        "how often somebody without a role may call, and new tokens be checked, from one address",
+    ),
+    unset("access.oidc.issuer", "whose tokens are taken, exactly as they have it"),
+    unset("access.oidc.audience", "whom tokens must be for"),
+    unset(
+        "access.oidc.jwks",
+        "where the issuer's keys are: its jwks_uri, or a file that may be replaced at any time",
+    ),
+    value(
+        "access.oidc.ca_file",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "the certificate authorities of that address, as PEM",
+    ),
+    value("access.oidc.role_claim", "roles", "where a token's roles stand: a claim, or a JSON pointer"),
+    value("access.oidc.algorithms", "RS256, PS256, ES256, EdDSA", "how tokens may be signed"),
+    value("access.oidc.keys_refresh", "5m", "how often the issuer's keys are fetched"),
+    value("access.oidc.keys_kept", "24h", "how long keys are used that could not be fetched again"),
     unset(
         "server.tls.client_ca_file",
         "the authorities of client certificates, as PEM; with it every port but links.listen asks for one",

@@ -70,7 +70,8 @@ impl Backend {
     pub(super) fn add(&self, entries: &[Indexed], size: TreeSize) -> Result<(), IndexError> {
         let mut batch = sled::Batch::default();
         for Indexed { index, entry, keys: under } in entries {
-            if let Some(decision) = &entry.decision {
+            // Who reads a decision often must not make its history longer.
+            if let Some(decision) = entry.decision.as_ref().filter(|_| entry.kind != Kind::Access) {
                 let kind = u8::try_from(entry.kind.number()).map_err(|_| IndexError::Damaged)?;
                 batch.insert(keys::at(keys::decision(decision), *index), &[kind]);
             }

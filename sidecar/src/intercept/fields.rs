@@ -6,8 +6,6 @@
 //! Specification: the vocabulary of paths in `ledgerstone::record::schema`. A call about several people is one record;
 //! whatever differs from row to row has the row, counted from 0, as the last segment of its path (`outcome/action/[3]`).
 
-use std::net::IpAddr;
-
 use ledgerstone::record::schema::{self, Side};
 use ledgerstone::record::{FieldPath, FieldPathError, Record, RecordBuilder, RecordError, Value};
 use ledgerstone::time::UnixMillis;
@@ -16,6 +14,7 @@ use super::answered::Answered;
 use super::asked::Asked;
 use super::frame::Message;
 use super::route::{Route, RouteConfig, SubjectSource};
+use crate::access::Origin;
 use crate::models::Identity;
 use ledgerstone::oip::{Element, Tensor, parameter_text};
 
@@ -35,8 +34,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) model: Option<Identity>,
     /// What is wrong with how the answer declares its model.
     pub(crate) model_problem: Option<&'static str>,
-    /// Where the call came from.
-    pub(crate) caller: Option<IpAddr>,
+    /// Who called, and from where.
+    pub(crate) caller: &'a Origin,
     /// Value of the metadata header that the route takes the subject from.
     pub(crate) subject_header: Option<&'a str>,
     /// Whether the caller was known to be gone when the record was made.
@@ -192,7 +191,9 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     fields.put_some(schema::TIME_MODEL_ENDED, times.model.map(|(_, ended)| ended.get()))?;
     fields.put(schema::TIME_DECIDED, times.decided.get())?;
     fields.put(schema::TIME_CLOCK_SOURCE, "system")?;
-    fields.put_some(schema::CALLER_ADDRESS, facts.caller.map(|address| address.to_string()))?;
+    for (path, value) in facts.caller.fields() {
+        fields.put(path, value)?;
+    }
     fields.put(schema::DELIVERY_MODE, config.mode.as_str())?;
     let upstream = facts.answered.upstream_code.map(|code| i64::from(i32::from(code)));
     fields.put_some(schema::DELIVERY_UPSTREAM_STATUS, upstream)?;

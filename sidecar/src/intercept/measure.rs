@@ -31,7 +31,7 @@ pub fn decision(recorder: &Recorder, request: &Bytes, response: &Bytes) -> Optio
     let case = Case {
         id: decision_id(received).ok()?,
         route,
-        caller: None,
+        caller: crate::access::Origin::default(),
         subject_header: None,
         caller_gone: false,
         times: Times { received, model: Some((received, received)), decided: received },

@@ -6,7 +6,6 @@
 //! Does not do: talking to the caller or the model server.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,6 +23,7 @@ use super::declared;
 use super::fields::{self, Facts, FieldsError, Times};
 use super::route::{RawConfig, Route, Routes};
 use super::session::{Seen, Session};
+use crate::access::Origin;
 use crate::keyring::{About, KeyringError, RecordKeys, Taken};
 use crate::metrics::Metrics;
 use crate::seal::{self, SealError, SealedContent};
@@ -58,7 +58,7 @@ struct Inner {
 pub(crate) struct Case {
     pub(crate) id: DecisionId,
     pub(crate) route: Arc<Route>,
-    pub(crate) caller: Option<IpAddr>,
+    pub(crate) caller: Origin,
     pub(crate) subject_header: Option<String>,
     pub(crate) caller_gone: bool,
     pub(crate) times: Times,
@@ -171,7 +171,7 @@ impl Inner {
             route: &case.route,
             model,
             model_problem,
-            caller: case.caller,
+            caller: &case.caller,
             subject_header: case.subject_header.as_deref(),
             caller_gone: case.caller_gone,
             times: case.times,

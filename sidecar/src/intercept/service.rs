@@ -8,7 +8,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,7 +30,7 @@ use super::metadata;
 use super::recorder::{Case, NotRecorded, Recorded, Recorder, decision_id, now};
 use super::route::SubjectSource;
 use super::session::Seen;
-use crate::peer::Peer;
+use crate::access::Origin;
 use crate::upstream::{Answer, CollectError, Upstream, collect};
 
 /// Full name of the service.
@@ -193,7 +192,7 @@ impl Inner {
         };
         let route = Arc::clone(self.recorder.routes().for_model(asked.model()));
         let refusal = refusal.or_else(|| asked.check_rows(&route).err());
-        let caller = caller(&parts.extensions);
+        let caller = Origin::of(&parts.extensions);
         let subject_header = subject_header(&parts.headers, route.config().subject.as_ref());
         let (outgoing, answered, model) = match refusal {
             Some(status) => (Outgoing::Status(status.clone()), Answered::refused(&status), None),
@@ -285,11 +284,6 @@ impl Inner {
         metadata::set(response.headers_mut(), metadata::ORIGIN, self.recorder.origin());
         response
     }
-}
-
-/// Where a call came from, if the transport knows.
-fn caller(extensions: &http::Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().and_then(Peer::ip)
 }
 
 fn subject_header(headers: &HeaderMap, subject: Option<&SubjectSource>) -> Option<String> {

@@ -14,8 +14,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::decision;
 use super::{kind, path};
+use crate::access::Origin;
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
-use crate::peer::Peer;
 use crate::receipts::ServeError;
 use crate::telemetry::with_causes;
 use crate::value::{fields_to_json, from_json};
@@ -37,7 +37,7 @@ async fn add(
     Path((decision_id, kind)): Path<(String, String)>,
     request: Request,
 ) -> Response<Body> {
-    let caller = Peer::of(request.extensions()).ip();
+    let caller = Origin::of(request.extensions());
     let body = match <Bytes as axum::extract::FromRequest<_>>::from_request(request, &()).await {
         Ok(body) => body,
         Err(error) => return unread(&error),
@@ -67,12 +67,17 @@ async fn add(
     }
 }
 
-async fn read(State(histories): State<Histories>, Path(decision_id): Path<String>) -> Response<Body> {
+async fn read(
+    State(histories): State<Histories>,
+    Path(decision_id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let who = Origin::of(request.extensions());
     let decision = match decision(&decision_id) {
         Ok(decision) => decision,
         Err(what) => return refused(StatusCode::BAD_REQUEST, Code::Misuse, &what),
     };
-    match histories.read(decision).await {
+    match histories.read(decision, &who).await {
         Ok(history) => answer(
             StatusCode::OK,
             &json!({
@@ -128,7 +133,7 @@ fn addition(decision_id: &str, kind: &str, body: &[u8]) -> Result<Addition, Stri
         kind: self::kind(kind)?,
         request,
         fields: fields.collect::<Result<_, String>>()?,
-        caller: None,
+        caller: Origin::default(),
     })
 }
 

@@ -71,7 +71,7 @@ fn facts<'a>(route: &'a Route, asked: &'a Asked, answered: &'a Answered) -> Fact
         route,
         model: route.identity(),
         model_problem: None,
-        caller: None,
+        caller: &crate::access::Origin::NOBODY,
         subject_header: None,
         caller_gone: false,
         times: Times::default(),

@@ -208,9 +208,11 @@ const ALWAYS: [FieldPath; 10] = [
 ];
 
 /// What the caller's connection, the request, the model server and its answer may bring to any record.
-const TRAFFIC: [FieldPath; 27] = [
+const TRAFFIC: [FieldPath; 29] = [
     schema::TIME_MODEL_STARTED,
     schema::TIME_MODEL_ENDED,
+    schema::CALLER_WORKLOAD,
+    schema::CALLER_PRINCIPAL,
     schema::CALLER_ADDRESS,
     schema::DELIVERY_UPSTREAM_STATUS,
     schema::DELIVERY_CALLER_GONE,
