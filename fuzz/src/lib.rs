@@ -5,6 +5,7 @@
 //! mutations of it in every test run; `cargo run -p ledgerstone-fuzz -- TARGET --seconds N` goes on for longer.
 //! Does not do: coverage guidance, which needs a compiler that is not the stable one.
 
+mod access;
 pub mod anchors;
 pub mod keys;
 pub mod mutate;

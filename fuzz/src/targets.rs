@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, keys, nodes, notices, timestamps};
+use crate::{access, anchors, keys, nodes, notices, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,9 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "access_jwks", run: access::access_jwks },
+    Target { name: "access_rule", run: access::access_rule },
+    Target { name: "access_token", run: access::access_token },
     Target { name: "anchor_record", run: anchors::anchor_record },
     Target { name: "anchor_statement", run: anchors::anchor_statement },
     Target { name: "anchor_lane", run: anchors::anchor_lane },
