@@ -300,6 +300,19 @@ pub const SUBJECT_KEYS_MAX: usize = 2048;
 /// Names of destroyed keys in one erasure entry: at 16 bytes each they take 1,536 of its 2,048 bytes.
 pub const ERASURE_KEYS_MAX: usize = 96;
 
+/// Bytes of an AdmissionReview. API servers take requests of at most 3 MiB, and a review of a new object holds it once; the rest is for
+/// JSON that is longer than what it was sent as.
+pub const ADMISSION_REVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of an AdmissionReview's uid: API servers draw UUIDs of 36.
+pub const ADMISSION_UID_BYTES_MAX: usize = 128;
+
+/// Bytes of what is put into pods: a ConfigMap holds at most 1 MiB.
+pub const INJECTOR_TEMPLATE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Containers and volumes that are put into a pod: two and two of our own, and sixty of the chart's user.
+pub const INJECTED_PARTS_MAX: usize = 64;
+
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");

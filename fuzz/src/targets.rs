@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, keys, nodes, notices, timestamps};
+use crate::{anchors, injector, keys, nodes, notices, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,7 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "admission_review", run: injector::admission_review },
     Target { name: "anchor_record", run: anchors::anchor_record },
     Target { name: "anchor_statement", run: anchors::anchor_statement },
     Target { name: "anchor_lane", run: anchors::anchor_lane },
@@ -72,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "field_path", run: field_path },
     Target { name: "causal_config", run: causal_config },
     Target { name: "gguf_header", run: gguf_header },
+    Target { name: "injector_template", run: injector::injector_template },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "key_answer", run: keys::key_answer },
     Target { name: "lightgbm_model", run: model },

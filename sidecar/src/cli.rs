@@ -9,6 +9,7 @@ use crate::evidence::{Wanted, WantedEntries};
 use crate::telemetry::LogFormat;
 
 pub mod erasure;
+pub mod injector;
 #[cfg(feature = "notices")]
 pub mod notice;
 
@@ -100,6 +101,8 @@ pub enum Command {
     #[cfg(feature = "notices")]
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// Put the sidecar into pods that ask for it: a mutating webhook of Kubernetes. Reads no configuration file.
+    Injector(injector::InjectorArguments),
     /// What is asked of the keyring.
     #[command(flatten)]
     Erasure(erasure::ErasureCommand),

@@ -19,6 +19,7 @@ mod erase;
 #[cfg(feature = "ethereum")]
 mod evm;
 mod init;
+pub mod injector;
 mod keys;
 #[cfg(feature = "notices")]
 mod notice;
@@ -69,7 +70,7 @@ pub fn anchor(
 /// What the command could not do.
 pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<ExitCode> {
     match command {
-        Command::Run => bail!("`run` serves, and is no command of these"),
+        Command::Run | Command::Injector(_) => bail!("it serves, and is no command of these"),
         Command::Init(InitArguments { if_absent: true }) => init_if_absent(&load(inputs)?, out),
         Command::Init(InitArguments { if_absent: false }) => init(&load(inputs)?, out),
         Command::Config(ConfigCommand::Explain) => explain(inputs, out),

@@ -8,8 +8,8 @@ use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
 use ledgerstone_sidecar::cli::{Cli, Command};
 use ledgerstone_sidecar::config::{ConfigError, Inputs};
+use ledgerstone_sidecar::stop::Stop;
 use ledgerstone_sidecar::{commands, telemetry, tls};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Exit status for a command line or a configuration that makes no sense (`sysexits.h`, EX_USAGE).
 const USAGE: u8 = 64;
@@ -39,6 +39,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let mut out = commands::Output::new(io::stdout().lock());
     match cli.command {
         Command::Run => serve(&inputs).map(|()| ExitCode::SUCCESS),
+        Command::Injector(arguments) => commands::injector::serve(arguments).map(|()| ExitCode::SUCCESS),
         command => commands::run(command, &inputs, &mut out),
     }
 }
@@ -47,7 +48,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
 async fn serve(inputs: &Inputs) -> Result<()> {
     let config = commands::load(inputs)?;
     let drain_deadline = config.server.drain_deadline;
-    let mut stop = Stop::new()?;
+    let mut stop = Stop::new().context("signals cannot be listened for")?;
     let app = App::build(config).await?;
     tracing::info!("ports are bound, the log is being recovered");
 
@@ -81,24 +82,4 @@ async fn serve(inputs: &Inputs) -> Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The signals that stop the sidecar.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("signals cannot be listened for");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn signal(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
