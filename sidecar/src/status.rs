@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use ledgerstone::merkle::TreeSize;
 
+use tokio::sync::Notify;
+
 use crate::driver::LogHandle;
 use crate::index::Index;
 use crate::intercept::Session;
@@ -35,6 +37,8 @@ pub struct Status {
     committed: Committed,
     draining: AtomicBool,
     running: OnceLock<Running>,
+    /// Tells that it serves or drains.
+    changes: Notify,
 }
 
 /// What there is once the sidecar serves.
@@ -86,11 +90,13 @@ impl Status {
     pub(crate) fn serve(&self, log: LogHandle, session: Arc<Session>, index: Arc<Index>) {
         // Set once, by the one caller that builds the application.
         _ = self.running.set(Running { log, session, index });
+        self.changes.notify_waiters();
     }
 
     /// Says that the sidecar is about to stop.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.changes.notify_waiters();
     }
 
     /// What appends are counted with.
@@ -129,6 +135,21 @@ impl Status {
             return Err(NotReady::Draining);
         }
         if running.session.is_admitting() { Ok(()) } else { Err(NotReady::NotAdmitting) }
+    }
+
+    /// Ends when readiness may be another than when this was called. An idle sidecar is not woken for it.
+    pub(crate) fn change(&self) -> impl Future<Output = ()> {
+        // Each hears of what comes from here on, before anybody waits for it.
+        let changes = self.changes.notified();
+        let running = self.running.get().map(|running| (running.session.changes(), running.log.ended()));
+        async move {
+            let Some((session, log)) = running else { return changes.await };
+            tokio::select! {
+                () = changes => {}
+                () = session => {}
+                () = log => {}
+            }
+        }
     }
 
     /// Adds the gauges that are read from this state.

@@ -39,7 +39,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 /// Bytes of one registration: two names and two digests.
 const REGISTRATION_BYTES_MAX: usize = 4096;
 
-/// How often the health service looks at the state of the sidecar.
+/// How long the health service lets changes gather before it looks at the state of the sidecar.
 const HEALTH_PERIOD: Duration = Duration::from_millis(250);
 
 /// The services by name, but health and reflection.
@@ -139,11 +139,12 @@ pub(super) fn serve_registry(incoming: Incoming, registry: RegistryApi, ending: 
 /// Keeps the health service at what the sidecar's state is.
 async fn report(status: Arc<Status>, reporter: HealthReporter) {
     let mut reported = None;
-    let mut period = tokio::time::interval(HEALTH_PERIOD);
     loop {
-        period.tick().await;
+        let change = status.change();
         let ready = status.ready();
         if reported.as_ref() == Some(&ready) {
+            change.await;
+            tokio::time::sleep(HEALTH_PERIOD).await;
             continue;
         }
         let serving = if ready.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };

@@ -29,6 +29,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long opening pauses before it tries the lock again.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
+/// How often the database writes what is new, and wakes this process to see whether there is anything. What a crash takes of it is added
+/// again from the log.
+const FLUSH_MS: u64 = 60_000;
+
 /// An open database.
 pub(super) struct Backend {
     database: sled::Db,
@@ -38,6 +42,7 @@ impl Backend {
     /// Opens the database at `path`, or makes it.
     pub(super) fn open(path: &Path, origin: Hash) -> Result<Self, IndexError> {
         let config = sled::Config::default().path(path).cache_capacity(CACHE_BYTES);
+        let config = config.flush_every_ms(Some(FLUSH_MS));
         let started = Instant::now();
         let database = loop {
             match guarded(|| Ok(config.open()?)) {

@@ -19,6 +19,7 @@ use ledgerstone::entry::{
 };
 use ledgerstone::merkle::LeafIndex;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout_at};
 
 use super::append::{Append, AppendFault};
@@ -191,6 +192,11 @@ impl Session {
         self.append_own(sequence, Entry { details, ..entry }).await
     }
 
+    /// Ends when the session may take requests and did not, or the other way round.
+    pub(crate) fn changes(&self) -> Notified<'_> {
+        self.ended.notified()
+    }
+
     async fn drained(&self) {
         loop {
             let ended = self.ended.notified();
@@ -233,7 +239,10 @@ impl Session {
             };
             let entry = Entry::gap(self.writer.clone(), self.id, sequence, details);
             match self.log.append(entry, None).await {
-                Ok(_) => self.book().settled(sequence),
+                Ok(_) => {
+                    self.book().settled(sequence);
+                    self.ended.notify_waiters();
+                }
                 Err(fault) => return Err(self.failed(fault)),
             }
         }
@@ -253,6 +262,7 @@ impl Session {
     fn failed(&self, fault: AppendFault) -> SessionError {
         if matches!(fault, AppendFault::Halted(_)) {
             self.book().break_off();
+            self.ended.notify_waiters();
         }
         SessionError::Log(fault)
     }
