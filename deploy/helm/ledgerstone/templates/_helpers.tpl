@@ -35,6 +35,12 @@ ledgerstone.io/regulated: "true"
 ledgerstone.io/log: {{ include "ledgerstone.fullname" . }}
 {{- end -}}
 
+{{- define "ledgerstone.injectorLabels" -}}
+app.kubernetes.io/name: {{ include "ledgerstone.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: injector
+{{- end -}}
+
 {{- define "ledgerstone.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "ledgerstone.fullname" .) .Values.serviceAccount.name -}}
@@ -129,6 +135,9 @@ securityContext:
 {{- end -}}
 {{- if and .Values.store.existingClaim (eq .Values.workload.kind "StatefulSet") -}}
 {{- fail "store.existingClaim is for a Deployment: a StatefulSet has a claim for each pod" -}}
+{{- end -}}
+{{- if and .Values.injector.only (not .Values.injector.enabled) -}}
+{{- fail "injector.only leaves nothing to install: set injector.enabled too" -}}
 {{- end -}}
 {{- if and .Values.model.existingConfigMap .Values.model.existingClaim -}}
 {{- fail "model.existingConfigMap and model.existingClaim are both set: the model's files come from one of them" -}}
