@@ -24,7 +24,6 @@ const KNOWN: [&str; 8] =
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Pod {
-    #[serde(default)]
     metadata: Metadata,
     #[serde(default)]
     spec: Option<Spec>,

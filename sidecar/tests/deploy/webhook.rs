@@ -300,7 +300,7 @@ fn the_injector_gives_what_the_policy_gives_and_without_it_nothing_gets_past() {
     let (address, other) = (free_port(), free_port());
     let chart = ["loans", CHART, "--namespace", "ledgerstone", "--set"];
     cluster.helm(&[&["install"][..], &chart, &[BY_POLICY]].concat());
-    cluster.admits_in_time(&asking(), Result::is_ok);
+    cluster.admits_in_time(&asking(), has_it);
     let by_policy = made(&cluster);
 
     let by_webhook =
@@ -311,7 +311,7 @@ fn the_injector_gives_what_the_policy_gives_and_without_it_nothing_gets_past() {
     };
     cluster.admits_in_time(&asking(), down);
     let injectors = [address, other].map(|address| start(&cluster, address).ready());
-    cluster.admits_in_time(&asking(), Result::is_ok);
+    cluster.admits_in_time(&asking(), has_it);
     for (by_policy, by_webhook) in by_policy.iter().zip(made(&cluster)) {
         assert_eq!(*by_policy, by_webhook);
     }
@@ -328,6 +328,10 @@ fn the_injector_gives_what_the_policy_gives_and_without_it_nothing_gets_past() {
     ]);
     cluster.admits_in_time(&asking(), lacks);
     without_the_injector(&cluster);
+}
+
+fn has_it(said: &Result<Value, String>) -> bool {
+    said.as_ref().is_ok_and(|pod| list(&pod["spec"]["initContainers"]).len() == 2)
 }
 
 fn lacks(said: &Result<Value, String>) -> bool {
