@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, keys, nodes, notices, timestamps};
+use crate::{anchors, gate, keys, nodes, notices, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "evm_header", run: anchors::evm_header },
     Target { name: "field_path", run: field_path },
     Target { name: "causal_config", run: causal_config },
+    Target { name: "gate_rule", run: gate::rule },
     Target { name: "gguf_header", run: gguf_header },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "key_answer", run: keys::key_answer },

@@ -42,6 +42,7 @@ use crate::{admin, api, log_keys, tls};
 
 mod counted;
 mod error;
+mod gates;
 mod grpc;
 mod keys;
 mod previous;
@@ -208,6 +209,7 @@ impl App {
         if let Some(key) = named {
             session.announce_receipt_key(key.to_cose()).await?;
         }
+        gates::announce(&parts.routes, &session, &index, &reader).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
         let record_keys: Arc<dyn RecordKeys> = ring.clone();
         let receipts = ReceiptBuilder::new(reader.clone(), record_keys, parts.routes.clone(), receipt_key);
@@ -245,7 +247,8 @@ impl Recovered {
         let receipts = ReceiptService::new(receipts, Arc::clone(&index), Arc::clone(&status), wait);
         let links = receipts::serve_links(ports.links, &config, &receipts, &reader)?;
         let decisions =
-            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone());
+            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone())
+                .with_models(Arc::clone(&models));
         let services = grpc::Services {
             intercept: Intercept::new(decisions, upstream, limits(&config)),
             log: api::LogApi::new(reader.clone(), ends.clone()),

@@ -9,6 +9,7 @@ use crate::evidence::{Wanted, WantedEntries};
 use crate::telemetry::LogFormat;
 
 pub mod erasure;
+pub mod gate;
 #[cfg(feature = "notices")]
 pub mod notice;
 
@@ -93,6 +94,9 @@ pub enum Command {
     /// Regulation packs: what rules ask of records.
     #[command(subcommand)]
     Packs(PacksCommand),
+    /// The policy gate: rules that decisions must satisfy.
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
     /// Keep protected attributes apart from the decisions they are compared over.
     #[command(subcommand)]
     Vault(VaultCommand),

@@ -140,7 +140,7 @@ impl Index {
         self.with(|backend| backend.by_model(model))
     }
 
-    /// The entries that register a model, by leaf index.
+    /// The entries that register a model or a policy, by leaf index.
     ///
     /// # Errors
     /// [`IndexError`] while the index is unusable.

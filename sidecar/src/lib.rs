@@ -12,6 +12,7 @@ pub mod config;
 pub mod driver;
 pub mod erasure;
 pub mod evidence;
+pub mod gate;
 pub mod history;
 pub mod index;
 pub mod intercept;

@@ -3,7 +3,7 @@
 //! Guarantees: every key of one kind starts with one letter and ends in the leaf index, big-endian, so that a scan
 //! gives leaf indices in rising order; what does not have this form is refused.
 
-use ledgerstone::entry::{DecisionId, Entry, Kind};
+use ledgerstone::entry::{DecisionId, Entry};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::SubjectKeyId;
@@ -54,7 +54,7 @@ pub(super) fn at(mut prefix: Vec<u8>, index: LeafIndex) -> Vec<u8> {
 
 /// Every prefix that the public part of `entry` is found under, except its decision.
 pub(super) fn public(entry: &Entry) -> impl Iterator<Item = Vec<u8>> {
-    let registers = (entry.kind == Kind::Model).then(registration);
+    let registers = entry.kind.is_registration().then(registration);
     entry.model.iter().map(model).chain([time(entry.recorded_at)]).chain(registers)
 }
 

@@ -94,6 +94,20 @@ fn finds_entries_by_decision_subject_model_and_time() {
 }
 
 #[test]
+fn finds_what_registers_a_model_or_a_policy() {
+    let disk = Disk::new();
+    let index = disk.open(0);
+    let kinds = [Kind::Decision, Kind::Model, Kind::Heartbeat, Kind::Policy, Kind::Key];
+    let entries = kinds.into_iter().zip(0..).map(|(kind, place)| {
+        let mut indexed = indexed(place);
+        indexed.entry.kind = kind;
+        indexed
+    });
+    index.add(&entries.collect::<Vec<_>>()).unwrap();
+    assert_eq!(leaves(&index.registrations().unwrap()), [1, 3]);
+}
+
+#[test]
 fn keeps_what_it_covers_when_opened_again() {
     let disk = Disk::new().with(300);
     let index = disk.open(300);

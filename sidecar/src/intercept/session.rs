@@ -15,8 +15,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use ledgerstone::code::Code;
 use ledgerstone::entry::{
-    Detail, Details, Entry, GapReason, HeartbeatDetails, Kind, SessionId, StartDetails, WriterName,
+    Detail, Details, Entry, GapReason, HeartbeatDetails, Kind, PolicyDetails, RegisteredName, SessionId,
+    StartDetails, WriterName,
 };
+use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout_at};
@@ -47,7 +49,7 @@ pub struct SessionOptions {
     /// Version of this software.
     pub version: String,
     /// SHA-256 of the configuration in force.
-    pub configuration: ledgerstone::hash::Hash,
+    pub configuration: Hash,
     /// The writer's session before this one, if it is known.
     pub previous: Option<SessionId>,
 }
@@ -189,6 +191,18 @@ impl Session {
         let details = Details::new().with(1, purpose).with(2, Detail::Bytes(cose_key));
         let entry = Entry::new(Kind::Key, self.writer.clone(), self.id, sequence);
         self.append_own(sequence, Entry { details, ..entry }).await
+    }
+
+    /// Says in the log that a policy of this kind came into force.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the log does not take the entry.
+    pub async fn announce_policy(&self, kind: RegisteredName, digest: Hash) -> Result<(), SessionError> {
+        let _own = self.own.lock().await;
+        let sequence = self.book().number()?;
+        let details = PolicyDetails { kind };
+        let entry = Entry::policy(self.writer.clone(), self.id, sequence, digest, details);
+        self.append_own(sequence, entry).await
     }
 
     async fn drained(&self) {
