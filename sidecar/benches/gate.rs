@@ -2,7 +2,12 @@
 //!
 //! `cargo bench -p ledgerstone-sidecar --bench gate`; `-- --test` runs each once. The last line is the difference, measured in
 //! turns within one run.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench may stop where it fails")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench may stop where it fails"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
