@@ -22,8 +22,8 @@ mod kind;
 mod reference;
 
 pub use details::{
-    AnchorDetails, DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails,
-    ModelDetails, PolicyDetails, StartDetails,
+    APPROVAL_SIGNATURE_BYTES, AnchorDetails, DETAIL_SIGNATURES, DETAIL_STATEMENT, DecisionDetails, Detail,
+    Details, GapDetails, GapReason, HeartbeatDetails, KindDetails, ModelDetails, PolicyDetails, StartDetails,
 };
 pub use erasure::{ErasureDetails, ErasureOutcome, ErasureScope, Ground, HoldDetails, ReleaseDetails};
 pub use ids::{

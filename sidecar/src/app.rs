@@ -25,13 +25,14 @@ use crate::anchor::service::Opened;
 use crate::anchor::stored::PublicAnchors;
 use crate::anchor::{Anchors, Lane, setup};
 use crate::api::{Ending, ended};
+use crate::approvals::Approvals;
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
 use crate::erasure::Erasures;
 use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
-use crate::keyring::{self, KeyProvider, Keyring, RecordKeys};
+use crate::keyring::{self, Configured, Keyring, RecordKeys};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
@@ -40,6 +41,7 @@ use crate::status::Status;
 use crate::upstream::{Upstream, UpstreamOptions};
 use crate::{admin, api, log_keys, tls};
 
+mod approvals;
 mod counted;
 mod error;
 mod grpc;
@@ -67,7 +69,7 @@ pub struct App {
 struct Parts {
     config: Config,
     ports: Ports,
-    keys: Arc<dyn KeyProvider>,
+    keys: Arc<Configured>,
     routes: Routes,
     upstream: Upstream,
     tls: Option<ServerTlsConfig>,
@@ -95,6 +97,7 @@ pub struct Recovered {
     reader: LogReader,
     ring: Arc<Keyring>,
     index: Arc<Index>,
+    approvals: Arc<Approvals>,
     session: Arc<Session>,
     lanes: Opened,
     verifier: LogVerifier,
@@ -138,7 +141,7 @@ impl App {
     /// [`BuildError`] names the key of the configuration and what to change.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
-        let keys: Arc<dyn KeyProvider> = keyring::open(&config.keys)?;
+        let keys = keyring::open(&config.keys)?;
         let receipt_key = receipts::key(&config)?;
         let routes = Routes::build(&config.routes, &config.base)?;
         if config.recorder_listen.is_none() {
@@ -194,8 +197,9 @@ impl App {
         let reader = LogReader::open(&config.log.store, log.published())?;
         let named = receipts::named_key(receipt_key.as_deref(), &reader)?;
         let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
-        let ring = keys::open(config, &reader, Arc::clone(keys), metrics).await?;
         let index = open_index(config, &reader).await?;
+        let (approvals, keys) = approvals::open(config, &reader, &index, keys).await?;
+        let ring = keys::open(config, &reader, keys, metrics).await?;
         let options = SessionOptions {
             writer: config.writer.clone(),
             id: session_id()?,
@@ -208,10 +212,23 @@ impl App {
         if let Some(key) = named {
             session.announce_receipt_key(key.to_cose()).await?;
         }
+        approvals.announce(&session).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
         let record_keys: Arc<dyn RecordKeys> = ring.clone();
         let receipts = ReceiptBuilder::new(reader.clone(), record_keys, parts.routes.clone(), receipt_key);
-        Ok(Recovered { parts, log, report, reader, ring, index, session, lanes, verifier, receipts })
+        Ok(Recovered {
+            parts,
+            log,
+            report,
+            reader,
+            ring,
+            index,
+            approvals,
+            session,
+            lanes,
+            verifier,
+            receipts,
+        })
     }
 
     /// Recovers and serves.
@@ -235,7 +252,8 @@ impl Recovered {
     /// # Errors
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
-        let Self { parts, log, reader, ring, index, session, lanes, verifier, receipts, .. } = self;
+        let Self { parts, log, reader, ring, index, approvals, session, lanes, verifier, receipts, .. } =
+            self;
         let Parts { config, ports, routes, upstream, tls, metrics, models, anchors, status, admin, .. } =
             parts;
         let keys: Arc<dyn RecordKeys> = ring.clone();
@@ -254,14 +272,20 @@ impl Recovered {
         let erasures = keys::erasures(&config, &session, &reader, &receipts, &index, &ring, &status);
         let histories =
             Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
-        let registrations = api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), wait);
+        let registrations = api::RegistryApi::new(
+            Arc::clone(&session),
+            reader.clone(),
+            models.clone(),
+            wait,
+            approvals.clone(),
+        );
         let registry = Side::start(ports.registry, |port| {
             grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
         })?;
         let recorder = Side::start(ports.recorder, |port| {
             let served = grpc::Records {
                 recorder: api::RecorderApi::new(histories),
-                keyring: api::KeyringApi::new(erasures.clone()),
+                keyring: api::KeyringApi::new(erasures.clone(), approvals),
                 links: receipts::link_maker(&config, &reader),
             };
             grpc::serve_recorder(port, served, tls.clone(), ends.clone())

@@ -8,6 +8,7 @@ use crate::config::Inputs;
 use crate::evidence::{Wanted, WantedEntries};
 use crate::telemetry::LogFormat;
 
+pub mod approvals;
 pub mod erasure;
 #[cfg(feature = "notices")]
 pub mod notice;
@@ -100,6 +101,9 @@ pub enum Command {
     #[cfg(feature = "notices")]
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// Dual control: who must approve which changes, and what waits for it.
+    #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
     /// What is asked of the keyring.
     #[command(flatten)]
     Erasure(erasure::ErasureCommand),

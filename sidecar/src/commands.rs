@@ -14,6 +14,7 @@ use crate::config::{Config, Inputs};
 use crate::keyring::RecordKeys;
 
 mod anchor;
+mod approvals;
 mod bundle;
 mod erase;
 #[cfg(feature = "ethereum")]
@@ -30,6 +31,7 @@ mod receipt;
 mod vault;
 
 pub use self::anchor::anchor_status;
+pub use self::approvals::approvals;
 pub use self::bundle::export;
 pub use self::erase::erasure;
 #[cfg(feature = "ethereum")]
@@ -83,6 +85,7 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
             export(&load(inputs)?, arguments.wanted(), estimate_only, out)
         }
         Command::Vault(VaultCommand::Make(arguments)) => vault_make(&load(inputs)?, &arguments, out),
+        Command::Approvals(command) => return approvals(&load(inputs)?, &command, out),
         Command::Erasure(command) => erasure(&load(inputs)?, command, out),
         Command::Packs(command) => return packs(&command, || load(inputs), out),
         #[cfg(feature = "notices")]

@@ -20,6 +20,7 @@ use self::setting::{SETTINGS, find};
 use crate::intercept::route::RouteConfig;
 
 pub mod anchors;
+mod approvals;
 mod error;
 mod explain;
 pub mod keys;
@@ -29,6 +30,7 @@ mod quantity;
 mod retention;
 mod setting;
 
+pub use self::approvals::ApprovalsConfig;
 pub use self::error::ConfigError;
 pub use self::explain::{Explained, Row};
 pub use self::keys::KeysConfig;
@@ -76,6 +78,8 @@ pub struct Config {
     pub models_watch_interval: Duration,
     /// Where the log's head is fixed.
     pub anchors: AnchorsConfig,
+    /// Which changes need the approval of several persons.
+    pub approvals: ApprovalsConfig,
     /// The folder whose templates of notices stand in the place of those that come along.
     pub notice_templates: Option<PathBuf>,
     /// What the traffic of each model means.
@@ -222,6 +226,7 @@ impl Config {
             recorder_listen: layers.address_if_set("recorder.listen")?,
             models_watch_interval: layers.duration("models.watch_interval")?,
             anchors: AnchorsConfig::from_layers(layers)?,
+            approvals: ApprovalsConfig::from_layers(layers)?,
             notice_templates: layers.path("notices.templates")?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             base: layers.base.clone(),

@@ -188,6 +188,10 @@ impl Erasures {
         &self.0.parts.ring
     }
 
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0.parts.session
+    }
+
     /// How long records are kept.
     #[must_use]
     pub fn matrix(&self) -> &Matrix {

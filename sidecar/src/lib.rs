@@ -6,6 +6,7 @@ pub mod admin;
 pub mod anchor;
 pub mod api;
 pub mod app;
+pub mod approvals;
 pub mod cli;
 pub mod commands;
 pub mod config;

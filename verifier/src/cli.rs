@@ -3,6 +3,7 @@
 //! Guarantees: every command, flag and help text of `ledgerstone` is in this file and those below it;
 //! `tests/cmd/help.session` pins them. Does not do: anything with them; that is `command`.
 
+mod approval;
 mod audit;
 mod model;
 mod report;
@@ -11,6 +12,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+pub use approval::{
+    ApprovalCommand, ApprovalModelArguments, ApprovalPolicyArguments, ApprovalProposeArguments,
+    ApprovalProposeCommand, ApprovalRosterArguments, ApprovalShowArguments, ApprovalSignArguments,
+};
 pub use audit::{
     AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
     AuditPlanArguments, AuditRegisterArguments, AuditReportArguments, AuditRunArguments, AuditSizeArguments,
@@ -76,6 +81,9 @@ pub enum Command {
     /// Read, name, check or register a model, or recompute what it says of rows
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Approve changes: propose, sign and show what several persons must sign before it takes effect
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
     /// Audit a log: plan, draw, recompute, report
     #[command(subcommand)]
     Audit(AuditCommand),

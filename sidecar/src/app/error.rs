@@ -115,6 +115,9 @@ pub enum RecoverError {
     /// The keyring.
     #[error("the keyring in log.store: {0}")]
     Keyring(#[from] RingError),
+    /// A change of the configuration is not approved.
+    #[error(transparent)]
+    Approvals(#[from] crate::approvals::StartError),
     /// Not even an empty lookup index can be had.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -148,6 +151,7 @@ impl RecoverError {
             Self::Links(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Keyring(error) => error.code(),
+            Self::Approvals(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Session(error) => error.code(),
             Self::Tls(_) | Self::UnnamedReceiptKey => Code::Misuse,

@@ -37,8 +37,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 /// Silence after which a caller is asked whether it is still there, and how long it may take to say so.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
-/// Bytes of one registration: two names and two digests.
-const REGISTRATION_BYTES_MAX: usize = 4096;
+/// Bytes of one registration: two names, two digests, and an approval with 32 signature lines of 380 bytes.
+const REGISTRATION_BYTES_MAX: usize = 16 * 1024;
 
 /// How often the health service looks at the state of the sidecar.
 const HEALTH_PERIOD: Duration = Duration::from_millis(250);

@@ -137,7 +137,7 @@ fn keyring(config: &Config, command: &KeyringCommand, out: &mut impl Write) -> R
         KeyringCommand::Restore { from, without_backup, discard_current } => {
             restore(config, from.as_deref(), *without_backup, *discard_current, out)
         }
-        KeyringCommand::Rotate => rotate(config, out),
+        KeyringCommand::Rotate { approval } => rotate(config, approval.as_deref(), out),
     }
 }
 
@@ -156,10 +156,22 @@ fn status(config: &Config, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn rotate(config: &Config, out: &mut impl Write) -> Result<()> {
+fn rotate(config: &Config, approval: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    let approval = match approval {
+        None => Vec::new(),
+        Some(path) => std::fs::read(path).with_context(|| path.display().to_string())?,
+    };
     let mut done = 0;
     loop {
-        let rotated = ask(config, async |mut ring| Ok(ring.rotate(RotateRequest {}).await?.into_inner()))?;
+        let request = RotateRequest { approval: approval.clone().into() };
+        let rotated = ask(config, async |mut ring| Ok(ring.rotate(request.clone()).await?.into_inner()))?;
+        if let Some(index) = rotated.approved_at {
+            writeln!(
+                out,
+                "approved, entry {index} of the log; restart the sidecar: the configured key comes into force then"
+            )?;
+            return Ok(());
+        }
         done += rotated.keys;
         if rotated.left == 0 {
             writeln!(out, "{done} keys were wrapped anew; none is under an earlier key-encryption key")?;

@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 60] = [
+pub(super) const SETTINGS: [Setting; 67] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -148,6 +148,16 @@ pub(super) const SETTINGS: [Setting; 60] = [
         "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",
     ),
     value("anchors.lag_alarm", "24h", "how long an entry may wait for an anchor before that is an alarm"),
+    unset("approvals.approvers", "the file with the names and keys of those who may approve changes"),
+    unset("approvals.folder", "the folder with signed approvals of what this configuration changes"),
+    unset(
+        "approvals.model",
+        "who must approve a registration of a model, for example \"2 of alice, bob, carol\"",
+    ),
+    unset("approvals.policy", "who must approve a policy that comes into force"),
+    unset("approvals.key", "who must approve another key-encryption key"),
+    unset("approvals.retention", "who must approve other retention periods"),
+    unset("approvals.roster", "who must approve other approvers and rules"),
 ];
 
 /// The setting with that key.

@@ -17,7 +17,7 @@ use ledgerstone::time::UnixMillis;
 use super::{IndexError, Indexed, keys};
 
 /// The format of keys and values. Another number means: build it again.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// Memory that the database may use to keep pages; its own default is 1 GiB.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -102,6 +102,10 @@ impl Backend {
 
     pub(super) fn registrations(&self) -> Result<Vec<LeafIndex>, IndexError> {
         self.scan(&keys::registration(), only_index)
+    }
+
+    pub(super) fn changes(&self) -> Result<Vec<LeafIndex>, IndexError> {
+        self.scan(&keys::change(), only_index)
     }
 
     pub(super) fn by_time(&self, from: UnixMillis, until: UnixMillis) -> Result<Vec<LeafIndex>, IndexError> {

@@ -141,7 +141,7 @@ impl Session {
         let _own = self.own.lock().await;
         let stop = self.book().number()?;
         let entry = Entry::stop(self.writer.clone(), self.id, stop);
-        self.append_own(stop, entry).await
+        self.append_own(stop, entry).await.map(drop)
     }
 
     /// The session's id.
@@ -183,12 +183,28 @@ impl Session {
     /// # Errors
     /// [`SessionError`] if the log does not take the entry.
     pub async fn announce_receipt_key(&self, cose_key: Vec<u8>) -> Result<(), SessionError> {
-        let _own = self.own.lock().await;
-        let sequence = self.book().number()?;
         let purpose = Detail::Text(RECEIPT_KEY_PURPOSE.to_owned());
         let details = Details::new().with(1, purpose).with(2, Detail::Bytes(cose_key));
-        let entry = Entry::new(Kind::Key, self.writer.clone(), self.id, sequence);
-        self.append_own(sequence, Entry { details, ..entry }).await
+        let make = |(writer, session, sequence)| Entry {
+            details,
+            ..Entry::new(Kind::Key, writer, session, sequence)
+        };
+        self.announce(make).await.map(drop)
+    }
+
+    /// Appends an entry of the session itself, which `make` makes with its number, and says where it stands.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the log does not take it.
+    pub(crate) async fn announce(
+        &self,
+        make: impl FnOnce((WriterName, SessionId, u64)) -> Entry,
+    ) -> Result<(LeafIndex, Entry), SessionError> {
+        let _own = self.own.lock().await;
+        let sequence = self.book().number()?;
+        let entry = make((self.writer.clone(), self.id, sequence));
+        let index = self.append_own(sequence, entry.clone()).await?;
+        Ok((index, entry))
     }
 
     async fn drained(&self) {
@@ -214,7 +230,7 @@ impl Session {
         };
         let details = HeartbeatDetails { in_flight, lowest_in_flight: lowest };
         let entry = Entry::heartbeat(self.writer.clone(), self.id, sequence, details);
-        self.append_own(sequence, entry).await
+        self.append_own(sequence, entry).await.map(drop)
     }
 
     /// Gives requests that were turned away their numbers, and writes every gap entry that is due.
@@ -240,9 +256,9 @@ impl Session {
     }
 
     /// Appends an entry of the session itself.
-    async fn append_own(&self, sequence: u64, entry: Entry) -> Result<(), SessionError> {
+    async fn append_own(&self, sequence: u64, entry: Entry) -> Result<LeafIndex, SessionError> {
         match self.log.append(entry, None).await {
-            Ok(_) => Ok(()),
+            Ok(index) => Ok(index),
             Err(fault) => {
                 self.book().lose(sequence, GapReason::NotRecorded);
                 Err(self.failed(fault))
