@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, keys, nodes, notices, timestamps};
+use crate::{anchors, approvals, keys, nodes, notices, timestamps};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "anchor_statement", run: anchors::anchor_statement },
     Target { name: "anchor_lane", run: anchors::anchor_lane },
     Target { name: "anchor_trust", run: anchors::anchor_trust },
+    Target { name: "approval", run: approvals::approval },
+    Target { name: "approval_roster", run: approvals::roster },
+    Target { name: "approved_entry", run: approvals::approved_entry },
     Target { name: "audit_beacon", run: canonical_text::<Beacon> },
     Target { name: "audit_block_header", run: audit_block_header },
     Target { name: "audit_drand_chain", run: audit_drand_chain },

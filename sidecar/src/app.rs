@@ -197,7 +197,7 @@ impl App {
         let reader = LogReader::open(&config.log.store, log.published())?;
         let named = receipts::named_key(receipt_key.as_deref(), &reader)?;
         let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
-        let index = open_index(config, &reader).await?;
+        let index = approvals::index(config, &reader).await?;
         let (approvals, keys) = approvals::open(config, &reader, &index, keys).await?;
         let ring = keys::open(config, &reader, keys, metrics).await?;
         let options = SessionOptions {
@@ -490,14 +490,6 @@ async fn open_lanes(
         Ok(Anchors::open(&store, &origin, lanes)?)
     });
     opened.await.map_err(|_| RecoverError::Defect)?
-}
-
-/// Opens the lookup index. What it does not cover yet is added while the sidecar serves.
-async fn open_index(config: &Config, reader: &LogReader) -> Result<Arc<Index>, RecoverError> {
-    let (path, size, origin) =
-        (config.log.store.join("index"), reader.published().size, keys::origin(config));
-    let opened = spawn_blocking(move || Index::open(&path, origin, size)).await;
-    Ok(Arc::new(opened.map_err(|_| RecoverError::Defect)??))
 }
 
 fn session_id() -> Result<SessionId, RecoverError> {

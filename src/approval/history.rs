@@ -153,7 +153,7 @@ impl History {
     }
 
     /// What becomes of `change` of `log`, which the note `approval` is to approve (none where it is empty), at `now`. `named`
-    /// is the roster of the configuration, which knows whose a signature claims to be.
+    /// is the roster of the configuration, which knows whose a signature claims to be if it is the one in force.
     ///
     /// # Errors
     /// [`ApprovalError`] says why it must not take effect.
@@ -191,6 +191,7 @@ impl History {
             };
         }
         is_in_time(statement, now, 0)?;
+        let named = named.filter(|named| *named.public() == self.state.roster);
         let recorded = self.state.roster.accept(&approvals, &self.former, named);
         recorded.map(Verdict::Approved)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledgerstone::entry::RegisteredName;
 use tokio::task::spawn_blocking;
 
-use super::RecoverError;
+use super::{RecoverError, keys};
 use crate::approvals::{self, Approvals, Opened, Wanted};
 use crate::config::Config;
 use crate::index::Index;
@@ -36,4 +36,12 @@ pub(super) async fn open(
         Ok::<_, RecoverError>((approvals, keys))
     });
     opened.await.map_err(|_| RecoverError::Defect)?
+}
+
+/// Opens the lookup index. What it does not cover yet is added while the sidecar serves.
+pub(super) async fn index(config: &Config, reader: &LogReader) -> Result<Arc<Index>, RecoverError> {
+    let (path, size, origin) =
+        (config.log.store.join("index"), reader.published().size, keys::origin(config));
+    let opened = spawn_blocking(move || Index::open(&path, origin, size)).await;
+    Ok(Arc::new(opened.map_err(|_| RecoverError::Defect)??))
 }
