@@ -272,13 +272,7 @@ impl Recovered {
         let erasures = keys::erasures(&config, &session, &reader, &receipts, &index, &ring, &status);
         let histories =
             Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
-        let registrations = api::RegistryApi::new(
-            Arc::clone(&session),
-            reader.clone(),
-            models.clone(),
-            wait,
-            approvals.clone(),
-        );
+        let registrations = api::RegistryApi::new(&session, &reader, &models, wait, &approvals);
         let registry = Side::start(ports.registry, |port| {
             grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
         })?;

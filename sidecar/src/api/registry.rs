@@ -48,13 +48,20 @@ impl RegistryApi {
     /// for up to `wait`.
     #[must_use]
     pub fn new(
-        session: Arc<Session>,
-        log: LogReader,
-        models: Arc<Models>,
+        session: &Arc<Session>,
+        log: &LogReader,
+        models: &Arc<Models>,
         wait: Duration,
-        approvals: Arc<Approvals>,
+        approvals: &Arc<Approvals>,
     ) -> Self {
-        Self { session, log, models, turns: Arc::new(Semaphore::new(AT_ONCE)), wait, approvals }
+        Self {
+            session: Arc::clone(session),
+            log: log.clone(),
+            models: Arc::clone(models),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            wait,
+            approvals: Arc::clone(approvals),
+        }
     }
 
     /// Makes `change` and answers with its proof. Goes on when the caller leaves.

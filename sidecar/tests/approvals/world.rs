@@ -17,7 +17,8 @@ use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
 use ledgerstone::proto::ledgerstone_v1::{
     RegisterModelRequest, RegisterPolicyRequest, RegisterResponse, RotateRequest, RotateResponse,
 };
-use ledgerstone::store::fs::FsReader;
+use ledgerstone::store::disk::Disk as _;
+use ledgerstone::store::fs::{FsReader, StdDisk};
 use ledgerstone::time::UnixMillis;
 use ledgerstone::verify::{Check, Verdict};
 use ledgerstone_sidecar::app::{App, RecoverError, Running};
@@ -138,11 +139,17 @@ impl Files {
 
     /// Why the sidecar does not start.
     pub(crate) async fn refused(&self) -> String {
-        match App::build(self.config()).await.unwrap().recover().await {
+        let refused = match App::build(self.config()).await.unwrap().recover().await {
             Err(RecoverError::Approvals(error)) => error.to_string(),
             Err(error) => panic!("{error}"),
             Ok(_) => panic!("it starts"),
+        };
+        // A process would end here; in this one the log's thread takes a moment to let go of the store.
+        let disk = StdDisk::new(&self.sidecar.store());
+        while disk.lock("lock").unwrap().is_none() {
+            tokio::task::yield_now().await;
         }
+        refused
     }
 
     /// Every entry of a kind.
