@@ -144,7 +144,8 @@ impl Approvals {
 
     /// The approval that `change` needs, out of the folder; none if nobody has to approve it.
     async fn need(&self, change: &Change) -> Result<Option<Recorded>, StartError> {
-        need(&*self.history.lock().await, &self.log, &self.wanted, &self.notes, change)
+        let history = self.history.lock().await;
+        need(&history, &self.log, &self.wanted, &self.notes, change)
     }
 }
 

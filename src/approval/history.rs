@@ -83,13 +83,13 @@ impl History {
 
     /// Takes the next entry without asking whether it should be there: the sidecar's own, and those of its log.
     pub fn apply(&mut self, index: LeafIndex, entry: &Entry) {
+        let Some(change) = Change::of(entry, &self.state) else { return };
         if let Ok(Some(recorded)) = Recorded::of(entry) {
             match self.used.len() < APPROVALS_WALK_MAX {
                 true => _ = self.used.entry(recorded.digest()).or_insert(index),
                 false => self.is_full = true,
             }
         }
-        let Some(change) = Change::of(entry, &self.state) else { return };
         let subject = change.subject();
         match self.newest.len() < APPROVALS_WALK_MAX || self.newest.contains_key(&subject) {
             true => _ = self.newest.insert(subject, index),
