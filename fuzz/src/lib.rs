@@ -6,7 +6,7 @@
 //! Does not do: coverage guidance, which needs a compiler that is not the stable one.
 
 pub mod anchors;
-mod approvals;
+pub mod approvals;
 pub mod keys;
 pub mod mutate;
 pub mod nodes;
