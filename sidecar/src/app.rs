@@ -43,6 +43,7 @@ use crate::{admin, api, log_keys, tls};
 mod counted;
 mod error;
 mod grpc;
+mod hardened;
 mod keys;
 mod previous;
 mod receipts;

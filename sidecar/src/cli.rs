@@ -100,6 +100,10 @@ pub enum Command {
     #[cfg(feature = "notices")]
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// Give up what `run` gives up, and say what is left: which files, folders and ports.
+    ///
+    /// Ends with 1 if something is missing, or if one of the places may not be reached.
+    Hardening(HardeningArguments),
     /// What is asked of the keyring.
     #[command(flatten)]
     Erasure(erasure::ErasureCommand),
@@ -113,6 +117,20 @@ pub struct InitArguments {
     /// A store that was emptied gets a new log: use it only where the key that signs the log is lost together with the store.
     #[arg(long)]
     pub if_absent: bool,
+}
+
+/// Arguments of `hardening`.
+#[derive(Debug, Default, Args)]
+pub struct HardeningArguments {
+    /// Say whether this file or folder may be read; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub read: Vec<PathBuf>,
+    /// Say whether this file may be written; nothing is written; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub write: Vec<PathBuf>,
+    /// Say whether a connection to this address may be made; may be repeated
+    #[arg(long, value_name = "IP:PORT")]
+    pub connect: Vec<std::net::SocketAddr>,
 }
 
 /// `vault ...`

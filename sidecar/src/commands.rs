@@ -18,6 +18,7 @@ mod bundle;
 mod erase;
 #[cfg(feature = "ethereum")]
 mod evm;
+mod harden;
 mod init;
 mod keys;
 #[cfg(feature = "notices")]
@@ -34,6 +35,7 @@ pub use self::bundle::export;
 pub use self::erase::erasure;
 #[cfg(feature = "ethereum")]
 pub use self::evm::{anchor_deploy, anchor_key};
+pub use self::harden::harden;
 pub use self::init::{init, init_if_absent};
 pub use self::keys::keys;
 #[cfg(feature = "notices")]
@@ -84,6 +86,7 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
         }
         Command::Vault(VaultCommand::Make(arguments)) => vault_make(&load(inputs)?, &arguments, out),
         Command::Erasure(command) => erasure(&load(inputs)?, command, out),
+        Command::Hardening(arguments) => return harden(&load(inputs)?, &arguments, out),
         Command::Packs(command) => return packs(&command, || load(inputs), out),
         #[cfg(feature = "notices")]
         Command::Notice(command) => notice(&command, || load(inputs), out),

@@ -17,23 +17,28 @@ use ledgerstone::note::KeyName;
 use self::anchors::AnchorsConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
+use crate::anchor::http::Address;
 use crate::intercept::route::RouteConfig;
 
 pub mod anchors;
 mod error;
 mod explain;
+mod hardening;
 pub mod keys;
 mod layers;
 mod links;
+mod named;
 mod quantity;
 mod retention;
 mod setting;
 
 pub use self::error::ConfigError;
 pub use self::explain::{Explained, Row};
+pub use self::hardening::{Demand, HardeningConfig};
 pub use self::keys::KeysConfig;
 pub use self::layers::{Inputs, Source};
 pub use self::links::LinksConfig;
+pub use self::named::Named;
 pub use self::retention::RetentionConfig;
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
@@ -80,6 +85,10 @@ pub struct Config {
     pub notice_templates: Option<PathBuf>,
     /// What the traffic of each model means.
     pub routes: Vec<RouteConfig>,
+    /// What the process gives up once it is configured.
+    pub hardening: HardeningConfig,
+    /// Files, addresses and ports that the values above name, as they were read.
+    pub named: Named,
     /// The directory that relative paths of routes start from.
     pub base: PathBuf,
     /// Environment variables of our prefix that fit no key.
@@ -224,7 +233,9 @@ impl Config {
             anchors: AnchorsConfig::from_layers(layers)?,
             notice_templates: layers.path("notices.templates")?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
+            hardening: HardeningConfig::from_layers(layers)?,
             base: layers.base.clone(),
+            named: layers.named(),
             ignored: layers.ignored.clone(),
             digest: Explained::new(layers).digest(),
         })
@@ -240,7 +251,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 const ORIGIN: &str =
     "a name without spaces and '+', of printable ASCII, for example log.example.com/decisions";
 const WRITER: &str = "1 to 64 characters of a-z, 0-9, '.', '_' and '-'";
-const UPSTREAM: &str = "http://HOST:PORT, https://HOST:PORT or unix:/PATH";
+const UPSTREAM: &str = "http://HOST:PORT, https://HOST:PORT or unix:/PATH, and nothing else: no user, no path, no link-local or metadata address";
 const ADDRESS: &str = "an address and a port, for example 127.0.0.1:7450 (port 0 takes a free one)";
 
 /// The origin also stands in a response header, which carries printable ASCII only.
@@ -249,8 +260,11 @@ fn origin(text: &str) -> Option<KeyName> {
 }
 
 fn upstream(text: &str) -> Option<String> {
-    let rest = ["http://", "https://", "unix:"].iter().find_map(|scheme| text.strip_prefix(scheme))?;
-    (!rest.is_empty()).then(|| text.to_owned())
+    let fits = match text.strip_prefix("unix:") {
+        Some(path) => path.len() > 1 && path.starts_with('/'),
+        None => Address::parse(text).is_some_and(|address| address.has_no_path()),
+    };
+    fits.then(|| text.to_owned())
 }
 
 fn half(present: &'static str, absent: &'static str) -> ConfigError {
@@ -278,6 +292,7 @@ impl Layers {
             let what = find(key).map_or("", |setting| setting.what);
             return Err(ConfigError::MissingKeys { keys: vec![(key, what)] });
         };
+        self.saw(key, &text);
         read(&text).ok_or_else(|| ConfigError::BadValue {
             from: source,
             key,
@@ -314,12 +329,16 @@ impl Layers {
     }
 
     fn address(&self, key: &'static str) -> Result<SocketAddr, ConfigError> {
-        self.parse(key, ADDRESS, |text| text.parse().ok())
+        let address: SocketAddr = self.parse(key, ADDRESS, |text| text.parse().ok())?;
+        self.listens(address.port());
+        Ok(address)
     }
 
     fn parse_path(&self, key: &'static str) -> Result<PathBuf, ConfigError> {
         let base = self.base_of(key);
-        self.parse(key, "a path", |text| (!text.is_empty()).then(|| base.join(text)))
+        let path = self.parse(key, "a path", |text| (!text.is_empty()).then(|| base.join(text)))?;
+        self.names(key, &path);
+        Ok(path)
     }
 
     /// Where relative paths of a key start from: the folder of the file, if that is where the key stands.

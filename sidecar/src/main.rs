@@ -1,4 +1,4 @@
-//! The sidecar: flags, telemetry, crypto provider, configuration, build, recover, serve, signal, drain.
+//! The sidecar: flags, telemetry, crypto provider, configuration, hardening, build, recover, serve, signal, drain.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
 use ledgerstone_sidecar::cli::{Cli, Command};
-use ledgerstone_sidecar::config::{ConfigError, Inputs};
+use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
+use ledgerstone_sidecar::hardening::{self, HardeningError, Report};
 use ledgerstone_sidecar::{commands, telemetry, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,6 +16,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    // Told by `run`; for the other commands it is done as far as it can be.
+    _ = hardening::begin();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -27,7 +30,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ledgerstone-sidecar: {}", telemetry::with_causes(error.as_ref()));
-            ExitCode::from(if error.is::<ConfigError>() { USAGE } else { 1 })
+            let is_usage = error.is::<ConfigError>() || error.is::<HardeningError>();
+            ExitCode::from(if is_usage { USAGE } else { 1 })
         }
     }
 }
@@ -43,12 +47,20 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-#[tokio::main]
-async fn serve(inputs: &Inputs) -> Result<()> {
+/// Gives up what the configuration does not need while there is one thread, then serves on many.
+fn serve(inputs: &Inputs) -> Result<()> {
     let config = commands::load(inputs)?;
+    let report = hardening::apply(&config)?;
+    report.tell();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the runtime cannot be started")?.block_on(run_until_stopped(config, report))
+}
+
+async fn run_until_stopped(config: Config, report: Report) -> Result<()> {
     let drain_deadline = config.server.drain_deadline;
     let mut stop = Stop::new()?;
     let app = App::build(config).await?;
+    app.hardened(report);
     tracing::info!("ports are bound, the log is being recovered");
 
     let recovered = tokio::select! {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use ledgerstone::merkle::TreeSize;
 
 use crate::driver::LogHandle;
+use crate::hardening::Report;
 use crate::index::Index;
 use crate::intercept::Session;
 use crate::metrics::Metrics;
@@ -35,6 +36,7 @@ pub struct Status {
     committed: Committed,
     draining: AtomicBool,
     running: OnceLock<Running>,
+    hardening: OnceLock<Report>,
 }
 
 /// What there is once the sidecar serves.
@@ -86,6 +88,19 @@ impl Status {
     pub(crate) fn serve(&self, log: LogHandle, session: Arc<Session>, index: Arc<Index>) {
         // Set once, by the one caller that builds the application.
         _ = self.running.set(Running { log, session, index });
+    }
+
+    /// Says what the process gave up, and adds the gauges of it.
+    pub(crate) fn hardened(&self, report: Report, metrics: &Metrics) {
+        report.measure(metrics);
+        // Set once, by the program that runs the application.
+        _ = self.hardening.set(report);
+    }
+
+    /// What the process gave up, if whoever runs it said so.
+    #[must_use]
+    pub fn hardening(&self) -> Option<&Report> {
+        self.hardening.get()
     }
 
     /// Says that the sidecar is about to stop.

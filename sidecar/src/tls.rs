@@ -5,16 +5,35 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ledgerstone::code::Code;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use tonic::transport::{Identity, ServerTlsConfig};
 
 use crate::config::TlsFiles;
 
-/// Makes `ring` the crypto provider of this process. Does nothing if there is one already.
+/// Makes the one crypto provider of this program that of the process. Does nothing if there is one already.
 pub fn install_crypto_provider() {
     if CryptoProvider::get_default().is_none() {
         // Lost only to another thread that installs one at the same time.
-        _ = ring::default_provider().install_default();
+        _ = built_with().install_default();
+    }
+}
+
+/// `ring`, or aws-lc's FIPS module where the program was built for it (`scripts/build-fips`).
+#[must_use]
+pub fn built_with() -> CryptoProvider {
+    #[cfg(ledgerstone_fips)]
+    return rustls::crypto::default_fips_provider();
+    #[cfg(not(ledgerstone_fips))]
+    rustls::crypto::ring::default_provider()
+}
+
+/// What TLS is computed with, for a person.
+#[must_use]
+pub fn provider_name() -> &'static str {
+    match CryptoProvider::get_default() {
+        Some(provider) if provider.fips() => "aws-lc, FIPS 140-3",
+        Some(_) => "ring",
+        None => "none yet",
     }
 }
 

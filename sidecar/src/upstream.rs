@@ -6,18 +6,25 @@
 //! Does not do: recording, retries, choosing between several model servers.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use ledgerstone::code::Code;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tower::{Service as _, ServiceExt as _};
 
+use crate::anchor::http::Address;
 use crate::intercept::body::Replay;
+use crate::outbound;
 
 /// Flow-control window of one call: an answer of this size needs no round trip to grow it.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -80,7 +87,8 @@ impl Upstream {
         let address = &options.address;
         let unusable = || UpstreamError::Address { address: address.clone() };
         let secure = address.starts_with("https://");
-        if !(secure || address.starts_with("http://") || address.starts_with("unix:")) {
+        let is_socket = address.starts_with("unix:");
+        if !is_socket && Address::parse(address).is_none() {
             return Err(unusable());
         }
         let mut endpoint = Endpoint::from_shared(address.clone())
@@ -95,7 +103,11 @@ impl Upstream {
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
             endpoint = endpoint.tls_config(tls).map_err(|_| UpstreamError::Authority)?;
         }
-        Ok(Self { channel: endpoint.connect_lazy(), request_timeout: options.request_timeout })
+        let channel = match is_socket {
+            true => endpoint.connect_lazy(),
+            false => endpoint.connect_with_connector_lazy(connector(options.connect_timeout)),
+        };
+        Ok(Self { channel, request_timeout: options.request_timeout })
     }
 
     /// Sends a call and returns its answer as soon as that begins; the bodies stream.
@@ -143,6 +155,36 @@ impl Answer {
         self.head.status != http::StatusCode::OK
             || there(&self.head.headers)
             || self.trailers.as_ref().is_some_and(there)
+    }
+}
+
+/// Connects to what the model server's name leads to, as far as that may be asked ([`outbound`]).
+fn connector(limit: Duration) -> HttpConnector<Screened> {
+    let mut connector = HttpConnector::new_with_resolver(Screened);
+    // TLS is added around it.
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(TCP_KEEPALIVE));
+    connector.set_connect_timeout(Some(limit));
+    connector
+}
+
+/// Resolves names, and leaves out addresses that are never asked.
+#[derive(Clone, Debug)]
+struct Screened;
+
+impl tower::Service<Name> for Screened {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        // The connector puts the port in.
+        Box::pin(async move { Ok(outbound::resolve(name.as_str(), 0).await?.into_iter()) })
     }
 }
 
@@ -267,7 +309,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 #[non_exhaustive]
 pub enum UpstreamError {
     /// Not an address.
-    #[error("upstream address {address:?}: write http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
+    #[error("upstream address {:?}: write http://HOST:PORT, https://HOST:PORT or unix:/PATH", outbound::shown(.address))]
     Address {
         /// The address as written.
         address: String,

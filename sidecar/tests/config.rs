@@ -206,7 +206,7 @@ fn refuses_a_value_that_its_key_cannot_take() {
         ),
         (
             "upstream.address=127.0.0.1:8001",
-            r#"--set: upstream.address = "127.0.0.1:8001": write http://HOST:PORT, https://HOST:PORT or unix:/PATH"#,
+            r#"--set: upstream.address = "127.0.0.1:8001": write http://HOST:PORT, https://HOST:PORT or unix:/PATH, and nothing else: no user, no path, no link-local or metadata address"#,
         ),
         (
             "keys.provider=hsm",

@@ -9,6 +9,7 @@ use super::{BuildError, RecoverError, Served};
 use crate::config::Config;
 use crate::driver::system_clock;
 use crate::links::{self, LinkBook, LinkMaker};
+use crate::locked;
 use crate::reader::LogReader;
 use crate::receipt_key;
 use crate::receipts::ReceiptService;
@@ -19,7 +20,9 @@ pub(super) fn key(config: &Config) -> Result<Option<Arc<ReceiptSigningKey>>, Bui
         tracing::info!("receipt.key_file is not set: receipts carry no COSE receipt");
         return Ok(None);
     };
-    Ok(Some(Arc::new(receipt_key::load(path, &config.log.origin)?)))
+    let key = Arc::new(receipt_key::load(path, &config.log.origin)?);
+    locked::keep(&key.secrets());
+    Ok(Some(key))
 }
 
 /// The public half of `key`, if the log's policy names it: a receipt that readers cannot check is not given out.

@@ -4,6 +4,7 @@
 //! that fits no key is only reported, because Kubernetes itself sets `LEDGERSTONE_SERVICE_HOST` beside a service of
 //! that name.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -16,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::anchors::{EthereumTable, OpenTimestampsTable, Rfc3161Table, Tables};
 use super::error::ConfigError;
+use super::named::Named;
 use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find};
 use crate::intercept::route::RouteConfig;
 use crate::nearest::nearest;
@@ -82,6 +84,8 @@ pub(super) struct Layers {
     pub(super) ignored: Vec<String>,
     /// The directory that relative paths of the file start from.
     pub(super) base: PathBuf,
+    /// What the values name, as they are read.
+    pub(super) seen: RefCell<Named>,
 }
 
 impl Layers {

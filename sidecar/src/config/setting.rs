@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 60] = [
+pub(super) const SETTINGS: [Setting; 65] = [
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -148,6 +148,19 @@ pub(super) const SETTINGS: [Setting; 60] = [
         "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",
     ),
     value("anchors.lag_alarm", "24h", "how long an entry may wait for an anchor before that is an alarm"),
+    value(
+        "hardening.landlock",
+        "best-effort",
+        "files and ports that are not needed: required, best-effort or off",
+    ),
+    value(
+        "hardening.seccomp",
+        "best-effort",
+        "system calls that are not needed: required, best-effort or off",
+    ),
+    value("hardening.memory", "best-effort", "keys locked in memory: required, best-effort or off"),
+    unset("hardening.read", "more files and folders that may be read, with ':' between them"),
+    unset("hardening.write", "more folders that may be written, with ':' between them"),
 ];
 
 /// The setting with that key.

@@ -14,12 +14,11 @@ use ledgerstone::proto::ledgerstone_v1::{RegisterModelRequest, RegisterPolicyReq
 use serde::Serialize;
 use tonic::{Code as GrpcCode, Status};
 
-use super::grpc::{call, unreachable};
+use super::grpc::{call, unreachable, who};
 use super::trust;
 use crate::cli::RegistryArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural};
-use crate::source::WebOptions;
 
 /// The format of the commands' JSON.
 const FORMAT: &str = "ledgerstone-registration/v1";
@@ -109,7 +108,7 @@ pub(super) fn run(
 }
 
 fn ask(arguments: &RegistryArguments, request: Registered) -> Result<RegisterResponse, Refusal> {
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let (address, tls) = match arguments.sidecar.split_once("://") {
         Some(("grpc", address)) => (address, false),
         Some(("grpcs", address)) => (address, true),
@@ -138,6 +137,9 @@ fn ask(arguments: &RegistryArguments, request: Registered) -> Result<RegisterRes
 fn refused(address: &str, status: &Status) -> Refusal {
     let message = format!("{address} refused: {}", status.message());
     match status.code() {
+        code @ (GrpcCode::Unauthenticated | GrpcCode::PermissionDenied) => {
+            Refusal::unavailable(message, who(code))
+        }
         GrpcCode::InvalidArgument => Refusal::usage(message, "Correct what is to be registered."),
         GrpcCode::Unimplemented => Refusal::usage(
             message,
