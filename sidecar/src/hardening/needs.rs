@@ -16,7 +16,7 @@ use crate::keyring::SecretSource;
 const READ_ONCE: [&str; 3] = ["log.key_file", "keys.file", "receipt.key_file"];
 
 /// What resolving names and counting processors reads.
-const SYSTEM: [&str; 15] = [
+const SYSTEM: [&str; 16] = [
     "/etc/gai.conf",
     "/etc/host.conf",
     "/etc/hosts",
@@ -30,6 +30,7 @@ const SYSTEM: [&str; 15] = [
     "/proc/self/cgroup",
     "/proc/self/mountinfo",
     "/proc/stat",
+    "/proc/sys/vm/overcommit_memory",
     "/sys/devices/system/cpu",
     "/sys/fs/cgroup",
 ];
