@@ -10,6 +10,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a measurement that cannot be made stops"

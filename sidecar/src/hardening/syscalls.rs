@@ -25,6 +25,15 @@ const PROT_EXEC: u64 = libc::PROT_EXEC as u64;
 const CLONE_THREAD: u64 = libc::CLONE_THREAD as u64;
 const FAMILIES: &[u64] = &[libc::AF_UNIX as u64, libc::AF_INET as u64, libc::AF_INET6 as u64];
 
+#[allow(clippy::unnecessary_cast, reason = "other C libraries than glibc have them as int")]
+const REQUESTS: &[u64] = &[
+    libc::FIONBIO as u64,
+    libc::FIOCLEX as u64,
+    libc::FIONREAD as u64,
+    libc::TCGETS as u64,
+    libc::TIOCGWINSZ as u64,
+];
+
 /// Allowed for some arguments: threads and no processes, memory that is never executed, sockets of three families, terminals
 /// that are asked and not written to, names of threads.
 pub(super) const ANSWERED: &[Argument] = &[
@@ -33,17 +42,7 @@ pub(super) const ANSWERED: &[Argument] = &[
     Argument { call: libc::SYS_mprotect, index: 2, mask: Some(PROT_EXEC), values: &[0] },
     one(libc::SYS_socket, 0, FAMILIES),
     one(libc::SYS_socketpair, 0, &[libc::AF_UNIX as u64]),
-    one(
-        libc::SYS_ioctl,
-        1,
-        &[
-            libc::FIONBIO as u64,
-            libc::FIOCLEX as u64,
-            libc::FIONREAD as u64,
-            libc::TCGETS as u64,
-            libc::TIOCGWINSZ as u64,
-        ],
-    ),
+    one(libc::SYS_ioctl, 1, REQUESTS),
     one(libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_GET_NAME as u64, libc::PR_SET_VMA as u64]),
 ];
 
