@@ -155,6 +155,10 @@ checks! {
     /// The store names the log's keys.
     LogIdentity = "log.identity":
         "The directory belongs to the log that it claims to be.";
+    /// Changes that needed approval have it.
+    LogApprovals = "log.approvals":
+        "Since the log says who must approve changes, as many of them as it asks for signed each change before it took \
+         effect, and no approval was used twice.";
     /// Sealed records have the lengths and digests that their entries state.
     LogSealed = "log.sealed":
         "The encrypted records kept beside the log are the ones that its entries were made with.";

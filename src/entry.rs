@@ -14,6 +14,7 @@ use crate::merkle::LeafIndex;
 use crate::record::Commitment;
 use crate::time::UnixMillis;
 
+mod access;
 mod codec;
 mod details;
 mod erasure;
@@ -21,9 +22,10 @@ mod ids;
 mod kind;
 mod reference;
 
+pub use access::{AccessDetails, AccessPurpose};
 pub use details::{
-    AnchorDetails, DecisionDetails, Detail, Details, GapDetails, GapReason, HeartbeatDetails, KindDetails,
-    ModelDetails, PolicyDetails, StartDetails,
+    APPROVAL_SIGNATURE_BYTES, AnchorDetails, DETAIL_SIGNATURES, DETAIL_STATEMENT, DecisionDetails, Detail,
+    Details, GapDetails, GapReason, HeartbeatDetails, KindDetails, ModelDetails, PolicyDetails, StartDetails,
 };
 pub use erasure::{ErasureDetails, ErasureOutcome, ErasureScope, Ground, HoldDetails, ReleaseDetails};
 pub use ids::{
@@ -206,6 +208,26 @@ impl Entry {
         Self { details: details.into(), ..Self::new(Kind::Anchor, writer, session, sequence) }
     }
 
+    /// Says that sealed records were opened: those at `links`, all about `decision` where one is named, or those of the stretch in
+    /// `details`. `commitment` is to the record of who opened them.
+    #[must_use]
+    pub fn access(
+        numbered: (WriterName, SessionId, u64),
+        decision: Option<DecisionId>,
+        links: Vec<LeafIndex>,
+        commitment: Commitment,
+        details: AccessDetails,
+    ) -> Self {
+        let (writer, session, sequence) = numbered;
+        Self {
+            decision,
+            links,
+            commitment: Some(commitment),
+            details: details.into(),
+            ..Self::new(Kind::Access, writer, session, sequence)
+        }
+    }
+
     /// An entry about keys: an erasure, a hold or a release. One about a single record names its decision and where that stands.
     #[must_use]
     pub fn about_keys(
@@ -277,6 +299,9 @@ impl Entry {
         let details = self.kind_details()?;
         if self.kind.is_about_keys() {
             self.check_about_keys(&details)?;
+        }
+        if let KindDetails::Access(access) = &details {
+            self.check_access(access)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Audit log for AI decisions: an append-only Merkle log, salted records, and receipts that verify offline.
 
 pub mod anchor;
+pub mod approval;
 pub mod check;
 pub mod checkpoint;
 pub mod code;

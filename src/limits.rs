@@ -300,6 +300,43 @@ pub const SUBJECT_KEYS_MAX: usize = 2048;
 /// Names of destroyed keys in one erasure entry: at 16 bytes each they take 1,536 of its 2,048 bytes.
 pub const ERASURE_KEYS_MAX: usize = 96;
 
+/// Bytes of an AdmissionReview. API servers take requests of at most 3 MiB, and a review of a new object holds it once; the rest is for
+/// JSON that is longer than what it was sent as.
+pub const ADMISSION_REVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of an AdmissionReview's uid: API servers draw UUIDs of 36.
+pub const ADMISSION_UID_BYTES_MAX: usize = 128;
+
+/// Bytes of what is put into pods: a ConfigMap holds at most 1 MiB.
+pub const INJECTOR_TEMPLATE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Containers and volumes that are put into a pod: two and two of our own, and sixty of the chart's user.
+pub const INJECTED_PARTS_MAX: usize = 64;
+/// Keys of approvers, and persons in one rule: with who has them they take 576 bytes of a roster entry.
+pub const APPROVERS_MAX: usize = 16;
+
+/// Signatures that an entry holds, and so the most approvals that a rule can ask for: 65 bytes each make 520.
+pub const APPROVAL_SIGNATURES_MAX: usize = 8;
+
+/// Bytes of the statement that approvers sign: an origin of 255, a name and a version of 64, two digests of 71, two times of 24, a
+/// nonce of 32 and 110 of labels make 715.
+pub const APPROVAL_STATEMENT_BYTES_MAX: usize = 736;
+
+/// Bytes of a roster as the log has it: 16 keys of 36, five rules of 20, 26 of the rest make 702.
+pub const ROSTER_BYTES_MAX: usize = 704;
+
+/// Bytes of a file of approvers: 16 lines of a name and a key of 400, and comments.
+pub const APPROVERS_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a statement may be used, in milliseconds: 31 days.
+pub const APPROVAL_LIFETIME_MS_MAX: u64 = 31 * 86_400_000;
+
+/// Used statements, and subjects of changes, that a reader of a log remembers: about 100 bytes each make 7 MiB.
+pub const APPROVALS_WALK_MAX: usize = 64 * 1024;
+
+/// Files that are looked at in the folder of approvals at a start.
+pub const APPROVAL_FILES_MAX: usize = 256;
+
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");
@@ -307,3 +344,11 @@ const _: () = assert!(VALUE_DEPTH_MAX + 3 <= CBOR_DEPTH_MAX, "a sealed record mu
 const _: () =
     assert!(ENTRY_LINKS_MAX * 9 <= ENTRY_BYTES_MAX / 4, "links must leave room for the rest of an entry");
 const _: () = assert!(ERASURE_KEYS_MAX * 16 + 384 <= ENTRY_BYTES_MAX, "an erasure's keys must leave room");
+const _: () = assert!(
+    ROSTER_BYTES_MAX + 560 + APPROVAL_SIGNATURES_MAX * 65 + 160 <= ENTRY_BYTES_MAX,
+    "a roster must fit an entry with its approval, whose statement has 560 bytes at most"
+);
+const _: () = assert!(
+    APPROVAL_STATEMENT_BYTES_MAX + APPROVAL_SIGNATURES_MAX * 65 + 384 <= ENTRY_BYTES_MAX,
+    "an approval must leave room for what it approves"
+);

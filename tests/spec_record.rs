@@ -90,7 +90,7 @@ fn the_tables_name_every_kind_and_reason_by_its_number() {
 fn the_cddl_names_every_kind_and_mode_by_its_number() {
     for kind in Kind::ALL {
         let (name, number) = (kind.as_str(), kind.number());
-        let is_typed = matches!(kind, Kind::Decision | Kind::Anchor) || kind.is_about_keys();
+        let is_typed = matches!(kind, Kind::Decision | Kind::Anchor | Kind::Access) || kind.is_about_keys();
         let listed = if kind.is_session() || kind.is_registration() || is_typed {
             ENTRY_CDDL.contains(&format!("{name}-entry = {{"))
                 && ENTRY_CDDL.contains(&format!("common, 2: {number}, 5: "))

@@ -5,12 +5,17 @@
 //! mutations of it in every test run; `cargo run -p ledgerstone-fuzz -- TARGET --seconds N` goes on for longer.
 //! Does not do: coverage guidance, which needs a compiler that is not the stable one.
 
+pub mod access;
 pub mod anchors;
+pub mod approvals;
+pub mod gate;
+pub mod injector;
 pub mod keys;
 pub mod mutate;
 pub mod nodes;
 mod notices;
 pub mod targets;
 pub mod timestamps;
+mod tls;
 
 pub use targets::{TARGETS, Target};

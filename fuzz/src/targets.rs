@@ -32,7 +32,7 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{anchors, keys, nodes, notices, timestamps};
+use crate::{access, anchors, approvals, gate, injector, keys, nodes, notices, timestamps, tls};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +45,17 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "access_jwks", run: access::access_jwks },
+    Target { name: "access_rule", run: access::access_rule },
+    Target { name: "access_token", run: access::access_token },
+    Target { name: "admission_review", run: injector::admission_review },
     Target { name: "anchor_record", run: anchors::anchor_record },
     Target { name: "anchor_statement", run: anchors::anchor_statement },
     Target { name: "anchor_lane", run: anchors::anchor_lane },
     Target { name: "anchor_trust", run: anchors::anchor_trust },
+    Target { name: "approval", run: approvals::approval },
+    Target { name: "approval_roster", run: approvals::roster },
+    Target { name: "approved_entry", run: approvals::approved_entry },
     Target { name: "audit_beacon", run: canonical_text::<Beacon> },
     Target { name: "audit_block_header", run: audit_block_header },
     Target { name: "audit_drand_chain", run: audit_drand_chain },
@@ -71,7 +78,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "evm_header", run: anchors::evm_header },
     Target { name: "field_path", run: field_path },
     Target { name: "causal_config", run: causal_config },
+    Target { name: "gate_rule", run: gate::rule },
     Target { name: "gguf_header", run: gguf_header },
+    Target { name: "injector_template", run: injector::injector_template },
     Target { name: "journal_segment", run: journal_segment },
     Target { name: "key_answer", run: keys::key_answer },
     Target { name: "lightgbm_model", run: model },
@@ -106,6 +115,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "verifier_key", run: verifier_key },
     Target { name: "xgboost_model", run: model },
     Target { name: "xgboost_ubjson", run: model },
+    Target { name: "spiffe_id", run: tls::spiffe_id },
+    Target { name: "client_certificate", run: tls::client_certificate },
+    Target { name: "workload_message", run: tls::workload_message },
 ];
 
 /// The committed inputs of a target, in the order of their names.

@@ -37,11 +37,14 @@ use ledgerstone::anchor::opentimestamps::{
     Attestation, CalendarAnswer, DetachedTimestamp, HashOp, Op, Stamping, Timestamp,
 };
 use ledgerstone::anchor::rfc3161::{Imprint, Request};
+use ledgerstone::approval::{
+    Approvals, Change, ChangeKind, DETAIL_SIGNATURES, DETAIL_STATEMENT, Nonce, Roster, Statement,
+};
 use ledgerstone::checkpoint::LogKeys;
 use ledgerstone::cose::{CoseReceipt, ReceiptSigningKey};
 use ledgerstone::encoding::{cbor, hex_decode};
 use ledgerstone::entry::{
-    DecisionDetails, DecisionId, Entry, ModelDetails, Reference, RegisteredName, RegisteredVersion,
+    DecisionDetails, DecisionId, Detail, Entry, ModelDetails, Reference, RegisteredName, RegisteredVersion,
     SessionId, StartDetails, WriterName,
 };
 use ledgerstone::hash::{Hash, leaf_hash};
@@ -88,6 +91,48 @@ fn model_entry() -> Vec<u8> {
     };
     let session = SessionId::from_bytes([7; 16]);
     Entry::model(writer(), session, 3, Hash::of(b"model"), details).encode().unwrap()
+}
+
+fn approval_statement() -> Statement {
+    let change = Change::Model {
+        name: RegisteredName::parse("mortgage").unwrap(),
+        version: RegisteredVersion::parse("2026.1").unwrap(),
+        digest: Hash::of(b"model"),
+        signature: Some(Hash::of(b"model.sig")),
+    };
+    let created = UnixMillis::new(1_795_000_000_000);
+    let expires = created.plus_millis(86_400_000);
+    Statement {
+        log: "example.com/fuzz".parse().unwrap(),
+        change,
+        created,
+        expires,
+        nonce: Nonce::new([4; 16]),
+    }
+}
+
+fn signed_approval(keys: &LogKeys) -> String {
+    Approvals::sign(approval_statement(), &[], |text| keys.sign_text(text)).unwrap().to_string()
+}
+
+fn approvers(keys: &LogKeys) -> String {
+    format!("# who may approve\napprover alice {}\n", keys.vkeys()[0])
+}
+
+fn approval_roster(keys: &LogKeys) -> Vec<u8> {
+    let rules = [ChangeKind::Model, ChangeKind::Roster].map(|kind| (kind, "1 of alice".parse().unwrap()));
+    Roster::new(approvers(keys).as_bytes(), &rules.into()).unwrap().public().to_bytes()
+}
+
+/// The entry with the approval that it needs.
+fn approved_entry(keys: &LogKeys, entry: &[u8]) -> Vec<u8> {
+    let entry = Entry::decode(entry).unwrap();
+    let note = Approvals::parse(signed_approval(keys).as_bytes()).unwrap();
+    let signature = [&[0], note.note().signatures()[0].bytes()].concat();
+    let details = entry.details.clone();
+    let details = details.with(DETAIL_STATEMENT, Detail::Text(approval_statement().to_text()));
+    let details = details.with(DETAIL_SIGNATURES, Detail::Bytes(signature));
+    Entry { details, ..entry }.encode().unwrap()
 }
 
 /// A decision's entry and the receipt's disclosure of one of its fields.
@@ -316,6 +361,12 @@ fn seeds() -> Vec<Seed> {
     let with_key = Policy::for_log(&vkeys).unwrap().with_receipt_keys(&receipt_keys).unwrap().to_bytes();
     let model = br#"{"learner":{"attributes":{},"feature_names":["a","b"],"feature_types":["float","float"],"gradient_booster":{"model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},"tree_info":[0],"trees":[{"base_weights":[0,0.5,-0.5],"categories":[],"categories_nodes":[],"categories_segments":[],"categories_sizes":[],"default_left":[1,0,0],"id":0,"left_children":[1,-1,-1],"loss_changes":[1,0,0],"parents":[2147483647,0,0],"right_children":[2,-1,-1],"split_conditions":[0.25,0.5,-0.5],"split_indices":[1,0,0],"split_type":[0,0,0],"sum_hessian":[2,1,1],"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"}}]},"name":"gbtree"},"learner_model_param":{"base_score":"5E-1","boost_from_average":"1","num_class":"0","num_feature":"2","num_target":"1"},"objective":{"name":"binary:logistic","reg_loss_param":{"scale_pos_weight":"1"}}},"version":[2,1,0]}"#;
     vec![
+        ("approval", "statement", approval_statement().to_text().into_bytes()),
+        ("approval", "signed", signed_approval(&keys).into_bytes()),
+        ("approval_roster", "file", approvers(&keys).into_bytes()),
+        ("approval_roster", "public", approval_roster(&keys)),
+        ("approved_entry", "model", approved_entry(&keys, &model_entry())),
+        ("approved_entry", "start", start.clone()),
         ("audit_beacon", "block", b"block:bitcoin:900000".to_vec()),
         ("audit_beacon", "nonce", format!("nonce:a:{}", Hash::of(b"fuzz")).into_bytes()),
         ("audit_block_header", "first", HEADER.into()),

@@ -21,6 +21,7 @@ mod load {
     pub(crate) mod nginx;
     pub(crate) mod peers;
     pub(crate) mod report;
+    pub(crate) mod tls;
 }
 
 use std::net::SocketAddr;
@@ -30,7 +31,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use load::nginx::Nginx;
 use load::peers::{self, Body};
-use load::report::{Measured, print};
+use load::report::{Measured, print, print_ratio};
+use tonic::transport::ClientTlsConfig;
 
 /// Measures what the sidecar adds to a call.
 #[derive(Debug, Parser)]
@@ -62,12 +64,16 @@ struct Options {
     /// Leave nginx out.
     #[arg(long)]
     no_nginx: bool,
+    /// Measure the strict route over mutual TLS too, and say what that costs.
+    #[arg(long)]
+    mtls: bool,
 }
 
 /// One way from the client to the model server.
 struct Way {
     name: &'static str,
     addr: SocketAddr,
+    tls: Option<ClientTlsConfig>,
 }
 
 fn main() {
@@ -77,11 +83,15 @@ fn main() {
     // Model server, sidecar and clients have a runtime each, as they would have a process each.
     let (model, front, clients) = (runtime(), runtime(), runtime());
     let upstream = options.upstream.unwrap_or_else(|| model.block_on(peers::model(options.model_us)));
-    let sidecar = front.block_on(peers::sidecar(store.path(), upstream));
+    let certificates = options.mtls.then(|| load::tls::certificates(store.path()));
+    let sidecar = front.block_on(peers::sidecar(store.path(), upstream, certificates.as_ref()));
     let nginx = if options.no_nginx { None } else { Nginx::start(store.path(), upstream) };
-    let mut ways = vec![Way { name: "direct", addr: upstream }];
-    ways.extend(nginx.as_ref().map(|nginx| Way { name: "nginx", addr: nginx.addr }));
-    ways.push(Way { name: "strict", addr: sidecar.addr });
+    let plain = |name, addr| Way { name, addr, tls: None };
+    let mut ways = vec![plain("direct", upstream)];
+    ways.extend(nginx.as_ref().map(|nginx| plain("nginx", nginx.addr)));
+    ways.push(plain("strict", sidecar.addr));
+    let secured = sidecar.tls_addr.zip(certificates);
+    ways.extend(secured.map(|(addr, both)| Way { name: "mtls", addr, tls: Some(both.client) }));
     if nginx.is_none() {
         println!("nginx: left out (not on PATH, or --no-nginx)");
     }
@@ -101,6 +111,7 @@ fn main() {
     for &concurrency in &options.concurrency {
         let measured = measure(&clients, &options, &ways, concurrency);
         print(concurrency, &measured);
+        print_ratio(&measured);
     }
     let answered = front.block_on(sidecar.stop());
     println!("\nthe log holds a decision for each of the {answered} answers of the strict route");
@@ -122,7 +133,7 @@ fn measure(
             // The first round warms up connections and caches.
             let seconds = if round == 0 { 1 } else { options.seconds };
             let (latencies, took) =
-                clients.block_on(run(way.addr, options, concurrency, Duration::from_secs(seconds)));
+                clients.block_on(run(way, options, concurrency, Duration::from_secs(seconds)));
             if round > 0 {
                 measured.add(latencies, took);
             }
@@ -132,14 +143,9 @@ fn measure(
 }
 
 /// Latencies of all calls within `time`, and how long they took together.
-async fn run(
-    addr: SocketAddr,
-    options: &Options,
-    concurrency: usize,
-    time: Duration,
-) -> (Vec<Duration>, Duration) {
+async fn run(way: &Way, options: &Options, concurrency: usize, time: Duration) -> (Vec<Duration>, Duration) {
     let connections = options.connections.min(concurrency);
-    let channels: Vec<_> = (0..connections).map(|_| peers::channel(addr)).collect();
+    let channels: Vec<_> = (0..connections).map(|_| peers::channel(way.addr, way.tls.as_ref())).collect();
     let request = options.body.request();
     let begin = Instant::now();
     let end = begin + time;

@@ -1,4 +1,4 @@
-//! The admin port: `/live`, `/ready`, `/metrics`, `/models`, `/anchors`.
+//! The admin port: `/live`, `/ready`, `/metrics`, `/models`, `/anchors`, `/hardening`.
 //!
 //! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready;
 //! `/live` fails only where a restart is the remedy.
@@ -39,7 +39,7 @@ pub(crate) fn router(
     let admin = Admin { status, metrics, models, anchors };
     let routes = Router::new().route("/live", get(live)).route("/ready", get(ready));
     let routes = routes.route("/metrics", get(render)).route("/models", get(standings));
-    routes.route("/anchors", get(anchored)).with_state(admin)
+    routes.route("/anchors", get(anchored)).route("/hardening", get(hardening)).with_state(admin)
 }
 
 async fn live(State(admin): State<Admin>) -> (StatusCode, String) {
@@ -63,6 +63,11 @@ async fn standings(State(admin): State<Admin>) -> String {
 
 async fn anchored(State(admin): State<Admin>) -> String {
     admin.anchors.to_text()
+}
+
+async fn hardening(State(admin): State<Admin>) -> String {
+    let unknown = || "not told: the program that runs this sidecar hardened nothing\n".to_owned();
+    admin.status.hardening().map_or_else(unknown, ToString::to_string)
 }
 
 async fn render(State(admin): State<Admin>) -> impl IntoResponse {

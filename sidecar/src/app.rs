@@ -9,22 +9,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use ledgerstone::checkpoint::{LogKeys, LogVerifier};
 use ledgerstone::cose::ReceiptSigningKey;
 use ledgerstone::entry::SessionId;
 use ledgerstone::log::Bounds;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
-use tonic::transport::ServerTlsConfig;
 
 use crate::anchor::guard::{self, Last};
 use crate::anchor::service::Opened;
 use crate::anchor::stored::PublicAnchors;
 use crate::anchor::{Anchors, Lane, setup};
-use crate::api::{Ending, ended};
+use crate::approvals::Approvals;
 use crate::bypass::Bypass;
 use crate::config::Config;
 use crate::driver::{self, LogHandle, RecoveryReport};
@@ -32,23 +29,32 @@ use crate::erasure::Erasures;
 use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
-use crate::keyring::{self, KeyProvider, Keyring, RecordKeys};
+use crate::keyring::{self, Configured, Keyring, RecordKeys};
+use crate::listen::Counts;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
 use crate::receipts::{ReceiptBuilder, ReceiptService};
 use crate::status::Status;
-use crate::upstream::{Upstream, UpstreamOptions};
-use crate::{admin, api, log_keys, tls};
+use crate::tls::Reloading;
+use crate::upstream::Upstream;
+use crate::{admin, api, log_keys};
 
+mod access;
+mod approvals;
 mod counted;
 mod error;
+mod gates;
 mod grpc;
+mod hardened;
 mod keys;
-mod previous;
+mod model;
+mod ports;
+pub(crate) mod previous;
 mod receipts;
 
 pub use self::error::{BuildError, DrainError, RecoverError};
+use self::ports::{Ports, Served, Side};
 
 /// Time that the gRPC server gets to close its connections after the last answer.
 const CLOSE: Duration = Duration::from_secs(1);
@@ -68,24 +74,15 @@ pub struct App {
 struct Parts {
     config: Config,
     ports: Ports,
-    keys: Arc<dyn KeyProvider>,
+    keys: Arc<Configured>,
     routes: Routes,
     upstream: Upstream,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<Reloading>,
     metrics: Metrics,
     models: Arc<Models>,
     anchors: Arc<Anchors>,
     status: Arc<Status>,
     admin: Served,
-}
-
-/// Bound sockets that nobody is served on yet.
-struct Ports {
-    grpc: TcpListener,
-    http: TcpListener,
-    registry: Option<TcpListener>,
-    recorder: Option<TcpListener>,
-    links: Option<TcpListener>,
 }
 
 /// An application with a recovered log and an open session.
@@ -96,6 +93,7 @@ pub struct Recovered {
     reader: LogReader,
     ring: Arc<Keyring>,
     index: Arc<Index>,
+    approvals: Arc<Approvals>,
     session: Arc<Session>,
     lanes: Opened,
     verifier: LogVerifier,
@@ -138,35 +136,37 @@ impl App {
     /// # Errors
     /// [`BuildError`] names the key of the configuration and what to change.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
+        let bypass = config.upstream.bypass();
+        Self::build_with(config, bypass).await
+    }
+
+    /// The same, with a look at the model server that was opened before the process gave up files.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_with(config: Config, bypass: Bypass) -> Result<Self, BuildError> {
         let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
-        let keys: Arc<dyn KeyProvider> = keyring::open(&config.keys)?;
+        let keys = keyring::open(&config.keys)?;
         let receipt_key = receipts::key(&config)?;
         let routes = Routes::build(&config.routes, &config.base)?;
         if config.recorder_listen.is_none() {
             routes.tell_what_must_follow();
         }
-        let upstream = upstream(&config)?;
-        let tls = config.server.tls.as_ref().map(tls::server).transpose()?;
-        let ports = Ports {
-            grpc: bind("server.listen", config.server.listen).await?,
-            http: bind("server.http_listen", config.server.http_listen).await?,
-            registry: match config.registry_listen {
-                None => None,
-                Some(address) => Some(unguarded("registry.listen", "register", address).await?),
-            },
-            recorder: match config.recorder_listen {
-                None => None,
-                Some(address) => Some(unguarded("recorder.listen", "add and read", address).await?),
-            },
-            links: match config.links.listen {
-                None => None,
-                Some(address) => Some(bind("links.listen", address).await?),
-            },
+        let upstream = Upstream::new(&model::options(&config)?)?;
+        let tls = match &config.server.tls {
+            None => None,
+            Some(tls) => Some(ports::tls(tls).await?),
         };
-        let admin = bind("server.admin_listen", config.server.admin_listen).await?;
+        let counts = Counts::default();
+        let (ports, admin) = Ports::bind(&config, tls.as_ref(), &counts).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
         status.measure(&metrics);
-        status.guard(bypass(&config));
+        status.guard(bypass);
+        ports.access.measure(&metrics);
+        counts.measure(&metrics);
+        if let Some(tls) = &tls {
+            tls.measure(&metrics);
+        }
         let models = Arc::new(Models::new(routes.clone()));
         models.measure(&metrics);
         // The keys of lanes may be wrapped, and unwrapping them may wait for the provider.
@@ -196,8 +196,10 @@ impl App {
         let reader = LogReader::open(&config.log.store, log.published())?;
         let named = receipts::named_key(receipt_key.as_deref(), &reader)?;
         let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
-        let ring = keys::open(config, &reader, Arc::clone(keys), metrics).await?;
-        let index = open_index(config, &reader).await?;
+        let index = approvals::index(config, &reader).await?;
+        let (approvals, keys) = approvals::open(config, &reader, &index, keys).await?;
+        gates::open(&parts.routes, &approvals).await?;
+        let ring = keys::open(config, &reader, keys, metrics).await?;
         let options = SessionOptions {
             writer: config.writer.clone(),
             id: session_id()?,
@@ -210,10 +212,23 @@ impl App {
         if let Some(key) = named {
             session.announce_receipt_key(key.to_cose()).await?;
         }
+        approvals.announce(&session).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
         let record_keys: Arc<dyn RecordKeys> = ring.clone();
         let receipts = ReceiptBuilder::new(reader.clone(), record_keys, parts.routes.clone(), receipt_key);
-        Ok(Recovered { parts, log, report, reader, ring, index, session, lanes, verifier, receipts })
+        Ok(Recovered {
+            parts,
+            log,
+            report,
+            reader,
+            ring,
+            index,
+            approvals,
+            session,
+            lanes,
+            verifier,
+            receipts,
+        })
     }
 
     /// Recovers and serves.
@@ -237,40 +252,41 @@ impl Recovered {
     /// # Errors
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
-        let Self { parts, log, reader, ring, index, session, lanes, verifier, receipts, .. } = self;
+        let Self { parts, log, reader, ring, index, approvals, session, lanes, verifier, receipts, .. } =
+            self;
         let Parts { config, ports, routes, upstream, tls, metrics, models, anchors, status, admin, .. } =
             parts;
         let keys: Arc<dyn RecordKeys> = ring.clone();
         let (ending, ends) = watch::channel(false);
-        let origin = config.log.origin.clone();
-        let wait = config.receipt_wait;
+        let (origin, wait) = (&config.log.origin, config.receipt_wait);
         let receipts = ReceiptService::new(receipts, Arc::clone(&index), Arc::clone(&status), wait);
         let links = receipts::serve_links(ports.links, &config, &receipts, &reader)?;
         let decisions =
-            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone());
+            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone())
+                .with_models(Arc::clone(&models));
         let services = grpc::Services {
-            intercept: Intercept::new(decisions, upstream, limits(&config)),
+            intercept: Intercept::new(decisions, upstream.clone(), limits(&config)),
             log: api::LogApi::new(reader.clone(), ends.clone()),
-            receipts: api::ReceiptsApi::new(receipts.clone(), origin),
+            receipts: api::ReceiptsApi::new(receipts.clone(), origin.clone()),
         };
         let erasures = keys::erasures(&config, &session, &reader, &receipts, &index, &ring, &status);
         let histories =
-            Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), wait);
-        let registrations = api::RegistryApi::new(Arc::clone(&session), reader.clone(), models.clone(), wait);
-        let registry = Side::start(ports.registry, |port| {
-            grpc::serve_registry(port, registrations, tls.clone(), ends.clone())
-        })?;
+            Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), &config);
+        let registrations = api::RegistryApi::new(&session, &reader, &models, wait, &approvals);
+        let registry =
+            Side::start(ports.registry, |port| grpc::serve_registry(port, registrations, ends.clone()))?;
         let recorder = Side::start(ports.recorder, |port| {
             let served = grpc::Records {
                 recorder: api::RecorderApi::new(histories),
-                keyring: api::KeyringApi::new(erasures.clone()),
+                keyring: api::KeyringApi::new(erasures.clone(), approvals),
                 links: receipts::link_maker(&config, &reader),
             };
-            grpc::serve_recorder(port, served, tls.clone(), ends.clone())
+            grpc::serve_recorder(port, served, ends.clone())
         })?;
-        let grpc_addr = ports.grpc.local_addr().map_err(RecoverError::Port)?;
+        let grpc_addr = ports.grpc.address().map_err(RecoverError::Port)?;
         let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
-        let (grpc, health) = grpc::serve(ports.grpc, services, tls, &config.limits, &status, ends)?;
+        let incoming = ports.grpc.open().map_err(RecoverError::Port)?.counting(&session);
+        let (grpc, health) = grpc::serve(incoming, services, &config.limits, &status, ends)?;
         let router = api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store));
         let http = Served::start(ports.http, router).map_err(RecoverError::Port)?;
         let mut background = vec![
@@ -282,12 +298,12 @@ impl Recovered {
             tokio::spawn(Builder::new(index, reader.clone()).follow()),
         ];
         background.extend(keys::tasks(&config, reader, erasures.clone()));
-        background.extend(lanes);
-        let (http_addr, admin_addr) = (http.address, admin.address);
+        background.extend(ports.access.follow().into_iter().chain(lanes));
+        background.extend(ports::follow(&config, tls).into_iter().chain(model::follow(&config, &upstream)));
         Ok(Running {
             grpc_addr,
-            http_addr,
-            admin_addr,
+            http_addr: http.address,
+            admin_addr: admin.address,
             registry_addr: registry.as_ref().map(|side| side.address),
             recorder_addr: recorder.as_ref().map(|side| side.address),
             links_addr: links.as_ref().map(|links| links.address),
@@ -360,78 +376,6 @@ impl Running {
     }
 }
 
-/// A gRPC server on an address of its own.
-struct Side {
-    address: SocketAddr,
-    server: JoinHandle<()>,
-}
-
-impl Side {
-    /// Starts one on `port`, if there is one.
-    fn start(
-        port: Option<TcpListener>,
-        serve: impl FnOnce(TcpListener) -> Result<JoinHandle<()>, RecoverError>,
-    ) -> Result<Option<Self>, RecoverError> {
-        let Some(port) = port else { return Ok(None) };
-        let address = port.local_addr().map_err(RecoverError::Port)?;
-        Ok(Some(Self { address, server: serve(port)? }))
-    }
-}
-
-/// An HTTP server with a socket of its own.
-struct Served {
-    address: SocketAddr,
-    ending: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
-impl Served {
-    fn start(listener: TcpListener, router: Router) -> Result<Self, std::io::Error> {
-        let address = listener.local_addr()?;
-        let (ending, ends): (_, Ending) = watch::channel(false);
-        let serve = async move {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(ended(ends));
-            if let Err(error) = serve.await {
-                tracing::error!(%error, %address, "an HTTP server ended");
-            }
-        };
-        Ok(Self { address, ending, task: tokio::spawn(serve) })
-    }
-
-    /// Ends the server; connections that are still open after a moment are closed.
-    async fn stop(mut self) {
-        self.ending.send_replace(true);
-        if timeout_at(Instant::now() + CLOSE, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
-    }
-}
-
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BuildError> {
-    TcpListener::bind(address).await.map_err(|source| BuildError::Port { key, address, source })
-}
-
-/// Binds a port where whoever reaches it `may` do what it serves: there are no roles yet.
-async fn unguarded(key: &'static str, may: &str, address: SocketAddr) -> Result<TcpListener, BuildError> {
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "{key} is not a loopback address: whoever reaches it may {may}");
-    }
-    bind(key, address).await
-}
-
-fn upstream(config: &Config) -> Result<Upstream, BuildError> {
-    let mut options = UpstreamOptions::new(&config.upstream.address);
-    options.connect_timeout = config.upstream.connect_timeout;
-    options.request_timeout = config.upstream.request_timeout;
-    options.ca_pem = config.upstream.ca_file.as_deref().map(tls::authority).transpose()?;
-    Ok(Upstream::new(&options)?)
-}
-
-fn bypass(config: &Config) -> Bypass {
-    let upstream = &config.upstream;
-    Bypass::new(upstream.local_only, &upstream.address, &upstream.local_ports)
-}
-
 fn driver_options(config: &Config, metrics: &Metrics) -> driver::Options {
     let interval = u64::try_from(config.log.publish_interval.as_millis()).unwrap_or(u64::MAX);
     let metrics = metrics.clone();
@@ -474,14 +418,6 @@ async fn open_lanes(
         Ok(Anchors::open(&store, &origin, lanes)?)
     });
     opened.await.map_err(|_| RecoverError::Defect)?
-}
-
-/// Opens the lookup index. What it does not cover yet is added while the sidecar serves.
-async fn open_index(config: &Config, reader: &LogReader) -> Result<Arc<Index>, RecoverError> {
-    let (path, size, origin) =
-        (config.log.store.join("index"), reader.published().size, keys::origin(config));
-    let opened = spawn_blocking(move || Index::open(&path, origin, size)).await;
-    Ok(Arc::new(opened.map_err(|_| RecoverError::Defect)??))
 }
 
 fn session_id() -> Result<SessionId, RecoverError> {

@@ -7,9 +7,9 @@
 //! Reads `/proc/self/net/tcp` and `tcp6` (Linux, `proc_pid_net(5)`).
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The tables of sockets.
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -55,57 +55,93 @@ impl LocalOnly {
 pub struct Bypass {
     rule: LocalOnly,
     ports: Vec<u16>,
-    found: Mutex<Vec<SocketAddr>>,
+    /// Opened once, and read again from their beginning: a process that gave up files it does not need cannot open them later.
+    tables: Vec<File>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen when it was last looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Sockets of the model server that are not on loopback.
+    Open(Vec<SocketAddr>),
+    /// Nothing: the tables cannot be read.
+    Nothing,
 }
 
 impl Bypass {
     /// Watches the ports of a model server at `address` (as `upstream.address` has it) and `others` of it.
     #[must_use]
     pub fn new(rule: LocalOnly, address: &str, others: &[u16]) -> Self {
-        let ports = local_port(address).into_iter().chain(others.iter().copied()).collect();
-        Self { rule, ports, found: Mutex::default() }
+        let ports: Vec<u16> = local_port(address).into_iter().chain(others.iter().copied()).collect();
+        let is_watched = rule != LocalOnly::Off && !ports.is_empty();
+        // A kernel without IPv6 has one table only.
+        let tables = TABLES.iter().filter(|_| is_watched).filter_map(|table| File::open(table).ok());
+        Self { rule, ports, tables: tables.collect(), seen: Mutex::new(Seen::Open(Vec::new())) }
     }
 
-    /// Looks now.
-    pub fn look(&self) {
+    /// Looks now. Says whether that changed what is known.
+    pub fn look(&self) -> bool {
         if self.rule == LocalOnly::Off || self.ports.is_empty() {
-            return;
+            return false;
         }
-        let mut now = Vec::new();
-        for table in TABLES {
-            match read(table) {
-                Ok(text) => now.extend(listening(&text).filter(|at| self.ports.contains(&at.port()))),
-                // A kernel without IPv6 has no such table.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(%error, table, "where the model server listens cannot be seen"),
+        let mut seen = self.seen();
+        let now = self.now();
+        if *seen == now {
+            return false;
+        }
+        match &now {
+            Seen::Nothing => tracing::warn!(
+                "where the model server listens cannot be seen: {} cannot be read",
+                TABLES.join(" and ")
+            ),
+            Seen::Open(sockets) if sockets.is_empty() => {
+                tracing::info!("the model server listens on loopback alone again");
             }
+            Seen::Open(sockets) => tracing::warn!(
+                listening = %listed(sockets),
+                "the model server can be asked past the sidecar: have it listen on 127.0.0.1"
+            ),
         }
-        now.retain(|at| !is_loopback(at.ip()));
-        now.sort_unstable();
-        now.dedup();
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if *found == now {
-            return;
-        }
-        if now.is_empty() {
-            tracing::info!("the model server listens on loopback alone again");
-        } else {
-            tracing::warn!(listening = %listed(&now), "the model server can be asked past the sidecar: have it listen on 127.0.0.1");
-        }
-        *found = now;
+        *seen = now;
+        true
     }
 
-    /// Whether the model server was seen to listen elsewhere.
+    fn now(&self) -> Seen {
+        let mut sockets = Vec::new();
+        for table in &self.tables {
+            let Ok(text) = read(table) else { return Seen::Nothing };
+            sockets.extend(listening(&text).filter(|at| self.ports.contains(&at.port())));
+        }
+        if self.tables.is_empty() {
+            return Seen::Nothing;
+        }
+        sockets.retain(|at| !is_loopback(at.ip()));
+        sockets.sort_unstable();
+        sockets.dedup();
+        Seen::Open(sockets)
+    }
+
+    /// Whether the model server was seen to listen elsewhere, or nothing can be seen.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.found.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        *self.seen() != Seen::Open(Vec::new())
     }
 
     /// Where the model server was seen to listen, if it must not.
     #[must_use]
     pub fn forbidden(&self) -> Option<String> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.rule == LocalOnly::Require && !found.is_empty()).then(|| listed(&found))
+        if self.rule != LocalOnly::Require {
+            return None;
+        }
+        match &*self.seen() {
+            Seen::Open(sockets) => (!sockets.is_empty()).then(|| listed(sockets)),
+            Seen::Nothing => Some("what cannot be seen".to_owned()),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,9 +164,10 @@ pub fn ports(text: &str) -> Option<Vec<u16>> {
     ports.filter(|ports| ports.len() <= PORTS_MAX)
 }
 
-fn read(table: &str) -> io::Result<String> {
+fn read(mut table: &File) -> io::Result<String> {
     let mut text = String::new();
-    File::open(table)?.take(TABLE_BYTES_MAX).read_to_string(&mut text)?;
+    table.seek(SeekFrom::Start(0))?;
+    table.take(TABLE_BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 

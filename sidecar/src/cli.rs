@@ -8,7 +8,10 @@ use crate::config::Inputs;
 use crate::evidence::{Wanted, WantedEntries};
 use crate::telemetry::LogFormat;
 
+pub mod approvals;
 pub mod erasure;
+pub mod gate;
+pub mod injector;
 #[cfg(feature = "notices")]
 pub mod notice;
 
@@ -93,6 +96,9 @@ pub enum Command {
     /// Regulation packs: what rules ask of records.
     #[command(subcommand)]
     Packs(PacksCommand),
+    /// The policy gate: rules that decisions must satisfy.
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
     /// Keep protected attributes apart from the decisions they are compared over.
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -100,6 +106,15 @@ pub enum Command {
     #[cfg(feature = "notices")]
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// Put the sidecar into pods that ask for it: a mutating webhook of Kubernetes. Reads no configuration file.
+    Injector(injector::InjectorArguments),
+    /// Dual control: who must approve which changes, and what waits for it.
+    #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
+    /// Give up what `run` gives up, and say what is left: which files, folders and ports.
+    ///
+    /// Ends with 1 if something is missing, or if one of the places may not be reached.
+    Hardening(HardeningArguments),
     /// What is asked of the keyring.
     #[command(flatten)]
     Erasure(erasure::ErasureCommand),
@@ -113,6 +128,20 @@ pub struct InitArguments {
     /// A store that was emptied gets a new log: use it only where the key that signs the log is lost together with the store.
     #[arg(long)]
     pub if_absent: bool,
+}
+
+/// Arguments of `hardening`.
+#[derive(Debug, Default, Args)]
+pub struct HardeningArguments {
+    /// Say whether this file or folder may be read; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub read: Vec<PathBuf>,
+    /// Say whether this file may be written; nothing is written; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub write: Vec<PathBuf>,
+    /// Say whether a connection to this address may be made; may be repeated
+    #[arg(long, value_name = "IP:PORT")]
+    pub connect: Vec<std::net::SocketAddr>,
 }
 
 /// `vault ...`
@@ -166,6 +195,11 @@ pub enum RecordCommand {
     Open {
         /// The decision id, as UUID text.
         decision_id: String,
+    },
+    /// Print who opened records, one line of JSON for each time.
+    Accesses {
+        /// Of this decision only.
+        decision_id: Option<String>,
     },
 }
 

@@ -13,27 +13,37 @@ use crate::cli::{
 use crate::config::{Config, Inputs};
 use crate::keyring::RecordKeys;
 
+mod accesses;
 mod anchor;
+mod approvals;
 mod bundle;
 mod erase;
 #[cfg(feature = "ethereum")]
 mod evm;
+mod gate;
+mod harden;
 mod init;
+pub mod injector;
 mod keys;
 #[cfg(feature = "notices")]
 mod notice;
 mod open;
 mod output;
 mod packs;
+mod reading;
 mod rebuild;
 mod receipt;
 mod vault;
 
+pub use self::accesses::accesses;
 pub use self::anchor::anchor_status;
+pub use self::approvals::approvals;
 pub use self::bundle::export;
 pub use self::erase::erasure;
 #[cfg(feature = "ethereum")]
 pub use self::evm::{anchor_deploy, anchor_key};
+pub use self::gate::gate;
+pub use self::harden::harden;
 pub use self::init::{init, init_if_absent};
 pub use self::keys::keys;
 #[cfg(feature = "notices")]
@@ -69,13 +79,16 @@ pub fn anchor(
 /// What the command could not do.
 pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<ExitCode> {
     match command {
-        Command::Run => bail!("`run` serves, and is no command of these"),
+        Command::Run | Command::Injector(_) => bail!("it serves, and is no command of these"),
         Command::Init(InitArguments { if_absent: true }) => init_if_absent(&load(inputs)?, out),
         Command::Init(InitArguments { if_absent: false }) => init(&load(inputs)?, out),
         Command::Config(ConfigCommand::Explain) => explain(inputs, out),
         Command::Keys(command) => keys(command, &load(inputs)?, out),
         Command::Index(IndexCommand::Rebuild) => rebuild(&load(inputs)?, out),
         Command::Record(RecordCommand::Open { decision_id }) => open(&load(inputs)?, &decision_id, out),
+        Command::Record(RecordCommand::Accesses { decision_id }) => {
+            accesses(&load(inputs)?, decision_id.as_deref(), out)
+        }
         Command::Receipt(command) => receipt(&load(inputs)?, &command, out),
         Command::Anchor(command) => anchor(&command, || load(inputs), out),
         Command::Bundle(BundleCommand::Export(arguments)) => {
@@ -83,8 +96,11 @@ pub fn run(command: Command, inputs: &Inputs, out: &mut impl Write) -> Result<Ex
             export(&load(inputs)?, arguments.wanted(), estimate_only, out)
         }
         Command::Vault(VaultCommand::Make(arguments)) => vault_make(&load(inputs)?, &arguments, out),
+        Command::Approvals(command) => return approvals(&load(inputs)?, &command, out),
         Command::Erasure(command) => erasure(&load(inputs)?, command, out),
+        Command::Hardening(arguments) => return harden(&load(inputs)?, &arguments, out),
         Command::Packs(command) => return packs(&command, || load(inputs), out),
+        Command::Gate(command) => return gate(&command, &load(inputs)?, out),
         #[cfg(feature = "notices")]
         Command::Notice(command) => notice(&command, || load(inputs), out),
     }

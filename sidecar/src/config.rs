@@ -17,25 +17,36 @@ use ledgerstone::note::KeyName;
 use self::anchors::AnchorsConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
-use crate::bypass::{self, LocalOnly};
+use crate::access::AccessConfig;
+use crate::anchor::http::Address;
+use crate::bypass::{self, Bypass, LocalOnly};
 use crate::intercept::route::RouteConfig;
 
+mod access;
 pub mod anchors;
+mod approvals;
 mod error;
 mod explain;
+mod hardening;
 pub mod keys;
 mod layers;
 mod links;
+mod named;
 mod quantity;
 mod retention;
 mod setting;
+mod tls;
 
+pub use self::approvals::ApprovalsConfig;
 pub use self::error::ConfigError;
 pub use self::explain::{Explained, Row};
+pub use self::hardening::{Demand, HardeningConfig};
 pub use self::keys::KeysConfig;
 pub use self::layers::{Inputs, Source};
 pub use self::links::LinksConfig;
+pub use self::named::Named;
 pub use self::retention::RetentionConfig;
+pub use self::tls::{CertificateSource, TlsConfig};
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
 /// (`limits::SEALED_BYTES_MAX`, 40 MiB).
@@ -77,10 +88,18 @@ pub struct Config {
     pub models_watch_interval: Duration,
     /// Where the log's head is fixed.
     pub anchors: AnchorsConfig,
+    /// Which changes need the approval of several persons.
+    pub approvals: ApprovalsConfig,
     /// The folder whose templates of notices stand in the place of those that come along.
     pub notice_templates: Option<PathBuf>,
+    /// Who may do what; none where nobody is asked.
+    pub access: Option<AccessConfig>,
     /// What the traffic of each model means.
     pub routes: Vec<RouteConfig>,
+    /// What the process gives up once it is configured.
+    pub hardening: HardeningConfig,
+    /// Files, addresses and ports that the values above name, as they were read.
+    pub named: Named,
     /// The directory that relative paths of routes start from.
     pub base: PathBuf,
     /// Environment variables of our prefix that fit no key.
@@ -115,17 +134,10 @@ pub struct ServerConfig {
     pub admin_listen: SocketAddr,
     /// How long requests in flight may take after a signal to stop.
     pub drain_deadline: Duration,
-    /// Certificate and key of the gRPC port; without them it speaks plain HTTP/2.
-    pub tls: Option<TlsFiles>,
-}
-
-/// Certificate and private key, as PEM files.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// The certificate chain.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
+    /// TLS of every port; without it they speak plain HTTP.
+    pub tls: Option<TlsConfig>,
+    /// How often the files of TLS, the upstream's too, are looked at for changes.
+    pub tls_reload_interval: Duration,
 }
 
 /// The model server.
@@ -143,6 +155,16 @@ pub struct UpstreamConfig {
     pub local_only: LocalOnly,
     /// Further ports of it that must listen on loopback alone.
     pub local_ports: Vec<u16>,
+    /// Certificate and private key that are shown to an `https` model server, as PEM files.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl UpstreamConfig {
+    /// What looks whether the model server can be asked past the sidecar.
+    #[must_use]
+    pub fn bypass(&self) -> Bypass {
+        Bypass::new(self.local_only, &self.address, &self.local_ports)
+    }
 }
 
 /// What the sidecar takes at most.
@@ -185,12 +207,6 @@ impl Config {
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
         layers.require_all()?;
-        let tls = match (layers.path("server.tls.cert")?, layers.path("server.tls.key")?) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
-            (None, None) => None,
-            (Some(_), None) => return Err(half("server.tls.cert", "server.tls.key")),
-            (None, Some(_)) => return Err(half("server.tls.key", "server.tls.cert")),
-        };
         Ok(Self {
             log: LogConfig {
                 origin: layers.parse("log.origin", ORIGIN, origin)?,
@@ -205,7 +221,8 @@ impl Config {
                 http_listen: layers.address("server.http_listen")?,
                 admin_listen: layers.address("server.admin_listen")?,
                 drain_deadline: layers.duration("server.drain_deadline")?,
-                tls,
+                tls: TlsConfig::from_layers(layers)?,
+                tls_reload_interval: layers.duration("server.tls.reload_interval")?,
             },
             upstream: UpstreamConfig {
                 address: layers.parse("upstream.address", UPSTREAM, upstream)?,
@@ -214,6 +231,7 @@ impl Config {
                 ca_file: layers.path("upstream.ca_file")?,
                 local_only: layers.local_only()?,
                 local_ports: layers.parse("upstream.local_ports", PORTS, bypass::ports)?,
+                identity: layers.path_pair("upstream.cert", "upstream.key")?,
             },
             limits: LimitsConfig {
                 message_bytes_max: layers.message_bytes()?,
@@ -229,9 +247,13 @@ impl Config {
             recorder_listen: layers.address_if_set("recorder.listen")?,
             models_watch_interval: layers.duration("models.watch_interval")?,
             anchors: AnchorsConfig::from_layers(layers)?,
+            approvals: ApprovalsConfig::from_layers(layers)?,
             notice_templates: layers.path("notices.templates")?,
+            access: access::from_layers(layers)?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
+            hardening: HardeningConfig::from_layers(layers)?,
             base: layers.base.clone(),
+            named: layers.named(),
             ignored: layers.ignored.clone(),
             digest: Explained::new(layers).digest(),
         })
@@ -247,7 +269,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 const ORIGIN: &str =
     "a name without spaces and '+', of printable ASCII, for example log.example.com/decisions";
 const WRITER: &str = "1 to 64 characters of a-z, 0-9, '.', '_' and '-'";
-const UPSTREAM: &str = "http://HOST:PORT, https://HOST:PORT or unix:/PATH";
+const UPSTREAM: &str = "http://HOST:PORT, https://HOST:PORT or unix:/PATH, and nothing else: no user, no path, no link-local or metadata address";
 const ADDRESS: &str = "an address and a port, for example 127.0.0.1:7450 (port 0 takes a free one)";
 
 const PORTS: &str = "at most 16 ports with commas between, for example \"8080, 8082\"";
@@ -258,8 +280,11 @@ fn origin(text: &str) -> Option<KeyName> {
 }
 
 fn upstream(text: &str) -> Option<String> {
-    let rest = ["http://", "https://", "unix:"].iter().find_map(|scheme| text.strip_prefix(scheme))?;
-    (!rest.is_empty()).then(|| text.to_owned())
+    let fits = match text.strip_prefix("unix:") {
+        Some(path) => path.len() > 1 && path.starts_with('/'),
+        None => Address::parse(text).is_some_and(|address| address.has_no_path()),
+    };
+    fits.then(|| text.to_owned())
 }
 
 fn half(present: &'static str, absent: &'static str) -> ConfigError {
@@ -287,6 +312,7 @@ impl Layers {
             let what = find(key).map_or("", |setting| setting.what);
             return Err(ConfigError::MissingKeys { keys: vec![(key, what)] });
         };
+        self.saw(key, &text);
         read(&text).ok_or_else(|| ConfigError::BadValue {
             from: source,
             key,
@@ -333,12 +359,16 @@ impl Layers {
     }
 
     fn address(&self, key: &'static str) -> Result<SocketAddr, ConfigError> {
-        self.parse(key, ADDRESS, |text| text.parse().ok())
+        let address: SocketAddr = self.parse(key, ADDRESS, |text| text.parse().ok())?;
+        self.listens(address.port());
+        Ok(address)
     }
 
     fn parse_path(&self, key: &'static str) -> Result<PathBuf, ConfigError> {
         let base = self.base_of(key);
-        self.parse(key, "a path", |text| (!text.is_empty()).then(|| base.join(text)))
+        let path = self.parse(key, "a path", |text| (!text.is_empty()).then(|| base.join(text)))?;
+        self.names(key, &path);
+        Ok(path)
     }
 
     /// Where relative paths of a key start from: the folder of the file, if that is where the key stands.
@@ -351,5 +381,19 @@ impl Layers {
 
     fn path(&self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
         self.get(key).map(|_| self.parse_path(key)).transpose()
+    }
+
+    /// Two paths, both or neither.
+    fn path_pair(
+        &self,
+        one: &'static str,
+        other: &'static str,
+    ) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+        match (self.path(one)?, self.path(other)?) {
+            (Some(first), Some(second)) => Ok(Some((first, second))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(half(one, other)),
+            (None, Some(_)) => Err(half(other, one)),
+        }
     }
 }

@@ -236,6 +236,15 @@ impl LogHandle {
         self.shared.published.clone()
     }
 
+    /// Ends when the log did.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut ended = self.shared.ended.clone();
+        async move {
+            // A driver that is gone has ended too.
+            _ = ended.wait_for(Option::is_some).await;
+        }
+    }
+
     /// Why the log stopped for good, if it did.
     #[must_use]
     pub fn halted(&self) -> Option<Halt> {

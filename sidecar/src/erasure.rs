@@ -4,7 +4,7 @@
 //! keys are in no file, no write-ahead log, no managed backup and no memory of the sidecar, and the log names them; an erasure
 //! that a crash interrupted is finished at the next start. What is recorded about the person meanwhile gets new keys and stays. No
 //! personal value reaches an entry or a log line (INV-8). One erasure at a time.
-//! Does not do: asking who asks (there are no roles yet, so it is served on an address of its own); waiting for whoever reads: a
+//! Does not do: asking who asks ([`crate::access`] does, where roles are configured); waiting for whoever reads: a
 //! read that has its keys when they are destroyed ends as it began, and wipes them then.
 //!
 //! Order: *no new use of the keys -> wait for what is under way -> ask holds and rules -> one change that deletes the keys and
@@ -186,6 +186,10 @@ impl Erasures {
     #[must_use]
     pub fn ring(&self) -> &Arc<Keyring> {
         &self.0.parts.ring
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0.parts.session
     }
 
     /// How long records are kept.

@@ -195,6 +195,15 @@ impl<'a> Exporter<'a> {
         }
     }
 
+    /// First and last leaf index of what is written; of a draw, those that it could have drawn.
+    #[must_use]
+    pub fn stretch(&self) -> (u64, u64) {
+        match self.header.selection {
+            Selection::Range { first_index, last_index } => (first_index, last_index),
+            Selection::Draw { tree_size, .. } => (0, tree_size.saturating_sub(1)),
+        }
+    }
+
     /// Writes the bundle, and says after each run how many entries are in it. An export that was interrupted goes on where it
     /// was, unless it encrypts.
     ///

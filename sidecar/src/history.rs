@@ -3,24 +3,26 @@
 //! Guarantees: an entry is added only to a decision that the published log has, with fields that its kind has; it has a
 //! number of the session like every request (INV-10), and the call goes on when the caller leaves; a request repeated under
 //! its name adds nothing; what is read back equals what the log commits to. Nothing personal reaches the entry (INV-8): the
-//! fields are sealed. Does not do: asking who asks. There are no roles yet, so it is served on an address of its own.
+//! fields are sealed. Does not do: asking who asks; [`crate::access`] does, where roles are configured.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerstone::code::Code;
-use ledgerstone::entry::{DecisionId, Entry, Kind};
+use ledgerstone::entry::{AccessPurpose, DecisionId, Entry, Kind};
 use ledgerstone::limits::RECEIPT_LATER_MAX;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::record::schema::{
-    self, CALLER_ADDRESS, DECISION_ID, DECISION_REQUEST_ID, DECISION_SCHEMA, Form, FormError, PRIVACY_KEY,
-    TIME_RECEIVED,
+    self, CALLER_ADDRESS, CALLER_PRINCIPAL, CALLER_WORKLOAD, DECISION_ID, DECISION_REQUEST_ID,
+    DECISION_SCHEMA, Form, FormError, PRIVACY_KEY, TIME_RECEIVED,
 };
 use ledgerstone::record::{Field, FieldPath, Record, RecordBuilder, RecordError, RecordSecret, Value};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
 
+use crate::access::Origin;
+use crate::access::reads::{Read, ReadFault, Reads};
+use crate::config::Config;
 use crate::intercept::recorder::now;
 use crate::intercept::{AppendFault, NotAdmitted, Session};
 use crate::keyring::{KeyringError, RecordKeys, Taken};
@@ -52,6 +54,8 @@ struct Inner {
     /// until the index has what the ones before it appended.
     orders: Vec<Mutex<TreeSize>>,
     wait: Duration,
+    /// Writes reads down, where they are entries.
+    reads: Option<Reads>,
 }
 
 /// What is to be added to a decision.
@@ -65,8 +69,8 @@ pub struct Addition {
     pub request: Option<String>,
     /// The fields.
     pub fields: Vec<(FieldPath, Value)>,
-    /// Where the call came from.
-    pub caller: Option<IpAddr>,
+    /// Who called, and from where.
+    pub caller: Origin,
 }
 
 /// An entry that was added.
@@ -113,18 +117,20 @@ pub enum Part {
 
 impl Histories {
     /// Adds to the log of `session`, which `log` reads and `receipts` finds decisions in; records are sealed for `keys`. A
-    /// checkpoint is waited for up to `wait`.
+    /// checkpoint is waited for as long as `config` says, and with roles in it every read is an entry first.
     #[must_use]
     pub fn new(
         session: Arc<Session>,
         log: LogReader,
         receipts: ReceiptService,
         keys: Arc<dyn RecordKeys>,
-        wait: Duration,
+        config: &Config,
     ) -> Self {
+        let (wait, is_noted) = (config.receipt_wait, config.access.is_some());
+        let reads = is_noted.then(|| Reads::new(Arc::clone(&session), Arc::clone(&keys)));
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         let orders = (0..ORDERS).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Inner { session, log, receipts, keys, turns, orders, wait }))
+        Self(Arc::new(Inner { session, log, receipts, keys, turns, orders, wait, reads }))
     }
 
     /// Adds an entry and returns once a published checkpoint covers it. Goes on when the caller leaves.
@@ -146,12 +152,17 @@ impl Histories {
         adding.await.map_err(|_| HistoryError::Defect)?
     }
 
-    /// A decision with everything that was added to it, opened.
+    /// A decision with everything that was added to it, opened for `who`.
     ///
     /// # Errors
     /// [`HistoryError`] says whether to ask again.
-    pub async fn read(&self, decision: DecisionId) -> Result<History, HistoryError> {
+    pub async fn read(&self, decision: DecisionId, who: &Origin) -> Result<History, HistoryError> {
         let places = self.0.receipts.decision(decision, TreeSize::EMPTY).await?;
+        if let Some(reads) = &self.0.reads {
+            let opened = places.entries.iter().filter(|(_, entry)| entry.commitment.is_some());
+            let read = Read::Of(decision, opened.map(|(index, _)| *index).collect());
+            reads.note(AccessPurpose::History, read, who).await?;
+        }
         let inner = Arc::clone(&self.0);
         let read = move || -> Result<History, HistoryError> {
             let told = places.entries.into_iter().map(|(index, entry)| inner.told(index, entry));
@@ -257,8 +268,16 @@ impl Inner {
 
 /// What the caller said, without when it came and from where.
 fn said(record: &Record) -> Vec<Field> {
-    let own =
-        [&DECISION_ID, &DECISION_SCHEMA, &DECISION_REQUEST_ID, &TIME_RECEIVED, &CALLER_ADDRESS, &PRIVACY_KEY];
+    let own = [
+        &DECISION_ID,
+        &DECISION_SCHEMA,
+        &DECISION_REQUEST_ID,
+        &TIME_RECEIVED,
+        &CALLER_ADDRESS,
+        &CALLER_PRINCIPAL,
+        &CALLER_WORKLOAD,
+        &PRIVACY_KEY,
+    ];
     record.fields().iter().filter(|field| !own.contains(&&field.path)).cloned().collect()
 }
 
@@ -271,8 +290,8 @@ fn record(addition: &Addition, key: &str) -> Result<Record, RecordError> {
     if let Some(request) = &addition.request {
         record.add(DECISION_REQUEST_ID, request.as_str().into())?;
     }
-    if let Some(caller) = addition.caller {
-        record.add(CALLER_ADDRESS, caller.to_string().into())?;
+    for (path, value) in addition.caller.fields() {
+        record.add(path, value.into())?;
     }
     for (path, value) in &addition.fields {
         record.add(path.clone(), value.clone())?;
@@ -328,6 +347,9 @@ pub enum HistoryError {
     /// The log did not take it.
     #[error("the entry is not in the log: {0}")]
     Log(#[from] AppendFault),
+    /// The read is not in the log.
+    #[error(transparent)]
+    Access(#[from] ReadFault),
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] LogReadError),
@@ -357,6 +379,7 @@ impl HistoryError {
             Self::Decision(error) => error.code(),
             Self::Seal(error) => error.code(),
             Self::NotAdmitted(_) | Self::Log(_) => Code::Unavailable,
+            Self::Access(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Proof(error) => error.code(),
             Self::OtherRecord { .. } => Code::Inconsistent,

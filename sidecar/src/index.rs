@@ -148,6 +148,14 @@ impl Index {
         self.with(Backend::registrations)
     }
 
+    /// The entries that change something that can need approval, by leaf index: models, policies, keys and rosters.
+    ///
+    /// # Errors
+    /// [`IndexError`] while the index is unusable.
+    pub fn changes(&self) -> Result<Vec<LeafIndex>, IndexError> {
+        self.with(Backend::changes)
+    }
+
     /// The entries recorded from `from` until before `until`, by time.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! [`service`] is what callers see; [`recorder`] makes the record; [`session`] numbers what was seen; [`route`] says what
 //! the traffic means. The rest reads bytes for them: `frame` the wire, `asked` and `answered` the two sides of
-//! a call, `fields` the record.
+//! a call, `fields` the record; `gated` has the rules of the route evaluated.
 
 mod answered;
 pub mod append;
@@ -11,6 +11,7 @@ pub(crate) mod body;
 mod declared;
 mod fields;
 mod frame;
+mod gated;
 #[doc(hidden)]
 pub mod measure;
 mod metadata;
@@ -20,7 +21,7 @@ pub mod service;
 pub mod session;
 
 pub use append::{Append, AppendFault, Appending};
-pub use metadata::{DECISION_ID, LEAF_INDEX, ORIGIN};
+pub use metadata::{DECISION_ID, GATE, LEAF_INDEX, ORIGIN, REVIEW};
 pub use recorder::Recorder;
 pub use route::{RouteConfig, RouteError, Routes};
 pub use service::{Intercept, Limits};

@@ -59,6 +59,7 @@ pub use self::counts::Counts;
 pub(crate) use self::database::StoredKey;
 pub use self::error::RingError;
 pub use self::follow::Follower;
+pub(crate) use self::hot::REMEMBERED_MAX;
 pub(crate) use self::notes::{Fresh, Note, Rekeyed};
 pub use self::restore::{Restored, begin_again, restore};
 pub use self::ring::{Keyring, file, folder, to_read};

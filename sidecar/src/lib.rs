@@ -2,10 +2,12 @@
 //!
 //! The binary is [`app::App`] and a command line; tests and examples run the same `App` in their own process.
 
+pub mod access;
 pub mod admin;
 pub mod anchor;
 pub mod api;
 pub mod app;
+pub mod approvals;
 pub mod bypass;
 pub mod cli;
 pub mod commands;
@@ -13,18 +15,24 @@ pub mod config;
 pub mod driver;
 pub mod erasure;
 pub mod evidence;
+pub mod gate;
+pub mod hardening;
 pub mod history;
 pub mod index;
+pub mod injector;
 pub mod intercept;
 pub mod keyring;
 pub mod letter;
 pub mod links;
+pub mod listen;
+pub mod locked;
 pub mod log_keys;
 pub mod metrics;
 pub mod models;
 mod nearest;
 #[cfg(feature = "notices")]
 pub mod notices;
+pub mod outbound;
 pub mod packs;
 pub mod peer;
 pub mod proved;
@@ -34,6 +42,7 @@ pub mod receipts;
 pub mod retention;
 pub mod seal;
 pub mod status;
+pub mod stop;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;

@@ -1,4 +1,4 @@
-//! The sidecar: flags, telemetry, crypto provider, configuration, build, recover, serve, signal, drain.
+//! The sidecar: flags, telemetry, crypto provider, configuration, hardening, build, recover, serve, signal, drain.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,15 +6,19 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ledgerstone_sidecar::app::App;
+use ledgerstone_sidecar::bypass::Bypass;
 use ledgerstone_sidecar::cli::{Cli, Command};
-use ledgerstone_sidecar::config::{ConfigError, Inputs};
+use ledgerstone_sidecar::config::{Config, ConfigError, Inputs};
+use ledgerstone_sidecar::hardening::{self, HardeningError, Report};
+use ledgerstone_sidecar::stop::Stop;
 use ledgerstone_sidecar::{commands, telemetry, tls};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Exit status for a command line or a configuration that makes no sense (`sysexits.h`, EX_USAGE).
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    // Told by `run`; for the other commands it is done as far as it can be.
+    _ = hardening::begin();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -27,7 +31,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ledgerstone-sidecar: {}", telemetry::with_causes(error.as_ref()));
-            ExitCode::from(if error.is::<ConfigError>() { USAGE } else { 1 })
+            let is_usage = error.is::<ConfigError>() || error.is::<HardeningError>();
+            ExitCode::from(if is_usage { USAGE } else { 1 })
         }
     }
 }
@@ -39,16 +44,26 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let mut out = commands::Output::new(io::stdout().lock());
     match cli.command {
         Command::Run => serve(&inputs).map(|()| ExitCode::SUCCESS),
+        Command::Injector(arguments) => commands::injector::serve(arguments).map(|()| ExitCode::SUCCESS),
         command => commands::run(command, &inputs, &mut out),
     }
 }
 
-#[tokio::main]
-async fn serve(inputs: &Inputs) -> Result<()> {
+/// Gives up what the configuration does not need while there is one thread, then serves on many.
+fn serve(inputs: &Inputs) -> Result<()> {
     let config = commands::load(inputs)?;
+    let bypass = config.upstream.bypass();
+    let report = hardening::apply(&config)?;
+    report.tell();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the runtime cannot be started")?.block_on(run_until_stopped(config, bypass, report))
+}
+
+async fn run_until_stopped(config: Config, bypass: Bypass, report: Report) -> Result<()> {
     let drain_deadline = config.server.drain_deadline;
-    let mut stop = Stop::new()?;
-    let app = App::build(config).await?;
+    let mut stop = Stop::new().context("signals cannot be listened for")?;
+    let app = App::build_with(config, bypass).await?;
+    app.hardened(report);
     tracing::info!("ports are bound, the log is being recovered");
 
     let recovered = tokio::select! {
@@ -81,24 +96,4 @@ async fn serve(inputs: &Inputs) -> Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The signals that stop the sidecar.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("signals cannot be listened for");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn signal(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

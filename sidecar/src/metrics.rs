@@ -1,6 +1,6 @@
 //! What the sidecar counts, and the Prometheus text that says so.
 //!
-//! Guarantees: a label is a route's name from the configuration or a status code, never anything a caller or a model
+//! Guarantees: a label is a route's name from the configuration, a status code or what a gate did, never anything a caller or a model
 //! sent (INV-8), so the number of series is bounded by the configuration. One registry per sidecar, handed down; no
 //! process-wide state.
 //! Does not do: deciding what is worth an alert.
@@ -33,6 +33,7 @@ struct Instruments {
     meter: Meter,
     decisions: Counter<u64>,
     in_flight: UpDownCounter<i64>,
+    gate: Counter<u64>,
     model_changed: Counter<u64>,
     model_declared_other: Counter<u64>,
     append: Histogram<f64>,
@@ -68,6 +69,10 @@ impl Metrics {
                 .i64_up_down_counter("ledgerstone_in_flight")
                 .with_description("Requests seen and not yet recorded")
                 .build(),
+            gate: meter
+                .u64_counter("ledgerstone_gate")
+                .with_description("Decisions of routes with a policy gate, by what its rules did")
+                .build(),
             model_changed: meter
                 .u64_counter("ledgerstone_model_changed")
                 .with_description("Times that the files of a route's model were found changed")
@@ -98,6 +103,12 @@ impl Metrics {
     pub fn decision(&self, route: &str, code: tonic::Code) {
         let labels = [KeyValue::new("route", route.to_owned()), KeyValue::new("code", code_name(code))];
         self.0.decisions.add(1, &labels);
+    }
+
+    /// Counts what the policy gate of a route did with a decision.
+    pub(crate) fn gate(&self, route: &str, effect: &'static str) {
+        let labels = [KeyValue::new("route", route.to_owned()), KeyValue::new("effect", effect)];
+        self.0.gate.add(1, &labels);
     }
 
     /// Counts a change of the files of a route's model.

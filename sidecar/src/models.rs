@@ -150,6 +150,13 @@ impl Models {
         }
     }
 
+    /// Whether `digest` is the newest model that the log registers under the name of `route`; nothing while the log is being read.
+    pub(crate) fn is_registered(&self, route: &Route, digest: Option<Hash>) -> Option<bool> {
+        let known = self.known();
+        let newest = route.registered_name().and_then(|name| known.newest.get(&name));
+        known.complete.then(|| digest.is_some() && newest.map(|newest| newest.digest) == digest)
+    }
+
     /// Says in the log of the sidecar how each route stands, where that changed.
     pub(crate) fn check(&self) {
         for route in self.routes.configured() {

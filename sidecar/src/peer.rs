@@ -2,7 +2,7 @@
 //!
 //! Every port puts a [`Peer`] into the extensions of every request, gRPC and HTTP alike.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ledgerstone::hash::Hash;
@@ -14,6 +14,20 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// The certificate that it showed and that was verified; none on a port without TLS or where none was asked for.
     pub certificate: Option<Arc<PeerCertificate>>,
+}
+
+impl Peer {
+    /// Who sent the request that has these extensions; nothing is known where it came over no port.
+    #[must_use]
+    pub fn of(extensions: &http::Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Its IP address, if that is known.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip())
+    }
 }
 
 /// What a verified client certificate says.

@@ -103,8 +103,9 @@ impl LogReader {
         index: LeafIndex,
         entry: &Entry,
     ) -> Result<Option<Result<SealedContent, OpenError>>, LogReadError> {
-        let (Some(decision), Some(sealed)) = (entry.decision, self.sealed(index)?) else { return Ok(None) };
-        Ok(Some(seal::open(keys, &decision, entry.kind, &sealed)))
+        let of = seal::sealed_for(entry.decision, entry.kind);
+        let (Some(of), Some(sealed)) = (of, self.sealed(index)?) else { return Ok(None) };
+        Ok(Some(seal::open(keys, &of, entry.kind, &sealed)))
     }
 
     /// The entries of bundle `number` in the published tree.

@@ -116,6 +116,20 @@ impl Matrix {
         now.checked_sub(self.months(class)?.checked_add(1)?)
     }
 
+    /// Every rule in force, one a line.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let rule = |rule: &Rule| {
+            let kept = if rule.must_be_kept { " must be kept" } else { "" };
+            format!("class {} {} months{kept}\n", rule.name, rule.months)
+        };
+        let mut text: String = self.rules.values().map(rule).collect();
+        if let Some(class) = &self.default {
+            text.push_str(&format!("default {class:?}\n"));
+        }
+        text
+    }
+
     fn term(&self, term: &str) -> Option<(u32, bool)> {
         let rule = self.rules.get(term).map(|rule| (rule.months, rule.must_be_kept));
         rule.or_else(|| period(term).map(|months| (months, false)))

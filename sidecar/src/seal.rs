@@ -142,6 +142,12 @@ pub fn open<K: RecordKeys + ?Sized>(
     content(&plaintext)
 }
 
+/// What the record of an entry of `kind` is sealed for: its decision, or of an access to a stretch of the log nothing but its kind.
+#[must_use]
+pub fn sealed_for(decision: Option<DecisionId>, kind: Kind) -> Option<DecisionId> {
+    decision.or_else(|| (kind == Kind::Access).then(|| DecisionId::from_bytes([0; 16])))
+}
+
 /// The wrapped key of a sealed record and what it is wrapped under.
 ///
 /// # Errors

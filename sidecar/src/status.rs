@@ -10,7 +10,10 @@ use std::time::Duration;
 use ledgerstone::merkle::TreeSize;
 
 use crate::bypass::Bypass;
+use tokio::sync::Notify;
+
 use crate::driver::LogHandle;
+use crate::hardening::Report;
 use crate::index::Index;
 use crate::intercept::Session;
 use crate::metrics::Metrics;
@@ -38,6 +41,9 @@ pub struct Status {
     draining: AtomicBool,
     bypass: OnceLock<Bypass>,
     running: OnceLock<Running>,
+    /// Tells that it serves or drains.
+    changes: Notify,
+    hardening: OnceLock<Report>,
 }
 
 /// What there is once the sidecar serves.
@@ -97,6 +103,7 @@ impl Status {
     pub(crate) fn serve(&self, log: LogHandle, session: Arc<Session>, index: Arc<Index>) {
         // Set once, by the one caller that builds the application.
         _ = self.running.set(Running { log, session, index });
+        self.changes.notify_waiters();
     }
 
     /// Says what to look at for callers past the sidecar, and looks.
@@ -108,8 +115,8 @@ impl Status {
 
     /// Looks whether the model server can be asked past the sidecar.
     pub(crate) fn look(&self) {
-        if let Some(bypass) = self.bypass.get() {
-            bypass.look();
+        if self.bypass.get().is_some_and(Bypass::look) {
+            self.changes.notify_waiters();
         }
     }
 
@@ -121,9 +128,23 @@ impl Status {
         }
     }
 
+    /// Says what the process gave up, and adds the gauges of it.
+    pub(crate) fn hardened(&self, report: Report, metrics: &Metrics) {
+        report.measure(metrics);
+        // Set once, by the program that runs the application.
+        _ = self.hardening.set(report);
+    }
+
+    /// What the process gave up, if whoever runs it said so.
+    #[must_use]
+    pub fn hardening(&self) -> Option<&Report> {
+        self.hardening.get()
+    }
+
     /// Says that the sidecar is about to stop.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.changes.notify_waiters();
     }
 
     /// What appends are counted with.
@@ -167,6 +188,21 @@ impl Status {
         match self.bypass.get().and_then(Bypass::forbidden) {
             Some(listening) => Err(NotReady::Bypassed { listening }),
             None => Ok(()),
+        }
+    }
+
+    /// Ends when readiness may be another than when this was called. An idle sidecar is not woken for it.
+    pub(crate) fn change(&self) -> impl Future<Output = ()> {
+        // Each hears of what comes from here on, before anybody waits for it.
+        let changes = self.changes.notified();
+        let running = self.running.get().map(|running| (running.session.changes(), running.log.ended()));
+        async move {
+            let Some((session, log)) = running else { return changes.await };
+            tokio::select! {
+                () = changes => {}
+                () = session => {}
+                () = log => {}
+            }
         }
     }
 

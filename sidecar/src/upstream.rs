@@ -6,18 +6,27 @@
 //! Does not do: recording, retries, choosing between several model servers.
 
 use std::error::Error as _;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use ledgerstone::code::Code;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tower::{Service as _, ServiceExt as _};
 
+use crate::anchor::http::Address;
 use crate::intercept::body::Replay;
+use crate::outbound;
 
 /// Flow-control window of one call: an answer of this size needs no round trip to grow it.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -30,7 +39,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Where the model server is and how long it may take.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct UpstreamOptions {
     /// `http://host:port`, `https://host:port` or `unix:/path`.
@@ -39,8 +48,8 @@ pub struct UpstreamOptions {
     pub connect_timeout: Duration,
     /// How long one whole call may take.
     pub request_timeout: Duration,
-    /// For `https`: the certificate authority that the model server's certificate comes from, as PEM.
-    pub ca_pem: Option<Vec<u8>>,
+    /// For `https`: the certificate authority of the model server, and what is shown to it.
+    pub tls: Option<ClientTlsConfig>,
 }
 
 impl UpstreamOptions {
@@ -51,15 +60,23 @@ impl UpstreamOptions {
             address: address.to_owned(),
             connect_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(30),
-            ca_pem: None,
+            tls: None,
         }
     }
 }
 
-/// The model server.
+impl fmt::Debug for UpstreamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // TLS may hold a private key.
+        f.debug_struct("UpstreamOptions").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The model server; a clone is the same one.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    channel: Channel,
+    /// What new calls go over.
+    channel: watch::Sender<Channel>,
     request_timeout: Duration,
 }
 
@@ -77,30 +94,21 @@ impl Upstream {
     /// # Errors
     /// [`UpstreamError`] if the address or the certificate authority cannot be used.
     pub fn new(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
-        let address = &options.address;
-        let unusable = || UpstreamError::Address { address: address.clone() };
-        let secure = address.starts_with("https://");
-        if !(secure || address.starts_with("http://") || address.starts_with("unix:")) {
-            return Err(unusable());
-        }
-        let mut endpoint = Endpoint::from_shared(address.clone())
-            .map_err(|_| unusable())?
-            .connect_timeout(options.connect_timeout)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(TCP_KEEPALIVE))
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        if secure {
-            let ca = options.ca_pem.as_ref().ok_or(UpstreamError::NoAuthority)?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-            endpoint = endpoint.tls_config(tls).map_err(|_| UpstreamError::Authority)?;
-        }
-        Ok(Self { channel: endpoint.connect_lazy(), request_timeout: options.request_timeout })
+        Ok(Self { channel: watch::Sender::new(channel(options)?), request_timeout: options.request_timeout })
+    }
+
+    /// Sends new calls as `options` say, over a connection of their own; those in flight end on the old one.
+    ///
+    /// # Errors
+    /// As [`Upstream::new`]; nothing changes then.
+    pub fn replace(&self, options: &UpstreamOptions) -> Result<(), UpstreamError> {
+        self.channel.send_replace(channel(options)?);
+        Ok(())
     }
 
     /// Sends a call and returns its answer as soon as that begins; the bodies stream.
     pub(crate) async fn stream(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamFault> {
-        let mut channel = self.channel.clone();
+        let mut channel = self.channel.borrow().clone();
         let answer = async {
             let channel = channel.ready().await.map_err(|error| fault(&error))?;
             channel.call(request).await.map_err(|error| fault(&error))
@@ -143,6 +151,62 @@ impl Answer {
         self.head.status != http::StatusCode::OK
             || there(&self.head.headers)
             || self.trailers.as_ref().is_some_and(there)
+    }
+}
+
+/// The connection to the model server, which is opened at the first call.
+fn channel(options: &UpstreamOptions) -> Result<Channel, UpstreamError> {
+    let address = &options.address;
+    let unusable = || UpstreamError::Address { address: address.clone() };
+    let secure = address.starts_with("https://");
+    let is_socket = address.starts_with("unix:");
+    if !is_socket && Address::parse(address).is_none() {
+        return Err(unusable());
+    }
+    let mut endpoint = Endpoint::from_shared(address.clone())
+        .map_err(|_| unusable())?
+        .connect_timeout(options.connect_timeout)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(TCP_KEEPALIVE))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    if secure {
+        let tls = options.tls.clone().ok_or(UpstreamError::NoAuthority)?;
+        endpoint = endpoint.tls_config(tls).map_err(|_| UpstreamError::Authority)?;
+    }
+    Ok(match is_socket {
+        true => endpoint.connect_lazy(),
+        false => endpoint.connect_with_connector_lazy(connector(options.connect_timeout)),
+    })
+}
+
+/// Connects to what the model server's name leads to, as far as that may be asked ([`outbound`]).
+fn connector(limit: Duration) -> HttpConnector<Screened> {
+    let mut connector = HttpConnector::new_with_resolver(Screened);
+    // TLS is added around it.
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(TCP_KEEPALIVE));
+    connector.set_connect_timeout(Some(limit));
+    connector
+}
+
+/// Resolves names, and leaves out addresses that are never asked.
+#[derive(Clone, Debug)]
+struct Screened;
+
+impl tower::Service<Name> for Screened {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        // The connector puts the port in.
+        Box::pin(async move { Ok(outbound::resolve(name.as_str(), 0).await?.into_iter()) })
     }
 }
 
@@ -267,7 +331,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 #[non_exhaustive]
 pub enum UpstreamError {
     /// Not an address.
-    #[error("upstream address {address:?}: write http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
+    #[error("upstream address {:?}: write http://HOST:PORT, https://HOST:PORT or unix:/PATH", outbound::shown(.address))]
     Address {
         /// The address as written.
         address: String,
@@ -275,8 +339,10 @@ pub enum UpstreamError {
     /// `https` without a certificate authority.
     #[error("an https upstream needs the certificate authority of its certificate")]
     NoAuthority,
-    /// The certificate authority is not PEM.
-    #[error("the certificate authority of the upstream cannot be used; it must be PEM")]
+    /// The certificate authority, or the certificate and key that are shown, are not PEM or do not belong together.
+    #[error(
+        "the certificate authority of the upstream, or the certificate and key that are shown to it, cannot be used; they must be PEM, and the key must belong to the certificate"
+    )]
     Authority,
 }
 

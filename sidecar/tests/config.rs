@@ -127,8 +127,8 @@ fn refuses_an_unknown_key_and_names_the_nearest() {
             r#"DIR/sidecar.toml line 8: unknown key "upstraem.address"; did you mean "upstream.address"?"#,
         ),
         (
-            good_with("[keys]", "colour = \"blue\"\n[keys]"),
-            r#"DIR/sidecar.toml line 10: unknown key "upstream.colour"; `config explain` lists the keys"#,
+            good_with("[keys]", "background_colour = \"blue\"\n[keys]"),
+            r#"DIR/sidecar.toml line 10: unknown key "upstream.background_colour"; `config explain` lists the keys"#,
         ),
         (
             good_with("[keys]", "[nothing]\n[keys]"),
@@ -206,7 +206,7 @@ fn refuses_a_value_that_its_key_cannot_take() {
         ),
         (
             "upstream.address=127.0.0.1:8001",
-            r#"--set: upstream.address = "127.0.0.1:8001": write http://HOST:PORT, https://HOST:PORT or unix:/PATH"#,
+            r#"--set: upstream.address = "127.0.0.1:8001": write http://HOST:PORT, https://HOST:PORT or unix:/PATH, and nothing else: no user, no path, no link-local or metadata address"#,
         ),
         (
             "keys.provider=hsm",
@@ -219,9 +219,29 @@ fn refuses_a_value_that_its_key_cannot_take() {
         ),
         ("server.tls.cert=a.pem", "server.tls.cert is set and server.tls.key is not: set both or neither"),
         ("server.tls.key=a.pem", "server.tls.key is set and server.tls.cert is not: set both or neither"),
+        (
+            "server.tls.client_ca_file=a.pem",
+            "server.tls.client_ca_file is set and server.tls.cert is not: set both or neither",
+        ),
+        (
+            "server.tls.crl_file=a.crl",
+            "server.tls.crl_file is set and server.tls.client_ca_file is not: set both or neither",
+        ),
+        ("upstream.cert=a.pem", "upstream.cert is set and upstream.key is not: set both or neither"),
+        (
+            "server.tls.workload_api=http://agent",
+            r#"--set: server.tls.workload_api = "http://agent": write unix:/PATH, the socket of the agent"#,
+        ),
+        (
+            "server.tls.versions=1.1, 1.2",
+            r#"--set: server.tls.versions = "1.1, 1.2": write "1.3", or "1.2, 1.3" for clients that have no better"#,
+        ),
     ] {
         assert_eq!(Written::new(GOOD).with(&[], &[flag]).refusal(), expected);
     }
+    let both = ["server.tls.workload_api=unix:///run/agent.sock", "server.tls.cert=a.pem"];
+    let both = Written::new(GOOD).with(&[], &both).refusal();
+    assert_eq!(both, "server.tls.workload_api and server.tls.cert are both set: set one of them");
 }
 
 #[test]
@@ -341,7 +361,10 @@ fn sample(all: bool) -> String {
         let key: String =
             line.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_' || *c == '[').collect();
         !key.is_empty()
-            && (line[key.len()..].starts_with(" = ") || line == "[server.tls]" || line.starts_with("[keys."))
+            && (line[key.len()..].starts_with(" = ")
+                || line == "[server.tls]"
+                || line.starts_with("[keys.")
+                || line.starts_with("[access"))
     };
     let uncomment = |line: &str| match line.strip_prefix("# ").filter(|rest| all && is_setting(rest)) {
         Some(setting) => setting.to_owned(),
@@ -361,10 +384,15 @@ fn the_sample_configuration_loads_and_its_route_is_valid() {
 #[test]
 fn the_sample_configuration_shows_every_key_with_its_default() {
     let bare = Written::new(&sample(false));
-    let full = Written::new(&sample(true));
+    // Stands in the place of the files beside it.
+    let instead = "workload_api = \"unix:/run/spire/sockets/agent.sock\"";
+    let full = sample(true);
+    assert!(full.contains(instead) && !sample(false).contains(&format!("\n{instead}")));
+    let full = Written::new(&full.replace(instead, ""));
     let defaults = Config::explain(&bare.inputs).unwrap();
     let shown = Config::explain(&full.inputs).unwrap();
-    for (default, shown) in defaults.rows.iter().zip(&shown.rows) {
+    let rows = defaults.rows.iter().zip(&shown.rows);
+    for (default, shown) in rows.filter(|(row, _)| row.key != "server.tls.workload_api") {
         assert!(matches!(shown.source, Source::File { .. }), "{} is not in the sample", shown.key);
         if default.value.is_some() {
             assert_eq!(shown.value, default.value, "{}", shown.key);

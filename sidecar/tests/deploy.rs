@@ -35,3 +35,5 @@ mod refusals;
 mod tools;
 #[path = "deploy/units.rs"]
 mod units;
+#[path = "deploy/webhook.rs"]
+mod webhook;

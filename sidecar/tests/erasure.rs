@@ -12,6 +12,8 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::disallowed_macros,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a test"
 )]
 

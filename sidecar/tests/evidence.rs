@@ -178,6 +178,7 @@ fn registered_late() -> World {
                     version: "1".into(),
                     digest: Hash::of(CARD.as_bytes()).as_bytes().to_vec().into(),
                     signature_digest: Vec::new().into(),
+                    approval: Vec::new().into(),
                 };
                 let mut registry = RegistryClient::connect(format!("http://{registry}")).await.unwrap();
                 registry.register_model(model).await.unwrap();

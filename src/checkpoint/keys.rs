@@ -64,6 +64,12 @@ impl LogKeys {
         Ok(Self { ed25519, ml_dsa })
     }
 
+    /// The secrets where they lie in memory: for whoever has the operating system keep those pages off its disks.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&[u8]> {
+        [self.ed25519.secrets(), self.ml_dsa.secrets()].concat()
+    }
+
     /// The text [`LogKeys::parse`] reads; keep it where only the log can read it. Wiped when dropped.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {

@@ -139,6 +139,12 @@ impl ReceiptSigningKey {
         Ok(Self { public: public.map_err(ReceiptSigningKeyError::Public)?, secret })
     }
 
+    /// The secret where it lies in memory: for whoever has the operating system keep those pages off its disks.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&[u8]> {
+        self.secret.secrets()
+    }
+
     /// The text that [`ReceiptSigningKey::parse`] reads; wiped when dropped.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {

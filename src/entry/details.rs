@@ -2,11 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::access::AccessDetails;
 use super::erasure::{ErasureDetails, HoldDetails, ReleaseDetails};
 use super::{AnchorKind, EntryError, Kind, LaneName, RegisteredName, RegisteredVersion, SessionId};
 use crate::hash::Hash;
-use crate::limits::{ANCHOR_SEQ_MAX, TREE_SIZE_MAX};
+use crate::limits::{ANCHOR_SEQ_MAX, APPROVAL_SIGNATURES_MAX, APPROVAL_STATEMENT_BYTES_MAX, TREE_SIZE_MAX};
 use crate::merkle::TreeSize;
+
+/// Where an entry that changes something holds the statement that was approved (`docs/spec/approval.md`).
+pub const DETAIL_STATEMENT: u64 = 30;
+
+/// Where it holds the signatures over the statement.
+pub const DETAIL_SIGNATURES: u64 = 31;
+
+/// Bytes of one of those signatures, with the place of its key in the roster.
+pub const APPROVAL_SIGNATURE_BYTES: usize = 65;
 
 /// A value in the details.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +198,8 @@ pub enum KindDetails {
     Hold(HoldDetails),
     /// Of a release.
     Release(ReleaseDetails),
+    /// Of an access entry.
+    Access(AccessDetails),
     /// Of any other kind: whatever [`Details`] holds.
     Other,
 }
@@ -195,7 +207,7 @@ pub enum KindDetails {
 impl KindDetails {
     /// Reads the details of an entry of this kind.
     pub(super) fn read(kind: Kind, details: &Details) -> Result<Self, EntryError> {
-        let mut left = Left { kind, details, last: 0 };
+        let mut left = Left { kind, details, last: 0, approved: false };
         let typed = match kind {
             Kind::Start => Self::Start(StartDetails {
                 version: left.text(1)?.to_owned(),
@@ -211,8 +223,12 @@ impl KindDetails {
                 lowest_in_flight: left.uint(2)?,
             }),
             Kind::Gap => Self::Gap(left.gap()?),
-            Kind::Model => Self::Model(left.model()?),
+            Kind::Model => {
+                left.approval()?;
+                Self::Model(left.model()?)
+            }
             Kind::Policy => {
+                left.approval()?;
                 let name = RegisteredName::parse(left.text(1)?);
                 Self::Policy(PolicyDetails { kind: name.map_err(|_| left.wrong(1))? })
             }
@@ -224,6 +240,7 @@ impl KindDetails {
             Kind::Erasure => Self::Erasure(left.erasure()?),
             Kind::Hold => Self::Hold(left.hold()?),
             Kind::Release => Self::Release(left.release()?),
+            Kind::Access => Self::Access(left.access()?),
             _ => return Ok(Self::Other),
         };
         left.finish()?;
@@ -236,6 +253,8 @@ pub(super) struct Left<'a> {
     kind: Kind,
     pub(super) details: &'a Details,
     last: u64,
+    /// Whether an approval stands behind the others.
+    approved: bool,
 }
 
 impl<'a> Left<'a> {
@@ -267,6 +286,29 @@ impl<'a> Left<'a> {
             Detail::Bytes(value) => value.as_slice().try_into().map_err(|_| self.wrong(key)),
             _ => Err(self.wrong(key)),
         }
+    }
+
+    /// Reads the form of the approval, if there is one.
+    fn approval(&mut self) -> Result<(), EntryError> {
+        let parts = [DETAIL_STATEMENT, DETAIL_SIGNATURES].map(|key| self.details.value(key).is_some());
+        if parts == [false; 2] {
+            return Ok(());
+        }
+        let statement = self.text(DETAIL_STATEMENT)?.len();
+        if !(1..=APPROVAL_STATEMENT_BYTES_MAX).contains(&statement) {
+            return Err(self.wrong(DETAIL_STATEMENT));
+        }
+        let signatures = match self.detail(DETAIL_SIGNATURES)? {
+            Detail::Bytes(signatures) => signatures.len(),
+            _ => return Err(self.wrong(DETAIL_SIGNATURES)),
+        };
+        let count = signatures / APPROVAL_SIGNATURE_BYTES;
+        let is_whole = signatures.is_multiple_of(APPROVAL_SIGNATURE_BYTES);
+        if !is_whole || !(1..=APPROVAL_SIGNATURES_MAX).contains(&count) {
+            return Err(self.wrong(DETAIL_SIGNATURES));
+        }
+        self.approved = true;
+        Ok(())
     }
 
     fn gap(&mut self) -> Result<GapDetails, EntryError> {
@@ -306,7 +348,9 @@ impl<'a> Left<'a> {
 
     /// Refuses a number that was not read. Numbers are read from 1 up without a hole but an absent last one.
     fn finish(self) -> Result<(), EntryError> {
-        match self.details.iter().find(|(key, _)| *key == 0 || *key > self.last) {
+        let is_approval = |key: u64| self.approved && matches!(key, DETAIL_STATEMENT | DETAIL_SIGNATURES);
+        let surplus = |key: u64| key == 0 || (key > self.last && !is_approval(key));
+        match self.details.iter().find(|(key, _)| surplus(*key)) {
             Some((key, _)) => Err(self.wrong(key)),
             None => Ok(()),
         }

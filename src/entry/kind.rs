@@ -46,11 +46,13 @@ pub enum Kind {
     Release = 32,
     /// A checkpoint was fixed outside.
     Anchor = 40,
+    /// Sealed records were opened.
+    Access = 50,
 }
 
 impl Kind {
     /// Every kind, by rising number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Start,
         Self::Stop,
         Self::Heartbeat,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Hold,
         Self::Release,
         Self::Anchor,
+        Self::Access,
     ];
 
     /// The kind with this number.
@@ -107,6 +110,7 @@ impl Kind {
             Self::Hold => "hold",
             Self::Release => "release",
             Self::Anchor => "anchor",
+            Self::Access => "access",
         }
     }
 
@@ -145,7 +149,8 @@ impl Kind {
     /// Whether an entry of this kind always has `part`.
     pub(super) fn needs(self, part: Part) -> bool {
         match part {
-            Part::Decision | Part::Commitment => self == Self::Decision,
+            Part::Decision => self == Self::Decision,
+            Part::Commitment => matches!(self, Self::Decision | Self::Access),
             Part::Links => self.is_follow_up(),
             Part::Model => self == Self::Model,
             Part::Policy => self == Self::Policy,
@@ -159,16 +164,24 @@ impl Kind {
             Part::Decision | Part::Links => {
                 self.is_session() || self.is_registration() || matches!(self, Self::Anchor)
             }
-            Part::Commitment | Part::Sealed | Part::Mode => {
+            Part::Commitment | Part::Sealed => {
                 self.is_session()
                     || self.is_registration()
                     || self.is_about_keys()
                     || matches!(self, Self::Anchor)
             }
-            Part::Model => {
-                self.is_session() || self.is_about_keys() || matches!(self, Self::Policy | Self::Anchor)
+            Part::Mode => {
+                self.is_session()
+                    || self.is_registration()
+                    || self.is_about_keys()
+                    || matches!(self, Self::Anchor | Self::Access)
             }
-            Part::Policy => self.is_about_keys() || matches!(self, Self::Model | Self::Anchor),
+            Part::Model => {
+                self.is_session()
+                    || self.is_about_keys()
+                    || matches!(self, Self::Policy | Self::Anchor | Self::Access)
+            }
+            Part::Policy => self.is_about_keys() || matches!(self, Self::Model | Self::Anchor | Self::Access),
         }
     }
 }

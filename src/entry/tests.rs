@@ -109,6 +109,7 @@ fn one_of_each() -> Vec<Entry> {
         about_keys(Kind::Erasure, erased().into(), true),
         about_keys(Kind::Hold, hold.into(), false),
         about_keys(Kind::Release, ReleaseDetails { id, operator }.into(), false),
+        access(vec![LeafIndex::new(3), LeafIndex::new(9)], None),
     ];
     let typed = typed_entries.iter().map(|entry| entry.kind).collect::<Vec<_>>();
     let others = Kind::ALL.into_iter().filter(|kind| !typed.contains(kind));
@@ -187,10 +188,53 @@ fn refuses_an_anchor_that_speaks_of_anything_else() {
     }
 }
 
+fn access(links: Vec<LeafIndex>, stretch: Option<(u64, u64)>) -> Entry {
+    let details = AccessDetails { purpose: AccessPurpose::History, stretch };
+    let decision = stretch.is_none().then(|| DecisionId::from_bytes([3; 16]));
+    Entry::access((writer_name(), SESSION, 12), decision, links, COMMITMENT, details)
+}
+
+#[test]
+fn an_access_names_what_was_read_by_links_or_as_a_stretch_and_never_by_both_or_neither() {
+    let (links, kind) = (vec![LeafIndex::new(3)], Kind::Access);
+    for entry in [access(links.clone(), None), access(vec![], Some((0, 0))), access(vec![], Some((4, 900)))] {
+        assert_eq!(Entry::decode(&entry.encode().unwrap()), Ok(entry));
+    }
+    assert_eq!(access(vec![], None).encode(), Err(EntryError::Missing { part: Part::Links, kind }));
+    assert_eq!(
+        access(links.clone(), Some((4, 9))).encode(),
+        Err(EntryError::Surplus { part: Part::Links, kind })
+    );
+    let about_one = Entry { decision: decision().decision, ..access(vec![], Some((4, 9))) };
+    assert_eq!(about_one.encode(), Err(EntryError::Surplus { part: Part::Decision, kind }));
+    let nobody = Entry { commitment: None, ..access(links.clone(), None) };
+    assert_eq!(nobody.encode(), Err(EntryError::Missing { part: Part::Commitment, kind }));
+    for (part, entry) in [
+        (Part::Mode, Entry { mode: Some(Mode::Strict), ..access(links.clone(), None) }),
+        (Part::Model, Entry { model: decision().model, ..access(links.clone(), None) }),
+        (Part::Policy, Entry { policy: decision().policy, ..access(links.clone(), None) }),
+    ] {
+        assert_eq!(entry.encode(), Err(EntryError::Surplus { part, kind }));
+    }
+    let with = |key, value| {
+        let entry = access(vec![], Some((4, 9)));
+        let details = entry.details.clone().with(key, Detail::Uint(value));
+        Entry { details, ..entry }.encode().map(drop)
+    };
+    let wrong = |key| Err(EntryError::Detail { kind, key });
+    assert_eq!((with(1, 6), with(2, 9)), (Ok(()), Ok(())));
+    assert_eq!(
+        [with(1, 0), with(1, 7), with(2, 10), with(3, 3), with(4, 0)],
+        [wrong(1), wrong(1), wrong(3), wrong(3), wrong(4)]
+    );
+    let half = Details::new().with(1, Detail::Uint(1)).with(2, Detail::Uint(4));
+    assert_eq!(Entry { details: half, ..access(vec![], Some((4, 9))) }.encode(), wrong(3).map(|()| vec![]));
+}
+
 #[test]
 fn keeps_the_numbers_of_kinds_modes_and_reasons() {
     let numbers: Vec<u64> = Kind::ALL.into_iter().map(Kind::number).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 22, 23, 24, 25, 26, 30, 31, 32, 40]);
+    assert_eq!(numbers, [1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 22, 23, 24, 25, 26, 30, 31, 32, 40, 50]);
     for number in 0..300 {
         assert_eq!(Kind::from_number(number).map(Kind::number), numbers.contains(&number).then_some(number));
         assert_eq!(Mode::from_number(number).map(Mode::number), (number < 3).then_some(number));

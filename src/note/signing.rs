@@ -122,6 +122,15 @@ impl SigningKey {
         if key.public.id() == id { Ok(key) } else { Err(SigningKeyError::OtherId) }
     }
 
+    /// The secret where it lies in memory: for whoever has the operating system keep those pages off its disks.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&[u8]> {
+        match &self.secret {
+            Secret::Ed25519(key) => vec![key.as_bytes().as_slice()],
+            Secret::MlDsa44(secret) => vec![secret.seed.as_slice(), secret.key.as_slice()],
+        }
+    }
+
     /// The text [`SigningKey::parse`] reads, without a newline; wiped when dropped.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {

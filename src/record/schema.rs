@@ -12,7 +12,7 @@ use crate::encoding::cbor::Writer;
 use crate::hash::{Hash, StreamHasher};
 
 /// Version of [`PATHS`]. A path that is added raises it; a path is never removed or given another type.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// First item of the tensor digest's preimage.
 const TENSOR_DOMAIN: &str = "ledgerstone/tensor/v1";
@@ -108,6 +108,7 @@ pub const ROOTS: &[&str] = &[
     "input",
     "output",
     "outcome",
+    "gate",
     "explanation",
     "review",
     "notice",
@@ -237,6 +238,14 @@ pub fn tensor_fields(
 /// [`FieldPathError`] if the name is empty or too long.
 pub fn feature(name: &str) -> Result<FieldPath, FieldPathError> {
     FieldPath::known("input/feature").child(name)
+}
+
+/// The path of one parameter of the request, by the name that it has on the wire.
+///
+/// # Errors
+/// [`FieldPathError`] if the name is empty or too long.
+pub fn parameter(name: &str) -> Result<FieldPath, FieldPathError> {
+    FieldPath::known("input/parameter").child(name)
 }
 
 /// The path of one score of the output, by the name that the route gives it.

@@ -6,6 +6,7 @@
 //! stops). Does not do: read files. The caller asks [`Walk::next_bundle`] what to read, and hands it over; what it hands
 //! back, the tiles the entries give, the caller holds against the stored ones through [`Walk::tile`].
 
+mod approvals;
 mod history;
 mod ranges;
 mod sessions;
@@ -21,6 +22,7 @@ use crate::limits::ANCHOR_LANES_MAX;
 use crate::merkle::{LeafIndex, TreeSize};
 use crate::tile::{EntryBundle, TILE_WIDTH, TileEdge, TileKind, TilePath};
 
+use approvals::Approvals;
 use history::History;
 use sessions::Sessions;
 
@@ -48,6 +50,7 @@ pub struct Walk {
     tiles_compared: u64,
     roots: Roots,
     history: History,
+    approvals: Approvals,
     sessions: Sessions,
     /// The latest anchor entry of each lane, at most [`ANCHOR_LANES_MAX`].
     anchored: BTreeMap<LaneName, (LeafIndex, AnchorDetails)>,
@@ -113,6 +116,7 @@ impl Walk {
     pub fn new(mut checkpoints: Vec<Checkpoint>) -> Self {
         checkpoints.sort_by_key(|checkpoint| checkpoint.size);
         let size = checkpoints.last().map_or(TreeSize::EMPTY, |largest| largest.size);
+        let origin = checkpoints.last().map(|largest| largest.origin.clone());
         let mut walk = Self {
             size,
             ahead: checkpoints.into(),
@@ -126,6 +130,7 @@ impl Walk {
             tiles_compared: 0,
             roots: Roots::default(),
             history: History::default(),
+            approvals: Approvals::new(origin),
             sessions: Sessions::default(),
             anchored: BTreeMap::new(),
         };
@@ -224,6 +229,7 @@ impl Walk {
             self.roots.check(self.ahead),
         ];
         checks.extend(self.history.checks());
+        checks.extend(self.approvals.check());
         checks.extend(self.sessions.checks());
         if read < all {
             checks.iter_mut().for_each(|check| not_of_all(check, read, all));
@@ -257,6 +263,7 @@ impl Walk {
                 Ok(entry) => {
                     self.entries_read += 1;
                     self.history.entry(index, &entry);
+                    self.approvals.entry(index, &entry);
                     self.note_anchor(index, &entry);
                     self.sessions.entry(index, &entry);
                 }

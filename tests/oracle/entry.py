@@ -39,6 +39,7 @@ KINDS = {
     "hold": 31,
     "release": 32,
     "anchor": 40,
+    "access": 50,
 }
 
 MODES = {"strict": 0, "bounded": 1, "observe": 2}

@@ -419,6 +419,11 @@ ERASED_RECORD = {
 }
 HOLD = {**COMMON, "kind": "hold", "details": {1: bytes(range(16)), 2: "counsel", 3: digest("mark")}}
 HELD_RECORD = {**COMMON, "kind": "hold", "decision": DECISION, "links": [900], "details": {1: bytes(16), 2: "counsel"}}
+ACCESS = {
+    **COMMON, "kind": "access", "decision": DECISION, "links": [900, 907], "commitment": [digest("reader"), 5],
+    "sealed": [digest("sealed reader"), 300], "details": {1: 1},
+}
+STRETCH = {**COMMON, "kind": "access", "commitment": [digest("reader"), 5], "details": {1: 4, 2: 0, 3: 4095}}
 RELEASE = {**COMMON, "kind": "release", "details": {1: bytes(range(16)), 2: "counsel"}}
 
 
@@ -459,6 +464,9 @@ def entry_valid():
     yield "hold on a person", HOLD
     yield "hold on a record", HELD_RECORD
     yield "release", RELEASE
+    yield "access to one decision's records", ACCESS
+    for purpose in (1, 2, 3, 4, 5, 6):
+        yield f"access for purpose {purpose} to a stretch", {**STRETCH, "details": {**STRETCH["details"], 1: purpose}}
     for kind in ("key", "roster"):
         yield f"{kind} with details of every type", {**COMMON, "kind": kind, "details": {0: 1, 5: b"\x00", 24: "t", 300: True}}
     yield "names and numbers at their limits", {
@@ -615,6 +623,8 @@ def malformed_details():
         (HOLD, [None, {1: bytes(16)}, {2: "a"}, {1: bytes(15), 2: "a"}, {1: bytes(16), 2: "A"}, {1: bytes(16), 2: "a", 3: bytes(31)},
                 {1: bytes(16), 2: "a", 3: bytes(32), 4: 0}]),
         (RELEASE, [None, {1: bytes(16)}, {1: bytes(16), 2: "a", 3: 0}, {1: 1, 2: "a"}]),
+        (ACCESS, [None, {1: 0}, {1: 7}, {1: "1"}, {2: 1}, {1: 1, 2: 4}, {1: 1, 3: 4}, {0: 0, 1: 1}, {1: 1, 4: 0}]),
+        (STRETCH, [None, {1: 4, 2: 9, 3: 8}, {1: 4, 2: 0}, {1: 4, 2: "0", 3: 1}, {1: 4, 2: 0, 3: 1, 4: 0}, {1: 0, 2: 0, 3: 1}]),
         (DECIDED, [None, {1: 2**32}, {1: "0"}, {1: True}, {2: 0}, {1: 0, 2: 0}]),
     ):
         for details in changes:
@@ -636,6 +646,12 @@ def malformed_kinds():
             yield f"{base['kind']} of a record without {name}", encode_entry(parts), "Missing"
     for name, value in {**extra, "sealed": DECIDED["sealed"], "policy": digest("x")}.items():
         yield f"anchor with {name}", encode_entry({**ANCHOR, name: value}), "Surplus"
+    for name, value in {"model": digest("x"), "policy": digest("x"), "mode": "strict"}.items():
+        yield f"access with {name}", encode_entry({**ACCESS, name: value}), "Surplus"
+    yield "access without its reader", encode_entry(without(without(ACCESS, "sealed"), "commitment")), "Missing"
+    yield "access to nothing", encode_entry(without(ACCESS, "links")), "Missing"
+    yield "access to a stretch and links", encode_entry({**STRETCH, "links": [4]}), "Surplus"
+    yield "access to a stretch of one decision", encode_entry({**STRETCH, "decision": DECISION}), "Surplus"
     for base, other in ((MODEL, "policy"), (POLICY, "model")):
         for name, value in {**without(extra, "model"), "sealed": DECIDED["sealed"], other: digest("x")}.items():
             yield f"{base['kind']} with {name}", encode_entry({**base, name: value}), "Surplus"

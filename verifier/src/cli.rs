@@ -3,6 +3,7 @@
 //! Guarantees: every command, flag and help text of `ledgerstone` is in this file and those below it;
 //! `tests/cmd/help.session` pins them. Does not do: anything with them; that is `command`.
 
+mod approval;
 mod audit;
 mod model;
 mod report;
@@ -11,6 +12,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+pub use approval::{
+    ApprovalCommand, ApprovalModelArguments, ApprovalPolicyArguments, ApprovalProposeArguments,
+    ApprovalProposeCommand, ApprovalRosterArguments, ApprovalShowArguments, ApprovalSignArguments,
+};
 pub use audit::{
     AuditBasisArguments, AuditBoundArguments, AuditCalibrateArguments, AuditCommand, AuditDrawArguments,
     AuditPlanArguments, AuditRegisterArguments, AuditReportArguments, AuditRunArguments, AuditSizeArguments,
@@ -24,6 +29,7 @@ pub use model::{
     RegistryArguments,
 };
 
+use crate::source::WebOptions;
 pub use report::{
     CountedOutcome, FiguresArguments, ReportCommand, ReportFairnessArguments, ReportSummaryArguments,
 };
@@ -76,6 +82,9 @@ pub enum Command {
     /// Read, name, check or register a model, or recompute what it says of rows
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Approve changes: propose, sign and show what several persons must sign before it takes effect
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
     /// Audit a log: plan, draw, recompute, report
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -137,12 +146,45 @@ pub struct TrustArguments {
     pub policy: Option<PathBuf>,
 }
 
-/// How to reach servers.
+/// How to reach servers, and what to show them. Secrets stand in files, never in an argument.
 #[derive(Clone, Debug, Default, Args)]
 pub struct NetworkArguments {
     /// Trust the certificates in this PEM file for https:// and grpcs:// instead of the web's authorities
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    #[arg(long, alias = "ca", value_name = "FILE", env = "LEDGERSTONE_CA_FILE", hide_env_values = true)]
+    pub ca_file: Option<PathBuf>,
+    /// Show this certificate to the server, as PEM with its chain
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LEDGERSTONE_CERT_FILE",
+        hide_env_values = true,
+        requires = "key_file"
+    )]
+    pub cert_file: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LEDGERSTONE_KEY_FILE",
+        hide_env_values = true,
+        requires = "cert_file"
+    )]
+    pub key_file: Option<PathBuf>,
+    /// Show the bearer token in this file, over TLS or to this machine itself
+    #[arg(long, value_name = "FILE", env = "LEDGERSTONE_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl NetworkArguments {
+    /// As those who connect take them.
+    #[must_use]
+    pub fn options(&self) -> WebOptions {
+        WebOptions {
+            ca: self.ca_file.clone(),
+            identity: self.cert_file.clone().zip(self.key_file.clone()),
+            token: self.token_file.clone(),
+        }
+    }
 }
 
 /// Arguments of `verify receipt`.

@@ -3,6 +3,9 @@
 //! Guarantees: a command either has a verdict or says why it has none. Does not do: parsing arguments (`cli`), setting
 //! text (`output`).
 
+mod approval_propose;
+mod approval_show;
+mod approval_sign;
 mod audit_basis;
 mod audit_bound;
 mod audit_calibrate;
@@ -53,8 +56,8 @@ pub mod verify_log;
 pub mod verify_receipt;
 
 use crate::cli::{
-    AuditCommand, BundleCommand, Command, KeyCommand, LogCommand, ModelCommand, ReceiptCommand,
-    ReportCommand, VerifyCommand,
+    ApprovalCommand, AuditCommand, BundleCommand, Command, KeyCommand, LogCommand, ModelCommand,
+    ReceiptCommand, ReportCommand, VerifyCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
@@ -86,6 +89,10 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Model(ModelCommand::Digest(arguments)) => model_digest::run(arguments, output),
         Command::Model(ModelCommand::Verify(arguments)) => model_verify::run(arguments, output),
         Command::Model(ModelCommand::Register(arguments)) => model_register::run(arguments, output),
+        Command::Approval(ApprovalCommand::Propose(command)) => approval_propose::run(command, output),
+        Command::Approval(ApprovalCommand::Sign(arguments)) => approval_sign::run(arguments, output),
+        Command::Approval(ApprovalCommand::Show(arguments)) => approval_show::run(arguments, output),
+        Command::Approval(ApprovalCommand::Roster(arguments)) => approval_show::roster(arguments, output),
         Command::Audit(AuditCommand::Plan(arguments)) => audit_plan::run(arguments, output),
         Command::Audit(AuditCommand::Draw(arguments)) => audit_draw::run(arguments, output),
         Command::Audit(AuditCommand::Size(arguments)) => audit_size::run(arguments, output),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use ledgerstone_verifier::cli::Arguments;
 use ledgerstone_verifier::exit::Exit;
+use ledgerstone_verifier::source::install_crypto_provider;
 use ledgerstone_verifier::{command, output::Output};
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
+    install_crypto_provider();
     let mut output = Output::standard(arguments.output);
     let exit = command::run(&arguments.command, &mut output)
         .and_then(|exit| output.flush().map(|()| exit))

@@ -6,6 +6,7 @@
 //! Layout: C2SP `tlog-tiles`, and `docs/spec/store.md` for the store directory around it.
 
 mod directory;
+mod token;
 mod web;
 
 use std::io;
@@ -19,7 +20,7 @@ use crate::exit::Refusal;
 pub use directory::Directory;
 pub(crate) use directory::read_regular;
 pub(crate) use web::CA_BYTES_MAX;
-pub use web::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, Web, WebOptions};
+pub use web::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, Web, WebOptions, install_crypto_provider};
 
 /// Bytes of a hash tile, and of a full entry bundle of the largest entries with their 2-byte lengths; the larger of
 /// the two bounds every read under `tile/`. C2SP lets other logs have entries up to 65,535 bytes, so that is allowed for.
@@ -143,6 +144,11 @@ impl ReadError {
                 "Check that this is the file you meant; Ledgerstone writes nothing like it."
             }
             Self::Io { .. } => "Make the file readable for this user, then run the command again.",
+            Self::Status { status: 401, .. } => {
+                "Show who you are: --cert-file and --key-file, or --token-file."
+            }
+            Self::Status { status: 403, .. } => "Ask the operator for the role that may read this.",
+            Self::Status { status: 300..=399, .. } => "Name the address that it leads to.",
             Self::Status { .. } | Self::Network { .. } => {
                 "Check the address and that the server runs, then run the command again."
             }

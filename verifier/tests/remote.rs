@@ -23,6 +23,8 @@
 #[path = "support/log.rs"]
 #[allow(dead_code, reason = "each test that shares this file uses a part of it")]
 mod log;
+#[path = "remote/tls.rs"]
+mod tls;
 #[path = "support/web.rs"]
 mod web;
 

@@ -20,14 +20,18 @@ use ledgerstone_sidecar::intercept::{
     Intercept, LEAF_INDEX, Limits, Recorder, RouteConfig, Routes, Session, SessionOptions,
 };
 use ledgerstone_sidecar::keyring::{FileKeyProvider, KeyId};
+use ledgerstone_sidecar::listen::{Counts, Door};
 use ledgerstone_sidecar::metrics::Metrics;
+use ledgerstone_sidecar::tls::{Ask, Protocols};
 use ledgerstone_sidecar::upstream::{Upstream, UpstreamOptions};
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Server};
 use tower::{Service as _, ServiceExt as _};
+
+use super::tls::Certificates;
 
 const ORIGIN: &str = "load.example/log";
 const PATH: &str = "/inference.GRPCInferenceService/ModelInfer";
@@ -86,19 +90,30 @@ async fn listener() -> (TcpListenerStream, SocketAddr) {
     (TcpListenerStream::new(listener), addr)
 }
 
+/// Serves on a port as the sidecar's own are, and says where.
+async fn serve(service: Intercept, door: Door) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let incoming = door.open(listener, &Counts::default()).unwrap();
+    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    addr
+}
+
 mod model;
 pub(crate) use model::model;
 
 /// The interceptor on a log of its own.
 pub(crate) struct Sidecar {
     pub(crate) addr: SocketAddr,
+    /// The same over mutual TLS, where there are certificates.
+    pub(crate) tls_addr: Option<SocketAddr>,
     session: Arc<Session>,
     log: LogHandle,
     metrics: Metrics,
 }
 
 /// Starts the interceptor in front of `upstream` with a new log in `folder`.
-pub(crate) async fn sidecar(folder: &Path, upstream: SocketAddr) -> Sidecar {
+pub(crate) async fn sidecar(folder: &Path, upstream: SocketAddr, tls: Option<&Certificates>) -> Sidecar {
     let store = folder.join("store");
     let keys = || LogKeys::generate_from_seeds(&KeyName::new(ORIGIN).unwrap(), [1; 32], [2; 32]).unwrap();
     driver::init(&store, &keys()).unwrap();
@@ -122,9 +137,13 @@ pub(crate) async fn sidecar(folder: &Path, upstream: SocketAddr) -> Sidecar {
     let upstream = Upstream::new(&UpstreamOptions::new(&format!("http://{upstream}"))).unwrap();
     let limits = Limits { in_flight_max: 4096, ..Limits::default() };
     let service = Intercept::new(recorder, upstream, limits);
-    let (incoming, addr) = listener().await;
-    tokio::spawn(Server::builder().tcp_nodelay(true).add_service(service).serve_with_incoming(incoming));
-    Sidecar { addr, session, log, metrics }
+    let door = Door::new("grpc", Protocols::Http2);
+    let addr = serve(service.clone(), door.clone()).await;
+    let tls_addr = match tls {
+        None => None,
+        Some(both) => Some(serve(service, door.tls(both.server.clone(), Ask::CertificateAlways)).await),
+    };
+    Sidecar { addr, tls_addr, session, log, metrics }
 }
 
 impl Sidecar {
@@ -140,8 +159,14 @@ impl Sidecar {
 }
 
 /// One connection to `addr`.
-pub(crate) fn channel(addr: SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{addr}")).unwrap().tcp_nodelay(true).connect_lazy()
+pub(crate) fn channel(addr: SocketAddr, tls: Option<&ClientTlsConfig>) -> Channel {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{addr}")).unwrap().tcp_nodelay(true);
+    let endpoint = match tls {
+        None => endpoint,
+        Some(tls) => endpoint.tls_config(tls.clone()).unwrap(),
+    };
+    endpoint.connect_lazy()
 }
 
 /// One call; anything but a good answer ends the measurement.

@@ -20,9 +20,10 @@ use ledgerstone::code::Code;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+use crate::outbound;
 
 mod connection;
 
@@ -37,19 +38,37 @@ const SHOWN_CHARS_MAX: usize = 120;
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("ledgerstone-sidecar/", env!("CARGO_PKG_VERSION")));
 
-/// An address that is asked.
+/// An address that is asked. What may be one: [`crate::outbound`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     uri: Uri,
     host: String,
     port: u16,
     is_tls: bool,
+    /// It is asked for the role of this container or machine.
+    is_role: bool,
 }
 
 impl Address {
-    /// Reads `http://HOST[:PORT][/PATH]` or `https://...`.
+    /// Reads `http://HOST[:PORT][/PATH]` or `https://...` of a place that may be asked.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text).filter(|address| outbound::check_host(&address.host).is_ok())
+    }
+
+    /// Reads where a container or a machine asks for its role: `https`, this machine itself, or one of
+    /// [`outbound::ROLE_ADDRESSES`].
+    #[must_use]
+    pub fn of_role(text: &str) -> Option<Self> {
+        let mut address = Self::read(text)?;
+        let ip = address.host.parse::<std::net::IpAddr>();
+        address.is_role = ip.is_ok_and(|ip| outbound::ROLE_ADDRESSES.contains(&ip));
+        let may =
+            || outbound::check_host(&address.host).is_ok() && (address.is_tls || address.is_this_machine());
+        (address.is_role || may()).then_some(address)
+    }
+
+    fn read(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let is_tls = match uri.scheme_str()? {
             "https" => true,
@@ -57,19 +76,43 @@ impl Address {
             _ => return None,
         };
         let authority = uri.authority()?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let written = authority.host();
+        let host =
+            written.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(written).to_owned();
         if host.is_empty() || authority.as_str().contains('@') {
             return None;
         }
-        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Some(Self { host, port, is_tls, uri })
+        let port = match authority.as_str().strip_prefix(written)? {
+            "" => {
+                if is_tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => authority.port_u16().filter(|port| *port > 0)?,
+        };
+        Some(Self { host, port, is_tls, is_role: false, uri })
     }
 
     /// The same address with `rest` after its path.
     #[must_use]
     pub fn join(&self, rest: &str) -> Option<Self> {
         let base = self.to_string();
-        Self::parse(&format!("{}/{}", base.trim_end_matches('/'), rest.trim_start_matches('/')))
+        let text = format!("{}/{}", base.trim_end_matches('/'), rest.trim_start_matches('/'));
+        if self.is_role { Self::of_role(&text) } else { Self::parse(&text) }
+    }
+
+    /// Whether it is scheme, host and port alone.
+    #[must_use]
+    pub fn has_no_path(&self) -> bool {
+        self.uri.path_and_query().is_none_or(|rest| rest.as_str() == "/")
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// The host, an IPv6 address without its brackets.
@@ -118,8 +161,8 @@ pub struct Question {
 
 impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (method, address) = (&self.method, &self.address);
-        write!(f, "Question({method} {address}, {} bytes)", self.body.len())
+        let (method, host) = (&self.method, self.address.host());
+        write!(f, "Question({method} {host}, {} bytes)", self.body.len())
     }
 }
 
@@ -223,9 +266,9 @@ impl Client {
     }
 
     async fn connect(&self, address: &Address) -> Result<Connection, HttpFault> {
-        let Address { host, port, is_tls, .. } = address;
+        let Address { host, port, is_tls, is_role, .. } = address;
         let unreachable = |error: std::io::Error| HttpFault::Unreachable { reason: error.to_string() };
-        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
+        let stream = outbound::connect(host, *port, *is_role).await.map_err(unreachable)?;
         // Small messages in both directions: waiting to fill a segment only costs time.
         _ = stream.set_nodelay(true);
         if !is_tls {
@@ -382,11 +425,47 @@ mod tests {
         let address = Address::parse("https://[::1]:8443/tsa?a=1").unwrap();
         assert_eq!((address.host.as_str(), address.port, address.is_tls), ("::1", 8443, true));
         assert_eq!(Address::parse("http://tsa.example").unwrap().port, 80);
-        for text in
-            ["", "tsa.example", "ftp://a/", "http://", "http://user:word@a/", "/tsr", "http:///x", "unix:/x"]
-        {
+        for text in [
+            "",
+            "tsa.example",
+            "ftp://a/",
+            "http://",
+            "http://user:word@a/",
+            "/tsr",
+            "http:///x",
+            "unix:/x",
+            "http://a:0",
+            "http://a:65536/",
+            "http://a:/",
+        ] {
             assert_eq!(Address::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn asks_the_platform_for_a_role_and_for_nothing_else() {
+        for text in [
+            "http://169.254.170.2/x",
+            "http://169.254.169.254",
+            "http://[fd00:ec2::23]/v1",
+            "http://127.0.0.1:1/x",
+        ] {
+            let address = Address::of_role(text).unwrap();
+            assert_eq!(address.is_role, !text.contains("127"), "{text}");
+            assert_eq!(address.join("latest").unwrap().is_role, address.is_role, "{text}");
+            assert_eq!(Address::parse(text).is_some(), text.contains("127"), "{text}");
+        }
+        for text in [
+            "http://169.254.1.1/x",
+            "http://10.0.0.1/x",
+            "http://169.254.170.2@evil.example/x",
+            "http://169.254.170.2.evil.example/x",
+            "https://metadata.google.internal/x",
+            "https://0xa9fea9fe/x",
+        ] {
+            assert_eq!(Address::of_role(text), None, "{text}");
+        }
+        assert!(!Address::of_role("https://roles.example/x").unwrap().is_role);
     }
 
     #[test]

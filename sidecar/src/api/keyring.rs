@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ledgerstone::approval::{ApprovalError, Change, ChangeKind, PublicRoster, Verdict};
 use ledgerstone::code::Code;
 use ledgerstone::entry::{DecisionId, ErasureOutcome, Ground, HoldId, RegisteredName};
+use ledgerstone::merkle::LeafIndex;
 use ledgerstone::proto::ledgerstone_v1::keyring_server::Keyring as Service;
 use ledgerstone::proto::ledgerstone_v1::target::Kind;
 use ledgerstone::proto::ledgerstone_v1::{
@@ -18,8 +20,11 @@ use ledgerstone::proto::ledgerstone_v1::{
 use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status};
 
+use super::registry::refused as unapproved;
 use super::{status, status_of};
+use crate::approvals::{self, Approvals};
 use crate::erasure::{EraseError, Erasures, Target};
+use crate::intercept::SessionError;
 use crate::intercept::recorder::now;
 use crate::keyring::{Keyring, RingError};
 use crate::retention;
@@ -33,13 +38,14 @@ const ROTATE_FOR: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct KeyringApi {
     erasures: Erasures,
+    approvals: Arc<Approvals>,
 }
 
 impl KeyringApi {
-    /// Serves what `erasures` do.
+    /// Serves what `erasures` do; `approvals` says whether another key-encryption key may come into force.
     #[must_use]
-    pub fn new(erasures: Erasures) -> Self {
-        Self { erasures }
+    pub fn new(erasures: Erasures, approvals: Arc<Approvals>) -> Self {
+        Self { erasures, approvals }
     }
 
     async fn erase(&self, request: EraseRequest) -> Result<EraseResponse, Refused> {
@@ -99,18 +105,51 @@ impl KeyringApi {
         self.with(|ring| Ok(BackUpResponse { path: ring.back_up(now().get())?.display().to_string() })).await
     }
 
-    async fn rotate(&self) -> Result<RotateResponse, Refused> {
+    async fn rotate(&self, approval: &[u8]) -> Result<RotateResponse, Refused> {
+        if let Some(index) = self.approve(approval).await? {
+            return Ok(RotateResponse { keys: 0, left: 0, approved_at: Some(index.get()) });
+        }
         self.with(|ring| {
             let (until, mut keys) = (Instant::now() + ROTATE_FOR, 0);
             loop {
                 let (done, more) = ring.rotate()?;
                 keys += done;
                 if !more || Instant::now() >= until {
-                    return Ok(RotateResponse { keys, left: if more { ring.to_rotate()? } else { 0 } });
+                    return Ok(RotateResponse {
+                        keys,
+                        left: if more { ring.to_rotate()? } else { 0 },
+                        approved_at: None,
+                    });
                 }
             }
         })
         .await
+    }
+
+    /// Has the log say that the change to the configured key-encryption key is approved, where it needs to be; where that stands,
+    /// while another key is in force.
+    async fn approve(&self, approval: &[u8]) -> Result<Option<LeafIndex>, Refused> {
+        let mut turn = self.approvals.turn().await;
+        let wanted = self.approvals.wanted_key();
+        let change = Change::Key { from: turn.key().cloned(), to: wanted.clone() };
+        let in_force = self.erasures.ring().provider().key_id().as_str() == wanted.as_str();
+        if turn.key() == Some(wanted) || !turn.asks(ChangeKind::Key) {
+            let index = turn.key_at().filter(|_| !in_force);
+            let is_needless = approval.is_empty() || turn.key() == Some(wanted);
+            let needless = ApprovalError::NotAsked { kind: ChangeKind::Key };
+            return if is_needless { Ok(index) } else { Err(Refused::Approval(needless)) };
+        }
+        let approval = match turn.decide(&change, approval).map_err(Refused::Approval)? {
+            Verdict::Free => None,
+            Verdict::Approved(recorded) => Some(recorded),
+            Verdict::Done(index) => return Ok(Some(index)),
+        };
+        let make =
+            |numbered| approvals::with(change.entry(numbered, &PublicRoster::empty()), approval.as_ref());
+        let (index, entry) = self.erasures.session().announce(make).await.map_err(Refused::Session)?;
+        turn.learn(index, &entry);
+        tracing::info!(key = %wanted, leaf_index = index.get(), "another key-encryption key is approved; it comes into force at the next start");
+        Ok(Some(index))
     }
 
     async fn with<T: Send + 'static>(
@@ -130,6 +169,10 @@ enum Refused {
     Request(&'static str),
     /// It cannot be done.
     Error(EraseError),
+    /// It is not approved.
+    Approval(ApprovalError),
+    /// The log does not take its entry.
+    Session(SessionError),
 }
 
 impl From<EraseError> for Refused {
@@ -142,6 +185,8 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Request(what) => status_of(Code::Misuse, what),
+            Refused::Approval(error) => unapproved(&error),
+            Refused::Session(error) => status_of(error.code(), error.to_string()),
             Refused::Error(EraseError::Decision(error)) => error.into(),
             Refused::Error(error) if error.is_not_found() => {
                 status(tonic::Code::NotFound, error.code(), error.to_string())
@@ -199,7 +244,7 @@ impl Service for KeyringApi {
         Ok(Response::new(Self::back_up(self).await?))
     }
 
-    async fn rotate(&self, _: Request<RotateRequest>) -> Result<Response<RotateResponse>, Status> {
-        Ok(Response::new(Self::rotate(self).await?))
+    async fn rotate(&self, request: Request<RotateRequest>) -> Result<Response<RotateResponse>, Status> {
+        Ok(Response::new(Self::rotate(self, &request.into_inner().approval).await?))
     }
 }

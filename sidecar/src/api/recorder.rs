@@ -1,9 +1,7 @@
 //! `ledgerstone.v1.Recorder`, and the same as JSON over HTTP.
 //!
 //! Guarantees: both ways end in the same [`Histories`], so what one refuses the other does; sizes are bounded before anything is
-//! read. Does not do: asking who asks. There are no roles yet, so it is served on an address of its own.
-
-use std::net::IpAddr;
+//! read. Who may add which kind over gRPC stands in the rows of the same over HTTP ([`crate::access::table`]).
 
 use ledgerstone::code::Code;
 use ledgerstone::entry::Kind;
@@ -16,6 +14,8 @@ use ledgerstone::record::FieldPath;
 use tonic::{Request, Response, Status};
 
 use super::{decision, hashes, misuse, status_of};
+use crate::access::table::follow_up;
+use crate::access::{Caller, Origin};
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
 use crate::value::{from_message, to_message};
 
@@ -46,7 +46,8 @@ impl Recorder for RecorderApi {
         &self,
         request: Request<AppendFollowUpRequest>,
     ) -> Result<Response<AppendFollowUpResponse>, Status> {
-        let caller = request.remote_addr().map(|address| address.ip());
+        let caller = Origin::of(request.extensions());
+        may_add(request.extensions().get::<Caller>(), &request.get_ref().kind)?;
         let addition = addition(request.into_inner(), caller).map_err(misuse)?;
         let Added { proved, repeated } = self.histories.add(addition).await?;
         Ok(Response::new(AppendFollowUpResponse {
@@ -63,8 +64,9 @@ impl Recorder for RecorderApi {
         &self,
         request: Request<GetHistoryRequest>,
     ) -> Result<Response<GetHistoryResponse>, Status> {
+        let who = Origin::of(request.extensions());
         let decision = decision(&request.into_inner().decision_id).map_err(misuse)?;
-        let history = self.histories.read(decision).await?;
+        let history = self.histories.read(decision, &who).await?;
         Ok(Response::new(GetHistoryResponse {
             decision_id: decision.to_string(),
             entries: history.entries.iter().map(told).collect(),
@@ -73,7 +75,18 @@ impl Recorder for RecorderApi {
     }
 }
 
-fn addition(request: AppendFollowUpRequest, caller: Option<IpAddr>) -> Result<Addition, String> {
+/// Whether the caller, where roles are asked for, may add what is of this kind.
+fn may_add(caller: Option<&Caller>, kind: &str) -> Result<(), Status> {
+    match (caller, follow_up(kind)) {
+        (Some(caller), Some(row)) if row.roles.and(caller.roles).is_empty() => {
+            let what = format!("adding a {kind} is for the role {}, which you do not have", row.roles);
+            Err(super::status(tonic::Code::PermissionDenied, Code::Misuse, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn addition(request: AppendFollowUpRequest, caller: Origin) -> Result<Addition, String> {
     let AppendFollowUpRequest { decision_id, kind, request_id, fields } = request;
     let fields = fields.into_iter().map(|field| {
         let path = path(&field.path)?;

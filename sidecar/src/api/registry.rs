@@ -2,22 +2,25 @@
 //!
 //! Guarantees: a registration has a number of the session like every request (INV-10), and its call goes on when the caller
 //! leaves; names are of a fixed alphabet, so that no free text reaches the log (INV-8); an answer carries the proof under a
-//! published checkpoint. Does not do: asking who asks. There are no roles yet, so it is served on an address of its own.
+//! published checkpoint. What needs the approval of several persons is not appended before they have signed it, and once.
+//! Does not do: asking who asks. [`crate::access`] does, where roles are configured.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use ledgerstone::approval::{ApprovalError, Change, PublicRoster, Verdict};
 use ledgerstone::code::Code;
-use ledgerstone::entry::{
-    Entry, IdError, ModelDetails, PolicyDetails, RegisteredName, RegisteredVersion, SessionId, WriterName,
-};
+use ledgerstone::entry::{IdError, RegisteredName, RegisteredVersion};
 use ledgerstone::hash::Hash;
+use ledgerstone::merkle::LeafIndex;
 use ledgerstone::proto::ledgerstone_v1::registry_server::Registry;
 use ledgerstone::proto::ledgerstone_v1::{RegisterModelRequest, RegisterPolicyRequest, RegisterResponse};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-use super::{hashes, status_of};
+use super::{hashes, status, status_of};
+use crate::approvals::{self, Approvals};
 use crate::intercept::Session;
 use crate::models::Models;
 use crate::proved::{Proved, prove};
@@ -25,6 +28,9 @@ use crate::reader::LogReader;
 
 /// Registrations at one time; the next one is refused.
 const AT_ONCE: usize = 16;
+
+/// The kind of policy entries that the configuration alone makes.
+const RETENTION: &str = "retention";
 
 /// Serves registrations over gRPC. Clones stand for the same one.
 #[derive(Clone, Debug)]
@@ -34,46 +40,78 @@ pub struct RegistryApi {
     models: Arc<Models>,
     turns: Arc<Semaphore>,
     wait: Duration,
+    approvals: Arc<Approvals>,
 }
 
 impl RegistryApi {
-    /// Registers in the log of `session`, which `log` reads, and tells `models`. A checkpoint is waited for up to `wait`.
+    /// Registers in the log of `session`, which `log` reads, what `approvals` lets pass, and tells `models`. A checkpoint is waited
+    /// for up to `wait`.
     #[must_use]
-    pub fn new(session: Arc<Session>, log: LogReader, models: Arc<Models>, wait: Duration) -> Self {
-        Self { session, log, models, turns: Arc::new(Semaphore::new(AT_ONCE)), wait }
+    pub fn new(
+        session: &Arc<Session>,
+        log: &LogReader,
+        models: &Arc<Models>,
+        wait: Duration,
+        approvals: &Arc<Approvals>,
+    ) -> Self {
+        Self {
+            session: Arc::clone(session),
+            log: log.clone(),
+            models: Arc::clone(models),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            wait,
+            approvals: Arc::clone(approvals),
+        }
     }
 
-    /// Appends what `make` gives and answers with its proof. Goes on when the caller leaves.
-    async fn register(
-        &self,
-        make: impl FnOnce(WriterName, SessionId, u64) -> Entry + Send + 'static,
-    ) -> Result<Response<RegisterResponse>, Status> {
+    /// Makes `change` and answers with its proof. Goes on when the caller leaves.
+    async fn register(&self, change: Change, approval: Bytes) -> Result<Response<RegisterResponse>, Status> {
         let turn = Arc::clone(&self.turns).try_acquire_owned();
         let turn =
             turn.map_err(|_| status_of(Code::Limit, "too many registrations at one time; try again"))?;
         let api = self.clone();
         let registering = tokio::spawn(async move {
             let _turn = turn;
-            api.append(make).await
+            let index = api.append(&change, &approval).await?;
+            let proved = prove(&api.log, index, api.wait).await;
+            proved.map(RegisterResponse::from).map_err(|error| status_of(error.code(), error.to_string()))
         });
         let defect = |_| status_of(Code::Internal, "the registration failed because of a defect; report it");
         registering.await.map_err(defect)?.map(Response::new)
     }
 
-    async fn append(
-        &self,
-        make: impl FnOnce(WriterName, SessionId, u64) -> Entry + Send + 'static,
-    ) -> Result<RegisterResponse, Status> {
+    /// Appends the entry that makes `change`, or finds the one that made it with this approval; where it stands.
+    async fn append(&self, change: &Change, approval: &[u8]) -> Result<LeafIndex, Status> {
         let unavailable = |error: &dyn std::fmt::Display| status_of(Code::Unavailable, error.to_string());
+        let mut turn = self.approvals.turn().await;
+        if matches!(change, Change::Policy { kind, .. } if kind.as_str() == RETENTION) && turn.asks_anything()
+        {
+            return Err(status_of(Code::Misuse, "kind: the configuration says how long records are kept"));
+        }
+        let approval = match turn.decide(change, approval).map_err(|error| refused(&error))? {
+            Verdict::Free => None,
+            Verdict::Approved(recorded) => Some(recorded),
+            Verdict::Done(index) => return Ok(index),
+        };
         let seen = self.session.see().map_err(|error| unavailable(&error))?;
-        let entry = make(self.session.writer().clone(), self.session.id(), seen.sequence());
+        let numbered = (self.session.writer().clone(), self.session.id(), seen.sequence());
+        let entry = approvals::with(change.entry(numbered, &PublicRoster::empty()), approval.as_ref());
         let index = seen.append(entry.clone(), None).await.map_err(|error| unavailable(&error))?;
+        turn.learn(index, &entry);
+        drop(turn);
         self.models.learn(index, &entry);
         self.models.check();
-        tracing::info!(kind = %entry.kind, leaf_index = index.get(), "registered");
-        let proved = prove(&self.log, index, self.wait).await;
-        proved.map(RegisterResponse::from).map_err(|error| status_of(error.code(), error.to_string()))
+        let approved = approval.is_some();
+        tracing::info!(kind = %entry.kind, approved, leaf_index = index.get(), "registered");
+        Ok(index)
     }
+}
+
+/// Why a change is not approved, as a status.
+pub(super) fn refused(error: &ApprovalError) -> Status {
+    let (grpc, code) = approvals::refused_with(error);
+    tracing::warn!(%error, %code, "a change was refused");
+    status(grpc, code, error.to_string())
 }
 
 impl From<Proved> for RegisterResponse {
@@ -94,7 +132,7 @@ impl Registry for RegistryApi {
         &self,
         request: Request<RegisterModelRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
-        let RegisterModelRequest { name, version, digest, signature_digest } = request.into_inner();
+        let RegisterModelRequest { name, version, digest, signature_digest, approval } = request.into_inner();
         let name = RegisteredName::parse(&name).map_err(|error| wrong("name", error))?;
         let version = RegisteredVersion::parse(&version).map_err(|error| wrong("version", error))?;
         let digest = sha256("digest", &digest)?;
@@ -106,25 +144,17 @@ impl Registry for RegistryApi {
             let message = format!("the log registers {} names of models already", crate::models::NAMES_MAX);
             return Err(status_of(Code::Limit, message));
         }
-        let details = ModelDetails { name, version, signature };
-        self.register(move |writer, session, sequence| {
-            Entry::model(writer, session, sequence, digest, details)
-        })
-        .await
+        self.register(Change::Model { name, version, digest, signature }, approval).await
     }
 
     async fn register_policy(
         &self,
         request: Request<RegisterPolicyRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
-        let RegisterPolicyRequest { kind, digest } = request.into_inner();
+        let RegisterPolicyRequest { kind, digest, approval } = request.into_inner();
         let kind = RegisteredName::parse(&kind).map_err(|error| wrong("kind", error))?;
         let digest = sha256("digest", &digest)?;
-        let details = PolicyDetails { kind };
-        self.register(move |writer, session, sequence| {
-            Entry::policy(writer, session, sequence, digest, details)
-        })
-        .await
+        self.register(Change::Policy { kind, digest }, approval).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ledgerstone::code::Code;
 
+use crate::anchor::http::CaError;
 use crate::anchor::{GuardError, SetupError, StartError};
 use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
@@ -59,6 +60,9 @@ pub enum BuildError {
     /// A lane of the anchors.
     #[error(transparent)]
     Anchors(#[from] SetupError),
+    /// The certificates that the issuer's address is checked against.
+    #[error("access.oidc.ca_file: {0}")]
+    Issuer(#[source] CaError),
 }
 
 fn port(source: &io::Error) -> String {
@@ -84,6 +88,7 @@ impl BuildError {
             Self::Port { .. } | Self::Socket(_) => Code::Unavailable,
             Self::Metrics(error) => error.code(),
             Self::Anchors(error) => error.code(),
+            Self::Issuer(_) => Code::Misuse,
         }
     }
 }
@@ -115,17 +120,15 @@ pub enum RecoverError {
     /// The keyring.
     #[error("the keyring in log.store: {0}")]
     Keyring(#[from] RingError),
+    /// A change of the configuration is not approved.
+    #[error(transparent)]
+    Approvals(#[from] crate::approvals::StartError),
     /// Not even an empty lookup index can be had.
     #[error(transparent)]
     Index(#[from] IndexError),
     /// The start entry of the session.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The certificate or its key cannot be used.
-    #[error(
-        "server.tls: the certificate or its key cannot be used ({0}); both must be PEM and belong together"
-    )]
-    Tls(#[source] tonic::transport::Error),
     /// The operating system does not say where a port is.
     #[error("a port cannot be used: {0}")]
     Port(#[source] io::Error),
@@ -148,9 +151,10 @@ impl RecoverError {
             Self::Links(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Keyring(error) => error.code(),
+            Self::Approvals(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Session(error) => error.code(),
-            Self::Tls(_) | Self::UnnamedReceiptKey => Code::Misuse,
+            Self::UnnamedReceiptKey => Code::Misuse,
             Self::Port(_) | Self::NoRandomness => Code::Unavailable,
             Self::Defect => Code::Internal,
         }

@@ -9,17 +9,16 @@ use ledgerstone::proto::ledgerstone_v1::log_server::LogServer;
 use ledgerstone::proto::ledgerstone_v1::receipts_server::ReceiptsServer;
 use ledgerstone::proto::ledgerstone_v1::recorder_server::RecorderServer;
 use ledgerstone::proto::ledgerstone_v1::registry_server::RegistryServer;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::RecoverError;
+use super::ports::Opened;
 use crate::api::keyring_http;
 use crate::api::recorder_http::{self, ADDITION_BYTES_MAX};
 use crate::api::{Ending, KeyringApi, LogApi, ReceiptsApi, RecorderApi, RegistryApi, ended};
@@ -37,10 +36,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 /// Silence after which a caller is asked whether it is still there, and how long it may take to say so.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
-/// Bytes of one registration: two names and two digests.
-const REGISTRATION_BYTES_MAX: usize = 4096;
+/// Bytes of one registration: two names, two digests, and an approval with 32 signature lines of 380 bytes.
+const REGISTRATION_BYTES_MAX: usize = 16 * 1024;
 
-/// How often the health service looks at the state of the sidecar.
+/// How long the health service lets changes gather before it looks at the state of the sidecar.
 const HEALTH_PERIOD: Duration = Duration::from_millis(250);
 
 /// The services by name, but health and reflection.
@@ -62,9 +61,8 @@ pub(super) struct Services {
 
 /// Serves until `ending`; returns the server and what keeps its health service up to date.
 pub(super) fn serve(
-    listener: TcpListener,
+    Opened { incoming, access }: Opened,
     services: Services,
-    tls: Option<ServerTlsConfig>,
     limits: &LimitsConfig,
     status: &Arc<Status>,
     ending: Ending,
@@ -86,17 +84,13 @@ pub(super) fn serve(
         .max_concurrent_streams(streams)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
-    }
-    let router = server
-        .add_service(services.intercept)
+    let routes = Routes::new(services.intercept)
         .add_service(LogServer::new(services.log))
         .add_service(ReceiptsServer::new(services.receipts))
         .add_service(health)
         .add_service(v1.map_err(|_| RecoverError::Defect)?)
         .add_service(v1alpha.map_err(|_| RecoverError::Defect)?);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let router = server.add_routes(access.grpc(routes));
     let serve = router.serve_with_incoming_shutdown(incoming, ended(ending));
     let server = tokio::spawn(async move {
         if let Err(error) = serve.await {
@@ -114,60 +108,47 @@ pub(super) struct Records {
 }
 
 /// Serves what adds to decisions, erases them and links to them, over gRPC and as JSON, on an address of its own until `ending`.
-pub(super) fn serve_recorder(
-    listener: TcpListener,
-    served: Records,
-    tls: Option<ServerTlsConfig>,
-    ending: Ending,
-) -> Result<JoinHandle<()>, RecoverError> {
+pub(super) fn serve_recorder(opened: Opened, served: Records, ending: Ending) -> JoinHandle<()> {
+    let Opened { incoming, access } = opened;
     let mut server = Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE.0));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
-    }
     let Records { recorder, keyring, links } = served;
     let json = recorder_http::router(recorder.histories().clone())
         .merge(keyring_http::router(keyring.clone()))
         .merge(links::api::router(links));
     let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
     let routes = Routes::from(json).add_service(service).add_service(KeyringServer::new(keyring));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let serve = server.add_routes(routes).serve_with_incoming_shutdown(incoming, ended(ending));
-    Ok(tokio::spawn(async move {
+    let serve = server.add_routes(access.grpc(routes)).serve_with_incoming_shutdown(incoming, ended(ending));
+    tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the recorder's server ended");
         }
-    }))
+    })
 }
 
 /// Serves the registry on its own address until `ending`.
-pub(super) fn serve_registry(
-    listener: TcpListener,
-    registry: RegistryApi,
-    tls: Option<ServerTlsConfig>,
-    ending: Ending,
-) -> Result<JoinHandle<()>, RecoverError> {
+pub(super) fn serve_registry(opened: Opened, registry: RegistryApi, ending: Ending) -> JoinHandle<()> {
+    let Opened { incoming, access } = opened;
     let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(RecoverError::Tls)?;
-    }
     let service = RegistryServer::new(registry).max_decoding_message_size(REGISTRATION_BYTES_MAX);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let serve = server.add_service(service).serve_with_incoming_shutdown(incoming, ended(ending));
-    Ok(tokio::spawn(async move {
+    let serve = server
+        .add_routes(access.grpc(Routes::new(service)))
+        .serve_with_incoming_shutdown(incoming, ended(ending));
+    tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the registry's server ended");
         }
-    }))
+    })
 }
 
 /// Keeps the health service at what the sidecar's state is.
 async fn report(status: Arc<Status>, reporter: HealthReporter) {
     let mut reported = None;
-    let mut period = tokio::time::interval(HEALTH_PERIOD);
     loop {
-        period.tick().await;
+        let change = status.change();
         let ready = status.ready();
         if reported.as_ref() == Some(&ready) {
+            change.await;
+            tokio::time::sleep(HEALTH_PERIOD).await;
             continue;
         }
         let serving = if ready.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };

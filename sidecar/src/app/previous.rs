@@ -10,7 +10,7 @@ use crate::reader::{LogReadError, LogReader};
 const BUNDLES_MAX: u64 = 256;
 
 /// The session of the writer's newest entry, if it is near the end of the log.
-pub(super) fn session(log: &LogReader, writer: &WriterName) -> Result<Option<SessionId>, LogReadError> {
+pub(crate) fn session(log: &LogReader, writer: &WriterName) -> Result<Option<SessionId>, LogReadError> {
     let size = log.published().size;
     let bundles = size.get().div_ceil(u64::from(TILE_WIDTH));
     for number in (bundles.saturating_sub(BUNDLES_MAX)..bundles).rev() {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ledgerstone::cose::{ReceiptKey, ReceiptSigningKey};
-use tokio::net::TcpListener;
 
-use super::{BuildError, RecoverError, Served};
+use super::ports::{Port, Served};
+use super::{BuildError, RecoverError};
 use crate::config::Config;
 use crate::driver::system_clock;
 use crate::links::{self, LinkBook, LinkMaker};
+use crate::locked;
 use crate::reader::LogReader;
 use crate::receipt_key;
 use crate::receipts::ReceiptService;
@@ -19,7 +20,9 @@ pub(super) fn key(config: &Config) -> Result<Option<Arc<ReceiptSigningKey>>, Bui
         tracing::info!("receipt.key_file is not set: receipts carry no COSE receipt");
         return Ok(None);
     };
-    Ok(Some(Arc::new(receipt_key::load(path, &config.log.origin)?)))
+    let key = Arc::new(receipt_key::load(path, &config.log.origin)?);
+    locked::keep(&key.secrets());
+    Ok(Some(key))
 }
 
 /// The public half of `key`, if the log's policy names it: a receipt that readers cannot check is not given out.
@@ -36,7 +39,7 @@ pub(super) fn named_key<'a>(
 
 /// Serves links on `port`, if there is one, after the links that expired were dropped.
 pub(super) fn serve_links(
-    port: Option<TcpListener>,
+    port: Option<Port>,
     config: &Config,
     receipts: &ReceiptService,
     log: &LogReader,

@@ -127,5 +127,9 @@ pub enum KeyringCommand {
         discard_current: bool,
     },
     /// Wrap the keys that are under an earlier key-encryption key ([[keys.previous]]) under the one in force.
-    Rotate,
+    Rotate {
+        /// The signed approval of the change to the configured key, where one is needed: then that key comes into force at the next start
+        #[arg(long, value_name = "FILE")]
+        approval: Option<PathBuf>,
+    },
 }

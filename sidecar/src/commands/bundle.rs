@@ -4,7 +4,9 @@ use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use ledgerstone::entry::AccessPurpose;
 
+use crate::access::reads::Read;
 use crate::config::Config;
 use crate::evidence::{Estimate, Exporter, Wanted};
 use crate::reader::LogReader;
@@ -28,6 +30,8 @@ pub fn export(config: &Config, wanted: Wanted, estimate_only: bool, out: &mut im
     if estimate_only {
         return Ok(());
     }
+    let (first, last) = exporter.stretch();
+    super::reading::note(config, AccessPurpose::Bundle, Read::Stretch(first, last))?;
     let (started, mut printed) = (Instant::now(), Instant::now());
     let exported = exporter.write(|done| {
         if printed.elapsed() >= PROGRESS {

@@ -14,7 +14,7 @@ use ledgerstone::proto::ledgerstone_v1::{
 };
 use ledgerstone::store::disk::Disk as _;
 use ledgerstone::store::fs::StdDisk;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::erasure::{ErasureCommand, KeyringCommand, RetentionArguments, TargetArguments};
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::intercept::recorder::now;
 use crate::keyring::{self, Keyring, Restored, month};
 use crate::reader::LogReader;
 use crate::retention;
+use crate::tls;
 
 /// Does what the keyring is asked for.
 ///
@@ -137,7 +138,7 @@ fn keyring(config: &Config, command: &KeyringCommand, out: &mut impl Write) -> R
         KeyringCommand::Restore { from, without_backup, discard_current } => {
             restore(config, from.as_deref(), *without_backup, *discard_current, out)
         }
-        KeyringCommand::Rotate => rotate(config, out),
+        KeyringCommand::Rotate { approval } => rotate(config, approval.as_deref(), out),
     }
 }
 
@@ -156,10 +157,22 @@ fn status(config: &Config, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn rotate(config: &Config, out: &mut impl Write) -> Result<()> {
+fn rotate(config: &Config, approval: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    let approval = match approval {
+        None => Vec::new(),
+        Some(path) => std::fs::read(path).with_context(|| path.display().to_string())?,
+    };
     let mut done = 0;
     loop {
-        let rotated = ask(config, async |mut ring| Ok(ring.rotate(RotateRequest {}).await?.into_inner()))?;
+        let request = RotateRequest { approval: approval.clone().into() };
+        let rotated = ask(config, async |mut ring| Ok(ring.rotate(request.clone()).await?.into_inner()))?;
+        if let Some(index) = rotated.approved_at {
+            writeln!(
+                out,
+                "approved, entry {index} of the log; restart the sidecar: the configured key comes into force then"
+            )?;
+            return Ok(());
+        }
         done += rotated.keys;
         if rotated.left == 0 {
             writeln!(out, "{done} keys were wrapped anew; none is under an earlier key-encryption key")?;
@@ -252,9 +265,12 @@ async fn connect(config: &Config) -> Result<Channel> {
     let endpoint = match &config.server.tls {
         None => Endpoint::from_shared(format!("http://{address}"))?,
         Some(tls) => {
-            let authority = std::fs::read(&tls.cert).with_context(|| tls.cert.display().to_string())?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
-            Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?
+            let Some((ca, identity)) = tls.own_ports() else {
+                bail!(
+                    "the ports show a certificate of server.tls.workload_api, which no file checks: call ledgerstone.v1.Keyring with a client that knows SPIFFE ids"
+                );
+            };
+            Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls::client(ca, identity)?)?
         }
     };
     endpoint

@@ -14,11 +14,11 @@ use ledgerstone::proto::ledgerstone_v1::recorder_client::RecorderClient;
 use ledgerstone::proto::ledgerstone_v1::value::Kind as Of;
 use ledgerstone::proto::ledgerstone_v1::{AppendFollowUpRequest, AppendFollowUpResponse, Field, Value};
 use ledgerstone::time::Date;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::open;
 use crate::cli::notice::{NoticeArguments, NoticeCommand};
-use crate::config::Config;
+use crate::config::{Config, TlsConfig};
 use crate::intercept::recorder::now;
 use crate::notices::{Data, Kind, Notice, Request, Templates, render};
 use crate::tls;
@@ -210,8 +210,11 @@ fn endpoint(config: &Config, arguments: &NoticeArguments) -> Result<Endpoint> {
     if !url.starts_with("https://") {
         return Ok(endpoint);
     }
-    let ca = arguments.ca.clone().or_else(|| config.server.tls.as_ref().map(|tls| tls.cert.clone()));
-    let ca = ca.context("give the certificates that the address is checked against with --ca FILE")?;
-    let trusted = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(tls::authority(&ca)?));
-    Ok(endpoint.tls_config(trusted)?)
+    let own = config.server.tls.as_ref().and_then(TlsConfig::own_ports);
+    let (ca, identity) = match (&arguments.ca, own) {
+        (Some(ca), own) => (ca.as_path(), own.and_then(|(_, identity)| identity)),
+        (None, Some(own)) => own,
+        (None, None) => bail!("give the certificates that the address is checked against with --ca FILE"),
+    };
+    Ok(endpoint.tls_config(tls::client(ca, identity)?)?)
 }

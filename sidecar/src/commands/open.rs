@@ -7,11 +7,13 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result, bail};
 use ledgerstone::encoding::base64_encode;
-use ledgerstone::entry::{DecisionId, Entry, Kind, KindDetails};
+use ledgerstone::entry::{AccessPurpose, DecisionId, Entry, Kind, KindDetails};
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::tile::TILE_WIDTH;
 use serde_json::{Value as Json, json};
 
+use super::reading;
+use crate::access::reads::Read;
 use crate::config::Config;
 use crate::keyring::{KeyringError, RecordKeys};
 #[cfg(feature = "notices")]
@@ -30,6 +32,9 @@ pub fn open(config: &Config, decision: &str, out: &mut impl Write) -> Result<()>
         .with_context(|| format!("log.store: {}", config.log.store.display()))?;
     let keys = super::record_keys(config)?;
     let mut places = find(&log, &decision)?;
+    if !places.is_empty() {
+        reading::note(config, AccessPurpose::Record, read(decision, &places))?;
+    }
     let Some((index, entry)) = places.pop() else {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
     };
@@ -68,6 +73,7 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
     if places.is_empty() {
         bail!("the published log of {} entries has no decision {decision}", log.published().size);
     }
+    reading::note(config, AccessPurpose::Notice, read(decision, &places))?;
     let mut told = Vec::with_capacity(places.len());
     for (index, entry) in places.iter().rev() {
         if entry.commitment.is_none() {
@@ -80,6 +86,12 @@ pub(super) fn history(config: &Config, decision: &str) -> Result<Vec<Told>> {
         told.push(Told { kind: entry.kind, recorded_at: entry.recorded_at, record: content.record });
     }
     Ok(told)
+}
+
+/// What is read of a decision whose entries are at `places`, the newest first.
+fn read(decision: DecisionId, places: &[(LeafIndex, Entry)]) -> Read {
+    let records = places.iter().rev().filter(|(_, entry)| entry.commitment.is_some());
+    Read::Of(decision, records.map(|(index, _)| *index).collect())
 }
 
 /// The opened record of the entry at `index`, if it has one and it is the one that the entry commits to.
@@ -121,6 +133,7 @@ fn find(log: &LogReader, decision: &DecisionId) -> Result<Vec<(LeafIndex, Entry)
         let records = log.records(&log.bundle(number)?, |_, _| false)?;
         let about =
             records.into_iter().rev().filter(|record| record.entry.decision.as_ref() == Some(decision));
+        let about = about.filter(|record| record.entry.kind != Kind::Access);
         for Stored { index, entry, .. } in about {
             let is_own = entry.kind == Kind::Decision;
             found.push((index, entry));

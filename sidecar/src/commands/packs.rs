@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use ledgerstone::entry::AccessPurpose;
 use ledgerstone::pack::{Pack, Source};
 use ledgerstone::time::{Date, UnixMillis};
 
@@ -144,6 +145,7 @@ fn cited(source: &Source) -> String {
 fn check_log(config: &Config, arguments: &PackCheckArguments, out: &mut impl Write) -> Result<ExitCode> {
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
+    super::reading::note_all(config, AccessPurpose::Packs, &log)?;
     let keys = super::record_keys(config)?;
     let mut others = Vec::new();
     for route in &config.routes {

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use ledgerstone::entry::Kind;
+use ledgerstone::entry::{AccessPurpose, Kind};
 use ledgerstone::limits::{VAULT_ATTRIBUTES_MAX, VAULT_BYTES_MAX};
 use ledgerstone::tile::TILE_WIDTH;
 use ledgerstone::vault::{PersonTag, Vault};
@@ -49,6 +49,7 @@ pub fn make(config: &Config, arguments: &VaultMakeArguments, out: &mut impl Writ
         .with_context(|| format!("{} cannot be used", arguments.attributes.display()))?;
     let store = &config.log.store;
     let log = LogReader::at_rest(store).with_context(|| format!("log.store: {}", store.display()))?;
+    super::reading::note_all(config, AccessPurpose::Vault, &log)?;
     let keys = super::record_keys(config)?;
     let mut vault = Vault::new(config.log.origin.clone(), given.names.clone())?;
     let (size, mut unopened) = (log.published().size.get(), 0_u64);

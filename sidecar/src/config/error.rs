@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ledgerstone::code::Code;
 
 use super::Source;
+use crate::outbound::shown;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub enum ConfigError {
         keys: Vec<(&'static str, &'static str)>,
     },
     /// A value that is not what its key needs.
-    #[error("{from}: {key} = {value:?}: write {expected}")]
+    #[error("{from}: {key} = {:?}: write {expected}", shown(.value))]
     BadValue {
         /// Where it was set.
         from: Source,

@@ -1,6 +1,7 @@
 //! What holds and who said so, for `config explain`.
 //!
-//! Guarantees: no value is secret, because keys stand in files that the configuration only names.
+//! Guarantees: no value is secret, because keys stand in files that the configuration only names; a user and a password that
+//! somebody put into an address, where nobody takes them, are left out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +12,7 @@ use ledgerstone::hash::Hash;
 use super::Source;
 use super::layers::Layers;
 use super::setting::SETTINGS;
+use crate::outbound::without_users;
 
 /// One line: a key, its value and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,7 @@ impl Explained {
         let keys = SETTINGS.iter().map(|setting| {
             let found = layers.get(setting.key);
             let source = found.as_ref().map_or(Source::Default, |found| found.source.clone());
-            Row { key: setting.key.to_owned(), value: found.map(|found| found.text), source }
+            Row { key: setting.key.to_owned(), value: found.map(|found| without_users(&found.text)), source }
         });
         let routes = layers.routes.iter().map(|(route, source)| {
             let value = serde_json::to_string(route).ok();
@@ -46,11 +48,17 @@ impl Explained {
         let lanes = layers.anchors.rows().map(|(key, value, source)| Row { key, value, source });
         let earlier = layers.previous_keys.iter().enumerate().map(|(n, values)| {
             let source = values.values().next().map_or(Source::Default, |found| found.source.clone());
-            let texts: BTreeMap<_, _> = values.iter().map(|(key, found)| (*key, &found.text)).collect();
+            let texts: BTreeMap<_, _> =
+                values.iter().map(|(key, found)| (*key, without_users(&found.text))).collect();
             let value = serde_json::to_string(&texts).ok();
             Row { key: format!("keys.previous \"{}\"", n + 1), value, source }
         });
-        let rows = keys.chain(earlier).chain(lanes).chain(routes).collect();
+        let rules = layers.access_rules.iter().enumerate().map(|(n, (rule, source))| Row {
+            key: format!("access.rule \"{}\"", n + 1),
+            value: serde_json::to_string(rule).ok(),
+            source: source.clone(),
+        });
+        let rows = keys.chain(earlier).chain(rules).chain(lanes).chain(routes).collect();
         Self { rows, ignored: layers.ignored.clone() }
     }
 

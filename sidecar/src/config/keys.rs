@@ -114,10 +114,21 @@ const SESSIONS_MAX: usize = 64;
 const POOL_MAX: usize = 1 << 20;
 
 impl KeysConfig {
+    /// Whether code of somebody else's is loaded into the process for a token.
+    #[must_use]
+    pub fn loads_a_module(&self) -> bool {
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .any(|one| matches!(one, ProviderConfig::Pkcs11(_)))
+    }
+
     pub(super) fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let named = &layers.seen;
         let previous = layers.previous_keys.iter().map(|values| {
             let layers = Layers { values: values.clone(), base: layers.base.clone(), ..Layers::default() };
-            layers.provider()
+            let provider = layers.provider();
+            named.borrow_mut().take(layers.seen.into_inner());
+            provider
         });
         Ok(Self {
             current: layers.provider()?,

@@ -4,6 +4,7 @@
 //! that fits no key is only reported, because Kubernetes itself sets `LEDGERSTONE_SERVICE_HOST` beside a service of
 //! that name.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -14,8 +15,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::access::RuleTable;
 use super::anchors::{EthereumTable, OpenTimestampsTable, Rfc3161Table, Tables};
 use super::error::ConfigError;
+use super::named::Named;
 use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find};
 use crate::intercept::route::RouteConfig;
 use crate::nearest::nearest;
@@ -79,9 +82,14 @@ pub(super) struct Layers {
     pub(super) anchors: Tables,
     /// The keys of each `[[keys.previous]]`.
     pub(super) previous_keys: Vec<BTreeMap<&'static str, Found>>,
+    /// Whether there is a section `[access]`, be it empty.
+    pub(super) has_access: bool,
+    pub(super) access_rules: Vec<(RuleTable, Source)>,
     pub(super) ignored: Vec<String>,
     /// The directory that relative paths of the file start from.
     pub(super) base: PathBuf,
+    /// What the values name, as they are read.
+    pub(super) seen: RefCell<Named>,
 }
 
 impl Layers {
@@ -107,6 +115,7 @@ impl Layers {
                 _ if key.get_ref() == "route" => self.routes(&file, value)?,
                 DeValue::Table(table) if key.get_ref() == "anchors" => self.anchors(&file, table)?,
                 DeValue::Table(table) if key.get_ref() == "keys" => self.keys(&file, table)?,
+                DeValue::Table(table) if key.get_ref() == "access" => self.access(&file, table)?,
                 _ => self.section(&file, key.get_ref(), key.span(), value)?,
             }
         }
@@ -202,6 +211,29 @@ impl Layers {
                 self.previous_keys.push(earlier.values);
             }
         }
+        Ok(())
+    }
+
+    /// Takes `[access]`: its keys, and the list of rules in it, which is read again from the text.
+    fn access(&mut self, file: &File<'_>, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        #[derive(Deserialize)]
+        struct Parsed {
+            access: Lists,
+        }
+        #[derive(Deserialize)]
+        struct Lists {
+            #[serde(default)]
+            rule: Vec<RuleTable>,
+        }
+        self.has_access = true;
+        for (key, value) in table {
+            if key.get_ref() != "rule" {
+                self.section(file, &format!("access.{}", key.get_ref()), key.span(), value)?;
+            }
+        }
+        let parsed: Result<Parsed, _> = toml::from_str(file.text);
+        let Lists { rule } = parsed.map_err(|error| file.syntax(&error, "[[access.rule]]"))?.access;
+        self.access_rules = file.placed(rule, table.get("rule"));
         Ok(())
     }
 

@@ -50,7 +50,7 @@ const fn value(key: &'static str, value: &'static str, what: &'static str) -> Se
 }
 
 /// All keys, in the order of `config explain`.
-pub(super) const SETTINGS: [Setting; 62] = [
+pub(super) const SETTINGS: &[Setting] = &[
     required("log.origin", "the name of the log, for example log.example.com/decisions"),
     required("log.store", "the directory of the log"),
     required("log.key_file", "the file with the keys that sign the log"),
@@ -65,8 +65,8 @@ pub(super) const SETTINGS: [Setting; 62] = [
     value("server.http_listen", "127.0.0.1:7451", "where the log and receipts are read over HTTP"),
     value("server.admin_listen", "127.0.0.1:7452", "where /live, /ready and /metrics are"),
     value("server.drain_deadline", "25s", "how long requests in flight may take after a signal to stop"),
-    unset("server.tls.cert", "the certificate chain of the gRPC port, as PEM"),
-    unset("server.tls.key", "the private key of the gRPC port, as PEM"),
+    unset("server.tls.cert", "the certificate chain of every port, as PEM"),
+    unset("server.tls.key", "the private key of every port, as PEM"),
     required("upstream.address", "the model server, for example http://127.0.0.1:8001"),
     value("upstream.connect_timeout", "1s", "how long a connection to the model server may take"),
     value("upstream.request_timeout", "30s", "how long one answer of the model server may take"),
@@ -154,6 +154,71 @@ pub(super) const SETTINGS: [Setting; 62] = [
         "how many independent kinds count as anchored, for example \"2 of ethereum, bitcoin, rfc3161\"",
     ),
     value("anchors.lag_alarm", "24h", "how long an entry may wait for an anchor before that is an alarm"),
+    value("access.log", "roles", "who may read the log: roles, or public for everybody"),
+    unset(
+        "access.limits.application",
+        "how often each application may call, for example \"500/s, burst 1000\"",
+    ),
+    unset("access.limits.operator", "how often each operator may call"),
+    unset("access.limits.compliance", "how often each compliance officer may call"),
+    unset("access.limits.auditor", "how often each auditor may call"),
+    unset("access.limits.applicant", "how often links may be opened from one address"),
+    value(
+        "access.limits.public",
+        "100/s, burst 1000",
+        "how often somebody without a role may call, and new tokens be checked, from one address",
+    ),
+    unset("access.oidc.issuer", "whose tokens are taken, exactly as they have it"),
+    unset("access.oidc.audience", "whom tokens must be for"),
+    unset(
+        "access.oidc.jwks",
+        "where the issuer's keys are: its jwks_uri, or a file that may be replaced at any time",
+    ),
+    value(
+        "access.oidc.ca_file",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "the certificate authorities of that address, as PEM",
+    ),
+    value("access.oidc.role_claim", "roles", "where a token's roles stand: a claim, or a JSON pointer"),
+    value("access.oidc.algorithms", "RS256, PS256, ES256, EdDSA", "how tokens may be signed"),
+    value("access.oidc.keys_refresh", "5m", "how often the issuer's keys are fetched"),
+    value("access.oidc.keys_kept", "24h", "how long keys are used that could not be fetched again"),
+    unset(
+        "server.tls.client_ca_file",
+        "the authorities of client certificates, as PEM; with it every port but links.listen asks for one",
+    ),
+    unset("server.tls.crl_file", "the revocation lists of these authorities, as PEM"),
+    unset(
+        "server.tls.workload_api",
+        "the SPIFFE Workload API that gives certificate, key and authorities, for example unix:/run/spire/sockets/agent.sock",
+    ),
+    value("server.tls.versions", "1.3", "the versions of TLS: \"1.3\", or \"1.2, 1.3\""),
+    value("server.tls.reload_interval", "60s", "how often the files of TLS are looked at for changes"),
+    unset("upstream.cert", "the certificate chain that is shown to an https model server, as PEM"),
+    unset("upstream.key", "its private key, as PEM"),
+    unset("approvals.approvers", "the file with the names and keys of those who may approve changes"),
+    unset("approvals.folder", "the folder with signed approvals of what this configuration changes"),
+    unset(
+        "approvals.model",
+        "who must approve a registration of a model, for example \"2 of alice, bob, carol\"",
+    ),
+    unset("approvals.policy", "who must approve a policy that comes into force"),
+    unset("approvals.key", "who must approve another key-encryption key"),
+    unset("approvals.retention", "who must approve other retention periods"),
+    unset("approvals.roster", "who must approve other approvers and rules"),
+    value(
+        "hardening.landlock",
+        "best-effort",
+        "files and ports that are not needed: required, best-effort or off",
+    ),
+    value(
+        "hardening.seccomp",
+        "best-effort",
+        "system calls that are not needed: required, best-effort or off",
+    ),
+    value("hardening.memory", "best-effort", "keys locked in memory: required, best-effort or off"),
+    unset("hardening.read", "more files and folders that may be read, with ':' between them"),
+    unset("hardening.write", "more folders that may be written, with ':' between them"),
 ];
 
 /// The setting with that key.
@@ -180,6 +245,6 @@ mod tests {
         let keys = || SETTINGS.iter().map(|setting| setting.key);
         assert_eq!(nearest("log.orign", keys()), Some("log.origin"));
         assert_eq!(nearest("logs.store", keys()), Some("log.store"));
-        assert_eq!(nearest("upstream.url", keys()), None);
+        assert_eq!(nearest("weather.tomorrow", keys()), None);
     }
 }

@@ -18,6 +18,7 @@ use super::engine::{Engine, JournalWork, Others, work_of};
 use super::intake::{Intake, Taken, Wanted};
 use super::pace::Pace;
 use super::{Ended, LogHandle, OpenError, Options, Published, Shared};
+use crate::locked::Locked;
 
 /// How often a log that has something left to publish looks at the clock.
 const TICK: Duration = Duration::from_millis(25);
@@ -28,6 +29,7 @@ pub(super) fn spawn(
     keys: LogKeys,
     options: Options,
 ) -> Result<LogHandle, OpenError> {
+    let keys = Locked::with(keys, LogKeys::secrets);
     let Opened { journal, mut tiles, head, published, published_note, .. } = opened;
     let head = Head { range: head.range, time: head.time };
     let mut sequencer = Sequencer::new(keys.origin().clone(), options.bounds, head, published.size);

@@ -18,12 +18,13 @@ use super::answer::{Ticket, answer_all};
 use super::apply::Work;
 use super::intake::{Intake, Waiting};
 use super::{Ended, Options};
+use crate::locked::Locked;
 
 /// What the threads of one log share.
 pub(super) struct Engine {
     state: Mutex<State>,
     pub(super) intake: Arc<Intake>,
-    keys: LogKeys,
+    keys: Locked<LogKeys>,
     pub(super) options: Options,
     /// What the last signatures took.
     signing_nanos: AtomicU64,
@@ -63,7 +64,7 @@ impl Engine {
         sequencer: Sequencer<Ticket>,
         to: Others,
         intake: Arc<Intake>,
-        keys: LogKeys,
+        keys: Locked<LogKeys>,
         options: Options,
     ) -> Self {
         let state = Mutex::new(State { sequencer, to: Some(to), end: None });

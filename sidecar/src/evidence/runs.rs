@@ -164,7 +164,7 @@ pub(super) fn open(
     if entry.sealed.is_none() {
         return RecordPart::None;
     }
-    let Some((sealed, decision)) = sealed.zip(entry.decision) else {
+    let Some((sealed, decision)) = sealed.zip(seal::sealed_for(entry.decision, entry.kind)) else {
         return RecordPart::Absent(Absence::Lost);
     };
     match contents(keys, (&decision, entry.kind), sealed, raw) {

@@ -17,7 +17,7 @@ use ledgerstone::time::UnixMillis;
 use super::{IndexError, Indexed, keys};
 
 /// The format of keys and values. Another number means: build it again.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// Memory that the database may use to keep pages; its own default is 1 GiB.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -29,6 +29,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long opening pauses before it tries the lock again.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
+/// How often the database writes what is new, and wakes this process to see whether there is anything. What a crash takes of it is added
+/// again from the log.
+const FLUSH_MS: u64 = 60_000;
+
 /// An open database.
 pub(super) struct Backend {
     database: sled::Db,
@@ -38,6 +42,7 @@ impl Backend {
     /// Opens the database at `path`, or makes it.
     pub(super) fn open(path: &Path, origin: Hash) -> Result<Self, IndexError> {
         let config = sled::Config::default().path(path).cache_capacity(CACHE_BYTES);
+        let config = config.flush_every_ms(Some(FLUSH_MS));
         let started = Instant::now();
         let database = loop {
             match guarded(|| Ok(config.open()?)) {
@@ -70,7 +75,8 @@ impl Backend {
     pub(super) fn add(&self, entries: &[Indexed], size: TreeSize) -> Result<(), IndexError> {
         let mut batch = sled::Batch::default();
         for Indexed { index, entry, keys: under } in entries {
-            if let Some(decision) = &entry.decision {
+            // Who reads a decision often must not make its history longer.
+            if let Some(decision) = entry.decision.as_ref().filter(|_| entry.kind != Kind::Access) {
                 let kind = u8::try_from(entry.kind.number()).map_err(|_| IndexError::Damaged)?;
                 batch.insert(keys::at(keys::decision(decision), *index), &[kind]);
             }
@@ -102,6 +108,10 @@ impl Backend {
 
     pub(super) fn registrations(&self) -> Result<Vec<LeafIndex>, IndexError> {
         self.scan(&keys::registration(), only_index)
+    }
+
+    pub(super) fn changes(&self) -> Result<Vec<LeafIndex>, IndexError> {
+        self.scan(&keys::change(), only_index)
     }
 
     pub(super) fn by_time(&self, from: UnixMillis, until: UnixMillis) -> Result<Vec<LeafIndex>, IndexError> {

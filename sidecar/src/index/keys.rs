@@ -15,6 +15,8 @@ pub(super) const COVERED: &[u8] = b"c";
 /// Format version and origin hash.
 pub(super) const IDENTITY: &[u8] = b"i";
 
+/// Entries that change something that can need approval: models, policies, keys, rosters.
+const CHANGE: u8 = b'g';
 const DECISION: u8 = b'd';
 const MODEL: u8 = b'm';
 const REGISTRATION: u8 = b'r';
@@ -41,6 +43,11 @@ pub(super) fn registration() -> Vec<u8> {
     vec![REGISTRATION]
 }
 
+/// What the keys of entries that change something start with.
+pub(super) fn change() -> Vec<u8> {
+    vec![CHANGE]
+}
+
 /// What the keys about a point in time start with.
 pub(super) fn time(at: UnixMillis) -> Vec<u8> {
     [&[TIME], at.get().to_be_bytes().as_slice()].concat()
@@ -55,7 +62,8 @@ pub(super) fn at(mut prefix: Vec<u8>, index: LeafIndex) -> Vec<u8> {
 /// Every prefix that the public part of `entry` is found under, except its decision.
 pub(super) fn public(entry: &Entry) -> impl Iterator<Item = Vec<u8>> {
     let registers = (entry.kind == Kind::Model).then(registration);
-    entry.model.iter().map(model).chain([time(entry.recorded_at)]).chain(registers)
+    let changes = matches!(entry.kind, Kind::Model | Kind::Policy | Kind::Key | Kind::Roster).then(change);
+    entry.model.iter().map(model).chain([time(entry.recorded_at)]).chain(registers).chain(changes)
 }
 
 /// The leaf index that a key with a prefix of `length` bytes ends in.

@@ -148,7 +148,11 @@ impl Asked {
 fn fields_a_row(route: &Route) -> usize {
     let config = route.config();
     let features: usize = config.features.iter().map(|features| features.names.len()).sum();
-    let labels = if config.threshold.is_some() || config.label.is_some() { 3 } else { 0 };
+    let labels = match config.threshold.is_some() || config.label.is_some() {
+        true => 3,
+        // Where the gate refuses, every row says so.
+        false => usize::from(!config.gate.is_empty()),
+    };
     let named =
         features + usize::from(config.subject.is_some()) + usize::from(config.score.is_some()) + labels;
     // A masked field leaves two: its pointer and the reason.

@@ -37,10 +37,10 @@ pub(super) fn identity(
     metrics: &Metrics,
 ) -> (Option<Identity>, Option<&'static str>) {
     let served = route.identity();
-    let parameter = route.config().model.declared.as_ref();
-    let Some(value) = parameter.and_then(|name| answer?.parameters.get(name)) else { return (served, None) };
-    let Some(digest) = parameter_text(value).and_then(|text| sha256(&text)) else {
-        return (served, Some(NO_DIGEST));
+    let digest = match declared(route, answer) {
+        None => return (served, None),
+        Some(None) => return (served, Some(NO_DIGEST)),
+        Some(Some(digest)) => digest,
     };
     if let Some(served) = served.filter(|served| served.digest != digest) {
         metrics.model_declared_other(route.name());
@@ -51,6 +51,19 @@ pub(super) fn identity(
     }
     let manifest = served.filter(|served| served.digest == digest).and_then(|served| served.manifest);
     (Some(Identity { digest, manifest }), None)
+}
+
+/// The digest that `answer` declares; inside, nothing where what it declares is none.
+#[expect(clippy::option_option, reason = "to declare nothing and to declare no digest are two things")]
+fn declared(route: &Route, answer: Option<&ModelInferResponse>) -> Option<Option<Hash>> {
+    let parameter = route.config().model.declared.as_ref();
+    let value = parameter.and_then(|name| answer?.parameters.get(name))?;
+    Some(parameter_text(value).and_then(|text| sha256(&text)))
+}
+
+/// The digest of the model behind `answer`, as the record will say it; nothing is counted or told.
+pub(super) fn digest(route: &Route, answer: Option<&ModelInferResponse>) -> Option<Hash> {
+    declared(route, answer).flatten().or_else(|| Some(route.identity()?.digest))
 }
 
 /// A digest with or without its function's name.

@@ -6,8 +6,6 @@
 //! Specification: the vocabulary of paths in `ledgerstone::record::schema`. A call about several people is one record;
 //! whatever differs from row to row has the row, counted from 0, as the last segment of its path (`outcome/action/[3]`).
 
-use std::net::IpAddr;
-
 use ledgerstone::record::schema::{self, Side};
 use ledgerstone::record::{FieldPath, FieldPathError, Record, RecordBuilder, RecordError, Value};
 use ledgerstone::time::UnixMillis;
@@ -15,14 +13,19 @@ use ledgerstone::time::UnixMillis;
 use super::answered::Answered;
 use super::asked::Asked;
 use super::frame::Message;
+use super::gated::Gated;
 use super::route::{Route, RouteConfig, SubjectSource};
+use crate::access::Origin;
 use crate::models::Identity;
 use ledgerstone::oip::{Element, Tensor, parameter_text};
 
 mod explanation;
+mod gate;
 mod outcome;
 #[cfg(test)]
 mod tests;
+
+pub(super) use self::outcome::{Labels, labels, scores};
 
 /// Everything that a record is made of.
 #[derive(Debug)]
@@ -35,8 +38,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) model: Option<Identity>,
     /// What is wrong with how the answer declares its model.
     pub(crate) model_problem: Option<&'static str>,
-    /// Where the call came from.
-    pub(crate) caller: Option<IpAddr>,
+    /// Who called, and from where.
+    pub(crate) caller: &'a Origin,
+    /// What the policy gate said.
+    pub(crate) gated: &'a Gated,
     /// Value of the metadata header that the route takes the subject from.
     pub(crate) subject_header: Option<&'a str>,
     /// Whether the caller was known to be gone when the record was made.
@@ -87,6 +92,7 @@ pub(crate) fn record(facts: &Facts<'_>) -> Result<Record, FieldsError> {
     subject(&mut fields, facts)?;
     features(&mut fields, facts)?;
     outcome::put(&mut fields, facts)?;
+    gate::put(&mut fields, facts)?;
     explanation::put(&mut fields, facts)?;
     fields.problems(facts)?;
     Ok(fields.builder.build()?)
@@ -97,6 +103,7 @@ pub(crate) fn minimal(facts: &Facts<'_>, error: &FieldsError) -> Result<Record, 
     let mut fields = Fields::new(facts.route);
     frame(&mut fields, facts)?;
     wire(&mut fields, facts)?;
+    gate::put(&mut fields, facts)?;
     fields.input_problem(format!("the record holds no mapped fields: {error}"));
     fields.problems(facts)?;
     Ok(fields.builder.build()?)
@@ -192,7 +199,9 @@ fn frame(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
     fields.put_some(schema::TIME_MODEL_ENDED, times.model.map(|(_, ended)| ended.get()))?;
     fields.put(schema::TIME_DECIDED, times.decided.get())?;
     fields.put(schema::TIME_CLOCK_SOURCE, "system")?;
-    fields.put_some(schema::CALLER_ADDRESS, facts.caller.map(|address| address.to_string()))?;
+    for (path, value) in facts.caller.fields() {
+        fields.put(path, value)?;
+    }
     fields.put(schema::DELIVERY_MODE, config.mode.as_str())?;
     let upstream = facts.answered.upstream_code.map(|code| i64::from(i32::from(code)));
     fields.put_some(schema::DELIVERY_UPSTREAM_STATUS, upstream)?;
@@ -386,7 +395,11 @@ fn features(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
 }
 
 /// Column `index` of a tensor that has the same number of elements in each of `rows` rows.
-fn column(tensor: Option<&Tensor>, rows: usize, index: usize) -> Option<impl Iterator<Item = Element<'_>>> {
+pub(super) fn column(
+    tensor: Option<&Tensor>,
+    rows: usize,
+    index: usize,
+) -> Option<impl Iterator<Item = Element<'_>>> {
     let elements = tensor?.elements()?;
     let columns = elements.count.checked_div(rows)?;
     let fits = columns * rows == elements.count && index < columns;

@@ -9,7 +9,10 @@ use tonic::Code;
 use super::answered::Answered;
 use super::asked::Asked;
 use super::fields::Times;
+use super::gated::{self, Call, Gated};
 use super::recorder::{Case, Recorder, decision_id};
+use crate::access::Origin;
+use crate::gate::When;
 use crate::upstream::Answer;
 
 /// Reads one call as the service does and makes its entry and sealed record.
@@ -26,12 +29,21 @@ pub fn decision(recorder: &Recorder, request: &Bytes, response: &Bytes) -> Optio
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.headers.insert("grpc-status", i32::from(Code::Ok).into());
     let answer = Answer { head, body: response.clone(), trailers: None };
-    let answered = Answered::read(&answer, MAX);
+    let mut answered = Answered::read(&answer, MAX);
     let received = UnixMillis::new(1_795_000_000_000);
+    let (caller, mut gated) = (Origin::default(), Gated::default());
+    let models = recorder.models();
+    let call = Call { route: &route, asked: &asked, caller: &caller, subject_header: None, received, models };
+    let refused = gated::pass(call, None, When::Request, &mut gated)
+        .or_else(|| gated::pass(call, Some(&answered), When::Answer, &mut gated));
+    if let Some(status) = refused {
+        answered.code = status.code();
+    }
     let case = Case {
         id: decision_id(received).ok()?,
         route,
-        caller: None,
+        caller,
+        gated,
         subject_header: None,
         caller_gone: false,
         times: Times { received, model: Some((received, received)), decided: received },

@@ -15,6 +15,12 @@ pub const LEAF_INDEX: &str = "ledgerstone-leaf-index";
 /// Response header: the origin of the log that holds the entry.
 pub const ORIGIN: &str = "ledgerstone-origin";
 
+/// Response header of a decision that the policy gate refused: the name of the rule.
+pub const GATE: &str = "ledgerstone-gate";
+
+/// Response header of an answer that a person must review: the names of the rules that say so, with commas between them.
+pub const REVIEW: &str = "ledgerstone-review";
+
 /// What all headers in our name start with.
 const OURS: &str = "ledgerstone-";
 

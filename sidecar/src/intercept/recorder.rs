@@ -6,7 +6,6 @@
 //! Does not do: talking to the caller or the model server.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,10 +21,13 @@ use super::append::AppendFault;
 use super::asked::Asked;
 use super::declared;
 use super::fields::{self, Facts, FieldsError, Times};
+use super::gated::{self, Gated};
 use super::route::{RawConfig, Route, Routes};
 use super::session::{Seen, Session};
+use crate::access::Origin;
 use crate::keyring::{About, KeyringError, RecordKeys, Taken};
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::seal::{self, SealError, SealedContent};
 
 /// Bytes of request and response up to which a record is made on the thread that serves the call: hashing and sealing
@@ -43,7 +45,7 @@ pub(super) type Prepared = (Entry, Bytes, Taken);
 
 /// Records decisions. Clones stand for the same one.
 #[derive(Clone)]
-pub struct Recorder(Arc<Inner>);
+pub struct Recorder(Arc<Inner>, Option<Arc<Models>>);
 
 struct Inner {
     session: Arc<Session>,
@@ -58,9 +60,10 @@ struct Inner {
 pub(crate) struct Case {
     pub(crate) id: DecisionId,
     pub(crate) route: Arc<Route>,
-    pub(crate) caller: Option<IpAddr>,
+    pub(crate) caller: Origin,
     pub(crate) subject_header: Option<String>,
     pub(crate) caller_gone: bool,
+    pub(crate) gated: Gated,
     pub(crate) times: Times,
     pub(crate) asked: Asked,
     pub(crate) answered: Answered,
@@ -83,7 +86,17 @@ impl Recorder {
         origin: &str,
         metrics: Metrics,
     ) -> Self {
-        Self(Arc::new(Inner { session, keys, routes, origin: origin.to_owned(), metrics }))
+        Self(Arc::new(Inner { session, keys, routes, origin: origin.to_owned(), metrics }), None)
+    }
+
+    /// Lets rules of the policy gate ask which models are registered. Without it a rule that does refuses.
+    #[must_use]
+    pub fn with_models(self, models: Arc<Models>) -> Self {
+        Self(self.0, Some(models))
+    }
+
+    pub(crate) fn models(&self) -> Option<&Models> {
+        self.1.as_deref()
     }
 
     /// The session that numbers the decisions.
@@ -111,12 +124,17 @@ impl Recorder {
         let id = case.id;
         let code = case.answered.code;
         let route = Arc::clone(&case.route);
+        gated::tell(&route, &case.gated);
+        let effect = case.gated.counted();
         let (entry, sealed, keys) = self.prepare(seen.sequence(), case).await?;
         let handed_over = Instant::now();
         let index = seen.append(entry, Some(sealed)).await?;
         keys.done();
         self.0.metrics.append(handed_over.elapsed());
         self.0.metrics.decision(route.name(), code);
+        if route.gate().is_some() {
+            self.0.metrics.gate(route.name(), effect);
+        }
         tracing::debug!(decision = %id, leaf_index = index.get(), route = route.name(), "recorded");
         Ok(Recorded { id, index })
     }
@@ -171,7 +189,8 @@ impl Inner {
             route: &case.route,
             model,
             model_problem,
-            caller: case.caller,
+            caller: &case.caller,
+            gated: &case.gated,
             subject_header: case.subject_header.as_deref(),
             caller_gone: case.caller_gone,
             times: case.times,

@@ -14,6 +14,7 @@ use ledgerstone::record::{FieldPath, PathPattern, Value};
 use serde::Serialize as _;
 
 use super::declared::Told;
+use crate::gate::Gate;
 use crate::models::artifact::{Artifact, ArtifactError};
 use crate::models::{Identity, Served};
 
@@ -38,12 +39,14 @@ pub const MODEL_INFER: &str = "inference.GRPCInferenceService/ModelInfer";
 pub const UNROUTED: &str = "unrouted";
 
 /// Fields that a receipt shows unless the route says otherwise: everything about the decision, nothing of its input.
-pub const DISCLOSE_DEFAULT: [&str; 14] = [
+pub const DISCLOSE_DEFAULT: [&str; 16] = [
     "decision/*",
     "time/*",
     "model/*",
     "output/*",
     "outcome/*",
+    "gate/effect",
+    "gate/reason",
     "explanation/*",
     "notice/*",
     "review/*/action",
@@ -65,6 +68,7 @@ pub struct Route {
     serves: Option<Serves>,
     told: Told,
     packs: Vec<Arc<Pack>>,
+    gate: Option<Arc<Gate>>,
     policy_digest: Hash,
 }
 
@@ -108,7 +112,13 @@ impl Route {
         RegisteredName::parse(self.config.model.registered.as_ref().unwrap_or(&self.config.name)).ok()
     }
 
-    /// SHA-256 of the route as JSON: which mapping, threshold and labels were in force. Entries carry it.
+    /// The rules of its policy gate, if it has any.
+    #[must_use]
+    pub fn gate(&self) -> Option<&Arc<Gate>> {
+        self.gate.as_ref()
+    }
+
+    /// SHA-256 of the route as JSON: which mapping, threshold, labels and gate were in force. Entries carry it.
     #[must_use]
     pub fn policy_digest(&self) -> Hash {
         self.policy_digest
@@ -233,9 +243,15 @@ fn build(config: &RouteConfig, base: &std::path::Path) -> Result<Route, RouteErr
         serves,
         told: Told::default(),
         packs: packs::applied(config, base)?,
+        gate: gate(config)?,
         policy_digest: policy_digest(config)?,
         config: config.clone(),
     })
+}
+
+fn gate(config: &RouteConfig) -> Result<Option<Arc<Gate>>, RouteError> {
+    let built = Gate::build(&config.gate, &paths::names(config));
+    built.map_err(|source| RouteError::Gate { route: config.name.clone(), source })
 }
 
 fn policy_digest(config: &RouteConfig) -> Result<Hash, RouteError> {

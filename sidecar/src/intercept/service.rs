@@ -2,13 +2,13 @@
 //!
 //! Guarantees: what the caller sends reaches the model server byte for byte, and what the model server answers reaches
 //! the caller byte for byte, with three headers of ours; no answer to `ModelInfer` leaves before its entry is durable
-//! (INV-9); a caller that goes away takes no record with it; refusals and failures are recorded like answers.
+//! (INV-9); a caller that goes away takes no record with it; refusals and failures are recorded like answers; what
+//! the rules of a route refuse reaches no model, or nothing of the answer reaches the caller.
 //! Does not do: streams of decisions (`ModelStreamInfer` is refused, and the refusal recorded); other services.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,10 +17,9 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use ledgerstone::time::UnixMillis;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Code, Status};
 use tower::Service;
 
 use super::answered::Answered;
@@ -28,10 +27,13 @@ use super::asked::Asked;
 use super::body::{Relayed, Replay};
 use super::fields::Times;
 use super::frame::PREFIX_BYTES;
+use super::gated::{self, Call, Gated};
 use super::metadata;
 use super::recorder::{Case, NotRecorded, Recorded, Recorder, decision_id, now};
 use super::route::SubjectSource;
 use super::session::Seen;
+use crate::access::Origin;
+use crate::gate::When;
 use crate::upstream::{Answer, CollectError, Upstream, collect};
 
 /// Full name of the service.
@@ -132,6 +134,22 @@ enum Outgoing {
     Status(Status),
 }
 
+impl Outgoing {
+    /// Has the rules of the route look at the model's answer. One that they refuse stays here; what it was is recorded.
+    fn gated(self, call: Call<'_>, answered: &mut Answered, gated: &mut Gated) -> Self {
+        if !matches!(self, Self::Answer(_)) || answered.code != Code::Ok {
+            return self;
+        }
+        match gated::pass(call, Some(answered), When::Answer, gated) {
+            None => self,
+            Some(status) => {
+                answered.code = status.code();
+                Self::Status(status)
+            }
+        }
+    }
+}
+
 impl Inner {
     /// Passes a call that is no decision.
     async fn relay(&self, mut request: Request<Body>) -> Response<Body> {
@@ -193,17 +211,29 @@ impl Inner {
         };
         let route = Arc::clone(self.recorder.routes().for_model(asked.model()));
         let refusal = refusal.or_else(|| asked.check_rows(&route).err());
-        let caller = caller(&parts.extensions);
+        let caller = Origin::of(&parts.extensions);
         let subject_header = subject_header(&parts.headers, route.config().subject.as_ref());
-        let (outgoing, answered, model) = match refusal {
+        let mut gated = Gated::default();
+        let call = Call {
+            route: &route,
+            asked: &asked,
+            caller: &caller,
+            subject_header: subject_header.as_deref(),
+            received,
+            models: self.recorder.models(),
+        };
+        let refusal = refusal.or_else(|| gated::pass(call, None, When::Request, &mut gated));
+        let (outgoing, mut answered, model) = match refusal {
             Some(status) => (Outgoing::Status(status.clone()), Answered::refused(&status), None),
             None => self.answer(parts, &asked).await,
         };
+        let outgoing = outgoing.gated(call, &mut answered, &mut gated);
+        let review = route.gate().and_then(|gate| gated.reviews(gate));
         let times = Times { received, model, decided: now() };
         let caller_gone = release.is_closed();
-        let case = Case { id, route, caller, subject_header, caller_gone, times, asked, answered };
+        let case = Case { id, route, caller, subject_header, caller_gone, gated, times, asked, answered };
         match self.recorder.record(seen, case).await {
-            Ok(recorded) => self.release(outgoing, &recorded, permit),
+            Ok(recorded) => self.release(outgoing, &recorded, review, permit),
             Err(error) => self.withheld(&error),
         }
     }
@@ -254,12 +284,16 @@ impl Inner {
         &self,
         outgoing: Outgoing,
         recorded: &Recorded,
+        review: Option<String>,
         permit: OwnedSemaphorePermit,
     ) -> Response<Body> {
         let mut response = match outgoing {
             Outgoing::Status(status) => status.into_http(),
             Outgoing::Answer(Answer { mut head, body, mut trailers }) => {
                 metadata::forwardable(&mut head.headers);
+                if let Some(rules) = review {
+                    metadata::set(&mut head.headers, metadata::REVIEW, &rules);
+                }
                 trailers.as_mut().map(metadata::forwardable);
                 Response::from_parts(head, Body::new(Replay::new(body, trailers).holding(permit)))
             }
@@ -285,13 +319,6 @@ impl Inner {
         metadata::set(response.headers_mut(), metadata::ORIGIN, self.recorder.origin());
         response
     }
-}
-
-/// Where a call came from, if the transport knows.
-fn caller(extensions: &http::Extensions) -> Option<IpAddr> {
-    let plain = extensions.get::<TcpConnectInfo>();
-    let secure = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
-    plain.or_else(secure)?.remote_addr().map(|address| address.ip())
 }
 
 fn subject_header(headers: &HeaderMap, subject: Option<&SubjectSource>) -> Option<String> {

@@ -9,6 +9,7 @@
 //! they get a run of numbers of their own, so that a flood of them takes a counter and not a list.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,10 @@ use ledgerstone::code::Code;
 use ledgerstone::entry::{
     Detail, Details, Entry, GapReason, HeartbeatDetails, Kind, SessionId, StartDetails, WriterName,
 };
+use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout_at};
 
 use super::append::{Append, AppendFault};
@@ -31,7 +34,7 @@ mod tests;
 /// How long to wait before a gap entry that the log refused is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How often requests that were turned away get their gap entry: one entry for all of a second's.
+/// How long after the first request that was turned away the gap entry for it comes: one entry for all of a second's.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// What an entry that names a receipt key says the key is for (`docs/spec/entry.md`).
@@ -47,7 +50,7 @@ pub struct SessionOptions {
     /// Version of this software.
     pub version: String,
     /// SHA-256 of the configuration in force.
-    pub configuration: ledgerstone::hash::Hash,
+    pub configuration: Hash,
     /// The writer's session before this one, if it is known.
     pub previous: Option<SessionId>,
 }
@@ -62,6 +65,8 @@ pub struct Session {
     own: tokio::sync::Mutex<()>,
     /// A number waits for a gap entry.
     unsettled: Notify,
+    /// Tells that a request was turned away.
+    turned: Notify,
     /// A number ended.
     ended: Notify,
 }
@@ -86,6 +91,7 @@ impl Session {
             book: Mutex::new(Book::new()),
             own: tokio::sync::Mutex::new(()),
             unsettled: Notify::new(),
+            turned: Notify::new(),
             ended: Notify::new(),
         }))
     }
@@ -106,16 +112,26 @@ impl Session {
     /// Counts a request that was turned away before anything was asked of the model.
     pub(crate) fn turn_away(&self) {
         self.book().turn_away();
+        self.turned.notify_one();
+    }
+
+    /// Ends a while after a request was turned away, so that one gap entry is for all of that while.
+    async fn swept(&self) {
+        self.turned.notified().await;
+        sleep(SWEEP).await;
     }
 
     /// Writes gap entries as they become due and a heartbeat every `heartbeat`. Ends when the session does.
     pub async fn run(self: Arc<Self>, heartbeat: Duration) {
         let mut heartbeats = ticks(heartbeat);
-        let mut sweeps = ticks(SWEEP);
+        let mut sweep = pin!(self.swept());
         while self.book().is_running() {
             let written = tokio::select! {
                 () = self.unsettled.notified() => self.settle().await,
-                _ = sweeps.tick() => self.sweep().await,
+                () = &mut sweep => {
+                    sweep.set(self.swept());
+                    self.sweep().await
+                }
                 _ = heartbeats.tick() => self.heartbeat().await,
             };
             if let Err(error) = written {
@@ -141,7 +157,7 @@ impl Session {
         let _own = self.own.lock().await;
         let stop = self.book().number()?;
         let entry = Entry::stop(self.writer.clone(), self.id, stop);
-        self.append_own(stop, entry).await
+        self.append_own(stop, entry).await.map(drop)
     }
 
     /// The session's id.
@@ -183,12 +199,33 @@ impl Session {
     /// # Errors
     /// [`SessionError`] if the log does not take the entry.
     pub async fn announce_receipt_key(&self, cose_key: Vec<u8>) -> Result<(), SessionError> {
-        let _own = self.own.lock().await;
-        let sequence = self.book().number()?;
         let purpose = Detail::Text(RECEIPT_KEY_PURPOSE.to_owned());
         let details = Details::new().with(1, purpose).with(2, Detail::Bytes(cose_key));
-        let entry = Entry::new(Kind::Key, self.writer.clone(), self.id, sequence);
-        self.append_own(sequence, Entry { details, ..entry }).await
+        let make = |(writer, session, sequence)| Entry {
+            details,
+            ..Entry::new(Kind::Key, writer, session, sequence)
+        };
+        self.announce(make).await.map(drop)
+    }
+
+    /// Appends an entry of the session itself, which `make` makes with its number, and says where it stands.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the log does not take it.
+    pub(crate) async fn announce(
+        &self,
+        make: impl FnOnce((WriterName, SessionId, u64)) -> Entry,
+    ) -> Result<(LeafIndex, Entry), SessionError> {
+        let _own = self.own.lock().await;
+        let sequence = self.book().number()?;
+        let entry = make((self.writer.clone(), self.id, sequence));
+        let index = self.append_own(sequence, entry.clone()).await?;
+        Ok((index, entry))
+    }
+
+    /// Ends when the session may take requests and did not, or the other way round.
+    pub(crate) fn changes(&self) -> Notified<'_> {
+        self.ended.notified()
     }
 
     async fn drained(&self) {
@@ -214,7 +251,7 @@ impl Session {
         };
         let details = HeartbeatDetails { in_flight, lowest_in_flight: lowest };
         let entry = Entry::heartbeat(self.writer.clone(), self.id, sequence, details);
-        self.append_own(sequence, entry).await
+        self.append_own(sequence, entry).await.map(drop)
     }
 
     /// Gives requests that were turned away their numbers, and writes every gap entry that is due.
@@ -233,18 +270,22 @@ impl Session {
             };
             let entry = Entry::gap(self.writer.clone(), self.id, sequence, details);
             match self.log.append(entry, None).await {
-                Ok(_) => self.book().settled(sequence),
+                Ok(_) => {
+                    self.book().settled(sequence);
+                    self.ended.notify_waiters();
+                }
                 Err(fault) => return Err(self.failed(fault)),
             }
         }
     }
 
     /// Appends an entry of the session itself.
-    async fn append_own(&self, sequence: u64, entry: Entry) -> Result<(), SessionError> {
+    async fn append_own(&self, sequence: u64, entry: Entry) -> Result<LeafIndex, SessionError> {
         match self.log.append(entry, None).await {
-            Ok(_) => Ok(()),
+            Ok(index) => Ok(index),
             Err(fault) => {
                 self.book().lose(sequence, GapReason::NotRecorded);
+                self.unsettled.notify_one();
                 Err(self.failed(fault))
             }
         }
@@ -253,6 +294,7 @@ impl Session {
     fn failed(&self, fault: AppendFault) -> SessionError {
         if matches!(fault, AppendFault::Halted(_)) {
             self.book().break_off();
+            self.ended.notify_waiters();
         }
         SessionError::Log(fault)
     }

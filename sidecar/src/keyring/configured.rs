@@ -109,6 +109,15 @@ impl Configured {
         self.current.as_ref()
     }
 
+    /// The same providers with the key `id` as the one that wraps; none if it is not among them.
+    #[must_use]
+    pub fn with_in_force(&self, id: &KeyId) -> Option<Self> {
+        let all = || std::iter::once(&self.current).chain(&self.previous);
+        let current = Arc::clone(all().find(|provider| provider.key_id() == id)?);
+        let previous = all().filter(|provider| provider.key_id() != id).cloned().collect();
+        Some(Self { current, previous })
+    }
+
     /// All providers, the one that wraps first.
     pub fn all(&self) -> impl Iterator<Item = &dyn Provider> {
         std::iter::once(&self.current).chain(&self.previous).map(AsRef::as_ref)

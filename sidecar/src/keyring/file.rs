@@ -14,6 +14,7 @@ use ledgerstone::encoding::{base64_decode, base64_encode};
 use zeroize::Zeroizing;
 
 use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey, key_wrap};
+use crate::locked::Locked;
 
 /// Bytes of a key file; a real one has under 200.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
@@ -28,7 +29,7 @@ const FORBIDDEN_MODE: u32 = 0o027;
 /// A key-encryption key read from a file: for development and tests, because the key lies on the disk in the clear.
 pub struct FileKeyProvider {
     id: KeyId,
-    cipher: KwAes256,
+    cipher: Locked<KwAes256>,
 }
 
 impl FileKeyProvider {
@@ -63,7 +64,7 @@ impl FileKeyProvider {
     /// Takes a key that is already in memory.
     #[must_use]
     pub fn from_key(id: KeyId, key: &[u8; KEY_BYTES]) -> Self {
-        Self { id, cipher: KwAes256::new(&(*key).into()) }
+        Self { id, cipher: Locked::new(KwAes256::new(&(*key).into())) }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, KeyFileError> {

@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 
 use super::KeyringError;
 use super::subject::{About, SubjectKey, Taken};
+use crate::locked::Locked;
 
 /// Persons whose keys are remembered, at most: 64 bytes and a key for each class make about 16 MiB.
-const REMEMBERED_MAX: usize = 65_536;
+pub(crate) const REMEMBERED_MAX: usize = 65_536;
 
 /// Keys that were given out and that the keyring does not know about yet, at most. Beyond it the keyring opens the record to
 /// learn whose key it is.
@@ -54,7 +55,7 @@ impl fmt::Debug for Given {
 pub(crate) struct Hot(Arc<Inner>);
 
 struct Inner {
-    tags: HmacKey,
+    tags: Locked<HmacKey>,
     state: Mutex<State>,
     /// The pool is low.
     low: Notify,
@@ -91,7 +92,7 @@ impl Hot {
     pub(crate) fn new(tags: HmacKey, low_at: usize) -> Self {
         let state = Mutex::new(State { low_at, ..State::default() });
         Self(Arc::new(Inner {
-            tags,
+            tags: Locked::new(tags),
             state,
             low: Notify::new(),
             refilled: Notify::new(),

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::hot::Lease;
 use super::{KEY_BYTES, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey, key_wrap};
+use crate::locked::LockedKey;
 
 /// What the derivation of a wrapping key says it is for.
 const WRAP_INFO: &[u8] = b"ledgerstone/record-wrap/v1";
@@ -26,14 +27,14 @@ const WRAP_INFO: &[u8] = b"ledgerstone/record-wrap/v1";
 pub struct SubjectKey {
     /// Its name.
     pub id: SubjectKeyId,
-    key: Zeroizing<[u8; KEY_BYTES]>,
+    key: LockedKey,
 }
 
 impl SubjectKey {
     /// Takes fresh or unwrapped bytes.
     #[must_use]
     pub fn new(id: SubjectKeyId, key: Zeroizing<[u8; KEY_BYTES]>) -> Self {
-        Self { id, key }
+        Self { id, key: LockedKey::new(&key) }
     }
 }
 
@@ -219,7 +220,7 @@ fn cipher(keys: &[Arc<SubjectKey>]) -> KwAes256 {
     let mut info = Vec::with_capacity(WRAP_INFO.len() + keys.len() * SubjectKeyId::LEN + 1);
     info.extend_from_slice(WRAP_INFO);
     for key in keys {
-        material.extend_from_slice(key.key.as_slice());
+        material.extend_from_slice(key.key.read().as_slice());
         info.extend_from_slice(key.id.as_bytes());
     }
     info.push(1);

@@ -70,6 +70,7 @@ fn request(name: &str, version: &str, digest: Hash) -> RegisterModelRequest {
         version: version.into(),
         digest: digest.as_bytes().to_vec().into(),
         signature_digest: Vec::new().into(),
+        approval: Vec::new().into(),
     }
 }
 
@@ -198,11 +199,15 @@ async fn refuses_free_text_and_digests_that_are_none() {
         let refused = client.register_model(request.clone()).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{request:?}");
     }
-    let plan = RegisterPolicyRequest { kind: "audit-plan".into(), digest: digest.as_bytes().to_vec().into() };
+    let plan = RegisterPolicyRequest {
+        kind: "audit-plan".into(),
+        digest: digest.as_bytes().to_vec().into(),
+        approval: Vec::new().into(),
+    };
     let refused =
         client.register_policy(RegisterPolicyRequest { kind: "an audit".into(), ..plan.clone() }).await;
     assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
-    let long = RegisterModelRequest { name: "x".repeat(5000), ..good };
+    let long = RegisterModelRequest { name: "x".repeat(20_000), ..good };
     assert_eq!(client.register_model(long).await.unwrap_err().code(), Code::OutOfRange);
     let answer = client.register_policy(plan).await.unwrap().into_inner();
     let entry = Entry::decode(&answer.entry).unwrap();

@@ -8,7 +8,7 @@ use crate::tools::{CHART, list, text};
 const POLICIES: &str = "admission.validating.enabled=true,admission.mutating.enabled=true";
 
 /// Namespaces for every way to opt in, at Pod Security's level `restricted`.
-fn namespaces(cluster: &Cluster) {
+pub(crate) fn namespaces(cluster: &Cluster) {
     for (name, enforce) in [("free", "none"), ("some", "regulated"), ("every", "all")] {
         cluster.told(&["create", "namespace", name]);
         let level = "pod-security.kubernetes.io/enforce=restricted";
@@ -17,7 +17,7 @@ fn namespaces(cluster: &Cluster) {
 }
 
 /// A pod that is allowed everywhere but for the sidecar that it lacks.
-fn bare(namespace: &str) -> Value {
+pub(crate) fn bare(namespace: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "pod", "namespace": namespace},
@@ -32,12 +32,12 @@ fn bare(namespace: &str) -> Value {
     })
 }
 
-fn regulated(mut pod: Value) -> Value {
+pub(crate) fn regulated(mut pod: Value) -> Value {
     pod["metadata"]["labels"] = json!({"ledgerstone.io/regulated": "true"});
     pod
 }
 
-fn annotated(namespace: &str, annotations: &[(&str, &str)]) -> Value {
+pub(crate) fn annotated(namespace: &str, annotations: &[(&str, &str)]) -> Value {
     let mut pod = bare(namespace);
     for (name, value) in annotations {
         pod["metadata"]["annotations"][format!("ledgerstone.io/{name}")] = json!(value);
@@ -46,8 +46,8 @@ fn annotated(namespace: &str, annotations: &[(&str, &str)]) -> Value {
 }
 
 /// The pod that the chart's own Deployment would make.
-fn own(cluster: &Cluster) -> Value {
-    let mut pod = cluster.get("some", "deployment", "loans-ledgerstone")["spec"]["template"].clone();
+pub(crate) fn own(cluster: &Cluster, namespace: &str) -> Value {
+    let mut pod = cluster.get(namespace, "deployment", "loans-ledgerstone")["spec"]["template"].clone();
     (pod["apiVersion"], pod["kind"]) = (json!("v1"), json!("Pod"));
     (pod["metadata"]["name"], pod["metadata"]["namespace"]) = (json!("own"), json!("some"));
     pod
@@ -72,7 +72,7 @@ fn a_pod_without_the_sidecar_is_rejected_where_a_namespace_asks_for_it() {
     assert!(cluster.admit(&regulated(bare("free"))).is_ok());
     assert!(cluster.admit(&bare("some")).is_ok(), "it is not regulated");
     assert!(lacks(&cluster.admit(&bare("every"))));
-    cluster.admit(&own(&cluster)).expect("the chart's own pod");
+    cluster.admit(&own(&cluster, "some")).expect("the chart's own pod");
 
     refuses_what_is_no_sidecar(&cluster);
     refuses_changes_of_running_pods(&cluster);
@@ -111,7 +111,7 @@ fn refuses_what_is_no_sidecar(cluster: &Cluster) {
         }),
     ];
     for (expected, change) in cases {
-        let mut pod = own(cluster);
+        let mut pod = own(cluster, "some");
         change(&mut pod);
         let said = cluster.admit(&pod).expect_err(expected);
         assert!(said.contains(expected), "{expected}: {said}");
@@ -131,7 +131,7 @@ fn refuses_what_is_no_sidecar(cluster: &Cluster) {
         }),
     ];
     for (expected, change) in cases {
-        let mut pod = own(cluster);
+        let mut pod = own(cluster, "some");
         change(&mut pod);
         let refused = |said: &Result<Value, String>| said.as_ref().is_err_and(|said| said.contains(expected));
         cluster.admits_in_time(&pod, refused);
@@ -153,7 +153,7 @@ fn strip(pod: &mut Value) {
 }
 
 fn refuses_changes_of_running_pods(cluster: &Cluster) {
-    cluster.create(&own(cluster));
+    cluster.create(&own(cluster, "some"));
     let exchanged = cluster.kubectl(&[
         "--namespace",
         "some",
@@ -200,7 +200,7 @@ fn injects(cluster: &Cluster) {
     assert_eq!(names, ["ledgerstone-init", "ledgerstone", "first"]);
     assert_eq!(
         made["metadata"]["annotations"]["ledgerstone.io/status"],
-        "injected ghcr.io/ledgerstone/ledgerstone-sidecar:0.1.0"
+        "injected 0.1.0 ghcr.io/ledgerstone/ledgerstone-sidecar:0.1.0"
     );
     assert_eq!(made["metadata"]["labels"]["ledgerstone.io/regulated"], "true");
     assert_eq!(made["spec"]["securityContext"]["fsGroup"], 65532);
@@ -210,7 +210,7 @@ fn injects(cluster: &Cluster) {
         &json!({"name": "ledgerstone-store", "persistentVolumeClaim": {"claimName": "journal-7"}})
     ));
 
-    let own = own(cluster);
+    let own = own(cluster, "some");
     for (at, (injected, expected)) in
         list(&made["spec"]["initContainers"]).iter().zip(list(&own["spec"]["initContainers"])).enumerate()
     {

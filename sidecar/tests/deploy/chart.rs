@@ -20,6 +20,10 @@ const SETS: &[&[&str]] = &[
         "keys.provider=aws-kms,serviceAccount.annotations.eks\\.amazonaws\\.com/role-arn=arn:aws:iam::1:role/x",
     ],
     &["--set", "sidecar.tls.existingSecret=loans-tls,sidecar.registry=true,sidecar.recorder=true"],
+    &[
+        "--set",
+        "sidecar.tls.existingSecret=loans-tls,sidecar.tls.clients=true,sidecar.tls.clientSecret=audit-tls,monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true,audit.policy=log x,audit.verify.enabled=true",
+    ],
     &["--set", "config.existingConfigMap=own-config,model.existingClaim=models"],
     &[
         "--set",
@@ -48,6 +52,22 @@ const SETS: &[&[&str]] = &[
         "1.36.0",
     ],
     &["--set", "admission.mutating.enabled=true", "--kube-version", "1.35.0"],
+    &["--set", "injector.enabled=true,admission.validating.enabled=true"],
+    &["--set", "injector.enabled=true,injector.certificates.source=cert-manager,injector.replicas=1"],
+    &[
+        "--set",
+        "injector.enabled=true,injector.only=true,injector.certificates.source=cert-manager,injector.certificates.issuerRef.name=corp,injector.certificates.issuerRef.kind=ClusterIssuer,injector.url=https://hooks.example.com:9443/",
+    ],
+    &[
+        "--set",
+        "injector.enabled=true,injector.certificates.source=existing,injector.certificates.existingSecret=webhook-tls,injector.certificates.caBundle=PEM,networkPolicy.enabled=false",
+    ],
+    &[
+        "--set-json",
+        r#"injector.ingress={"webhook":[],"admin":[]}"#,
+        "--set",
+        "injector.enabled=true,fullnameOverride=a-name-that-is-far-too-long-for-what-has-to-be-added-to-it-later,imagePullSecrets={a},injector.priorityClassName=high,injector.nodeSelector.pool=system",
+    ],
     &["--set", "audit.policy=log x,audit.verify.enabled=true"],
     &[
         "--set",
@@ -121,7 +141,8 @@ fn names_are_short_enough(render: &Render) {
 #[test]
 fn the_default_and_the_ha_render_are_the_golden_ones() {
     let Some(tools) = Tools::find("golden renders") else { return };
-    for (name, arguments) in [("default", &[][..]), ("ha", HA)] {
+    let injector: &[&str] = &["--set", "injector.enabled=true,injector.only=true"];
+    for (name, arguments) in [("default", &[][..]), ("ha", HA), ("injector", injector)] {
         let path = root().join(format!("sidecar/tests/deploy/golden/{name}.yaml"));
         let found = tools.template(arguments).unwrap();
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -133,6 +154,38 @@ fn the_default_and_the_ha_render_are_the_golden_ones() {
             "{name} is rendered otherwise; UPDATE_GOLDEN=1 writes it, then read the difference"
         );
     }
+}
+
+#[test]
+fn the_injector_never_waits_for_itself_and_may_touch_nothing_but_its_own() {
+    let Some(tools) = Tools::find("the injector's rights") else { return };
+    let render = tools.render(&["--set", "injector.enabled=true"]);
+    let webhook = &render.the("MutatingWebhookConfiguration")["webhooks"][0];
+    assert_eq!(webhook["failurePolicy"], "Fail");
+    assert_eq!(webhook["sideEffects"], "None");
+    assert_eq!(webhook["reinvocationPolicy"], "IfNeeded");
+    let expressions = list(&webhook["namespaceSelector"]["matchExpressions"]);
+    let never = expressions.iter().find(|each| each["operator"] == "NotIn").unwrap();
+    for namespace in ["kube-system", "lending"] {
+        assert!(list(&never["values"]).iter().any(|value| value == namespace), "{namespace}");
+    }
+    for (kind, secret) in [("Role", "loans-ledgerstone-injector-tls"), ("ClusterRole", "")] {
+        for rule in list(&render.the(kind)["rules"]) {
+            assert_eq!(rule["verbs"], serde_json::json!(["get", "update"]), "{kind}");
+            assert_eq!(list(&rule["resourceNames"]).len(), 1, "{kind} is of more than one object");
+            assert!(secret.is_empty() || rule["resourceNames"][0] == secret);
+        }
+    }
+    // With certificates of others it asks the API server for nothing.
+    let others = tools.render(&["--set", "injector.enabled=true,injector.certificates.source=cert-manager"]);
+    assert!(!others.0.iter().any(|object| text(&object["kind"]).contains("Role")));
+    let policy = others.named("NetworkPolicy", "loans-ledgerstone-injector");
+    assert!(policy["spec"]["egress"].is_null() && policy["spec"]["policyTypes"][1] == "Egress");
+    let only = tools.render(&["--set", "injector.enabled=true,injector.only=true"]);
+    for kind in ["PersistentVolumeClaim", "StatefulSet", "Pod"] {
+        assert_eq!(only.of_kind(kind).count(), 0, "{kind}");
+    }
+    assert_eq!(only.of_kind("Service").count(), 1);
 }
 
 #[test]

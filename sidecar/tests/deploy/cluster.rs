@@ -18,6 +18,8 @@ const TOKEN: &str = "administrator";
 
 /// The server; it ends when this is dropped.
 pub(crate) struct Cluster {
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
     tools: Tools,
     children: Vec<Child>,
     folder: TempDir,
@@ -29,8 +31,9 @@ impl Cluster {
         let programs = script("kube-path", &["etcd"])
             .and_then(|etcd| Ok((etcd, script("kube-path", &["kube-apiserver"])?)));
         let (etcd, server) = programs.map_err(|problem| skipped(what, &problem)).ok()?;
-        let mut cluster = Self { tools, children: Vec::new(), folder: tempfile::tempdir().unwrap() };
         let [clients, peers, port] = free_ports();
+        let folder = tempfile::tempdir().unwrap();
+        let mut cluster = Self { address: port, tools, children: Vec::new(), folder };
         cluster.etcd(&etcd, clients, peers);
         cluster.server(&server, clients, port);
         let configuration = format!(
@@ -45,7 +48,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

@@ -17,6 +17,7 @@ const OUTSIDE: &[&str] = &[
     "ca",
     "vault",
     "default",
+    "webhook-tls",
 ];
 
 /// Checks every pod of `render`, which was made with `arguments`.
@@ -33,7 +34,7 @@ pub(crate) fn check(render: &Render, arguments: &str) {
     for policy in render.of_kind("NetworkPolicy") {
         for port in list(&policy["spec"]["ingress"]).iter().flat_map(|rule| list(&rule["ports"])) {
             assert!(
-                ["grpc", "http", "admin"].iter().any(|known| port["port"] == *known),
+                ["grpc", "http", "admin", "webhook"].iter().any(|known| port["port"] == *known),
                 "{port} with {arguments}"
             );
         }
@@ -112,7 +113,13 @@ fn complete(render: &Render, object: &Value, spec: &Value, what: &str) {
         ];
         for (kind, name) in named.into_iter().filter(|(_, name)| !name.is_null()) {
             let name = text(name);
-            assert!(render.has(kind, name) || OUTSIDE.contains(&name), "{what}: there is no {kind} {name}");
+            // cert-manager makes it.
+            let made = |certificate: &Value| kind == "Secret" && certificate["spec"]["secretName"] == name;
+            let is_made = render.of_kind("Certificate").any(made);
+            assert!(
+                render.has(kind, name) || is_made || OUTSIDE.contains(&name),
+                "{what}: there is no {kind} {name}"
+            );
         }
     }
     let account = &spec["serviceAccountName"];

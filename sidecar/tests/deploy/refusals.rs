@@ -17,6 +17,7 @@ const OPEN: &[&str] = &[
     "/monitoring/prometheusRule/labels",
     "/monitoring/dashboard/labels",
     "/audit/recompute/nodeSelector",
+    "/injector/nodeSelector",
     "/tests/request/parameters",
     "/networkPolicy/ingress/admin/0/namespaceSelector/matchLabels",
 ];
@@ -162,6 +163,30 @@ fn values_that_contradict_each_other_are_refused_with_what_to_do() {
             ],
             "set keys.source to volume",
         ),
+        (
+            &["--set", "injector.enabled=true,keys.source=secret,keys.existingSecret=x"],
+            "set keys.source to volume",
+        ),
+        (
+            &["--set", "injector.enabled=true,admission.mutating.enabled=true", "--kube-version", "1.36.0"],
+            "enable one of them",
+        ),
+        (&["--set", "injector.only=true"], "set injector.enabled too"),
+        (
+            &["--set", "injector.enabled=true,injector.certificates.source=existing"],
+            "name the Secret in injector.certificates.existingSecret",
+        ),
+        (
+            &["--set", "injector.enabled=true,injector.certificates.caBundle=x"],
+            "are for injector.certificates.source existing",
+        ),
+        (&["--set", "injector.certificates.source=vault"], "'/injector/certificates/source'"),
+        (&["--set", "injector.certificates.lifetime=90d"], "'/injector/certificates/lifetime'"),
+        (&["--set", "injector.url=http://x"], "'/injector/url'"),
+        (&["--set", "injector.url=https://user@x"], "'/injector/url'"),
+        (&["--set", "injector.replicas=0"], "'/injector/replicas'"),
+        (&["--set", "injector.timeoutSeconds=31"], "'/injector/timeoutSeconds'"),
+        (&["--set", "injector.failurePolicy=Ignore"], "'failurePolicy'"),
         (&["--kube-version", "1.28.0"], ">=1.30.0"),
         (&["--set", "image.digest=sha256:abc"], "'/image/digest'"),
         (&["--set", "image.tag=a b"], "'/image/tag'"),

@@ -74,7 +74,7 @@ async fn another_key_encryption_key_comes_into_force_without_touching_a_record()
     let world = files.run().await;
     let during = world.decide("person-1").await;
     loop {
-        let rotated = world.keyring().await.rotate(RotateRequest {}).await.unwrap().into_inner();
+        let rotated = world.keyring().await.rotate(RotateRequest::default()).await.unwrap().into_inner();
         if rotated.left == 0 {
             break;
         }

@@ -16,11 +16,12 @@ use ledgerstone_sidecar::intercept::{
     Append, AppendFault, Appending, Intercept, Limits, Recorder, RouteConfig, Routes, Session, SessionOptions,
 };
 use ledgerstone_sidecar::keyring::{FileKeyProvider, KeyId};
+use ledgerstone_sidecar::listen::{Counts, Door};
 use ledgerstone_sidecar::metrics::Metrics;
 use ledgerstone_sidecar::seal::{self, SealedContent};
+use ledgerstone_sidecar::tls::Protocols;
 use ledgerstone_sidecar::upstream::{Upstream, UpstreamOptions};
 use tokio::sync::Semaphore;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
 use super::peers::listener;
@@ -187,9 +188,9 @@ impl Sidecar {
         change(&mut options);
         let service = Intercept::new(recorder, Upstream::new(&options).unwrap(), limits);
         let (listener, addr) = listener().await;
-        tokio::spawn(
-            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)),
-        );
+        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(
+            Door::new("grpc", Protocols::Http2).open(listener, &Counts::default()).unwrap(),
+        ));
         Self { addr, tap, session, keys, _store: store }
     }
 

@@ -251,6 +251,11 @@ score = {{ tensor = "score" }}
 pub struct Running(Child);
 
 impl Running {
+    /// Any process.
+    pub fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();

@@ -1240,8 +1240,13 @@ pub struct BackUpResponse {
     pub path: ::prost::alloc::string::String,
 }
 /// Asks to go on with a rotation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RotateRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateRequest {
+    /// The approval of the change to the configured key-encryption key, where the log's roster asks for one and the log does not
+    /// name that key yet (docs/approvals.md). Empty otherwise.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub approval: ::prost::bytes::Bytes,
+}
 /// How far it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateResponse {
@@ -1251,6 +1256,10 @@ pub struct RotateResponse {
     /// Keys that are left.
     #[prost(uint64, tag = "2")]
     pub left: u64,
+    /// Where the log says that the change to the configured key was approved; that key comes into force at the next start, and
+    /// nothing was wrapped anew. Absent where there is nothing to wait for.
+    #[prost(uint64, optional, tag = "3")]
+    pub approved_at: ::core::option::Option<u64>,
 }
 /// Generated client implementations.
 pub mod keyring_client {
@@ -3748,6 +3757,10 @@ pub struct RegisterModelRequest {
     /// SHA-256 of the signature bundle of the folder, 32 bytes; empty if there is none.
     #[prost(bytes = "bytes", tag = "4")]
     pub signature_digest: ::prost::bytes::Bytes,
+    /// The approval of this very registration, where the log's roster asks for one: the statement as a signed note, with the
+    /// signatures of enough approvers (docs/approvals.md). Empty otherwise.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub approval: ::prost::bytes::Bytes,
 }
 /// A policy that comes into force.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3758,6 +3771,9 @@ pub struct RegisterPolicyRequest {
     /// SHA-256 of the policy, 32 bytes.
     #[prost(bytes = "bytes", tag = "2")]
     pub digest: ::prost::bytes::Bytes,
+    /// The approval of this very registration, as of a model.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub approval: ::prost::bytes::Bytes,
 }
 /// Where the registration stands, and the proof of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3872,7 +3888,8 @@ pub mod registry_client {
             self
         }
         /// Says in the log that a model came into use. Answers once the entry is under a published checkpoint.
-        /// INVALID_ARGUMENT for a name, version or digest that is none.
+        /// INVALID_ARGUMENT for a name, version or digest that is none. PERMISSION_DENIED if too few have approved it; an approval that
+        /// was used for this very registration answers with its entry, and ALREADY_EXISTS once another one holds.
         pub async fn register_model(
             &mut self,
             request: impl tonic::IntoRequest<super::RegisterModelRequest>,
@@ -3938,7 +3955,8 @@ pub mod registry_server {
     #[async_trait]
     pub trait Registry: std::marker::Send + std::marker::Sync + 'static {
         /// Says in the log that a model came into use. Answers once the entry is under a published checkpoint.
-        /// INVALID_ARGUMENT for a name, version or digest that is none.
+        /// INVALID_ARGUMENT for a name, version or digest that is none. PERMISSION_DENIED if too few have approved it; an approval that
+        /// was used for this very registration answers with its entry, and ALREADY_EXISTS once another one holds.
         async fn register_model(
             &self,
             request: tonic::Request<super::RegisterModelRequest>,

@@ -4,7 +4,7 @@ use super::super::FieldPath;
 use super::{PathSpec, Shape};
 
 /// See [`super::PATHS`].
-pub(super) const PATHS: [PathSpec; 136] = [
+pub(super) const PATHS: [PathSpec; 146] = [
     spec("decision/id", Shape::Text),
     spec("decision/schema", Shape::Int),
     spec("decision/tenant", Shape::Text),
@@ -45,6 +45,7 @@ pub(super) const PATHS: [PathSpec; 136] = [
     spec("model/feature_pipeline", Shape::Text),
     spec("model/threshold", Shape::Any),
     spec("model/policy_version", Shape::Text),
+    spec("model/registered", Shape::Bool),
     spec("execution/engine", Shape::Text),
     spec("execution/engine_version", Shape::Text),
     spec("execution/dtype", Shape::Text),
@@ -68,6 +69,7 @@ pub(super) const PATHS: [PathSpec; 136] = [
     spec("input/tensor/<name>/digest", Shape::Digest),
     spec("input/feature/<name>", Shape::Any),
     spec("input/feature/<name>/[n]", Shape::Any),
+    spec("input/parameter/<name>", Shape::Any),
     spec("input/prompt/[n]", Shape::Text),
     spec("input/attachment/[n]", Shape::Digest),
     spec("output/raw_digest", Shape::Digest),
@@ -92,6 +94,14 @@ pub(super) const PATHS: [PathSpec; 136] = [
     spec("outcome/amount", Shape::Any),
     spec("outcome/effective_at", Shape::Int),
     spec("outcome/set_by", Shape::Text),
+    spec("gate/policy", Shape::Digest),
+    spec("gate/effect", Shape::Text),
+    spec("gate/rules", Shape::Texts),
+    spec("gate/stages", Shape::Texts),
+    spec("gate/verdicts", Shape::Texts),
+    spec("gate/effects", Shape::Texts),
+    spec("gate/reason", Shape::Text),
+    spec("gate/error", Shape::Text),
     spec("explanation/method", Shape::Text),
     spec("explanation/version", Shape::Text),
     spec("explanation/baseline_digest", Shape::Digest),
@@ -237,6 +247,8 @@ pub const MODEL_FEATURE_PIPELINE: FieldPath = FieldPath::known("model/feature_pi
 pub const MODEL_THRESHOLD: FieldPath = FieldPath::known("model/threshold");
 /// `model/policy_version`: version of the rules around it.
 pub const MODEL_POLICY_VERSION: FieldPath = FieldPath::known("model/policy_version");
+/// `model/registered`: whether the model was the newest that the log registered under the route's name; recorded where a rule asks.
+pub const MODEL_REGISTERED: FieldPath = FieldPath::known("model/registered");
 /// `execution/engine`: engine that computed.
 pub const EXECUTION_ENGINE: FieldPath = FieldPath::known("execution/engine");
 /// `execution/engine_version`: its version.
@@ -285,7 +297,8 @@ pub const OUTPUT_CHUNKS: FieldPath = FieldPath::known("output/chunks");
 pub const OUTPUT_TRUNCATED: FieldPath = FieldPath::known("output/truncated");
 /// `output/error`: what went wrong, if it did.
 pub const OUTPUT_ERROR: FieldPath = FieldPath::known("output/error");
-/// `outcome/action`: `approve`, `deny`, `refer`, `counteroffer`, `rank`, `triage` or `score`.
+/// `outcome/action`: `approve`, `deny`, `refer`, `counteroffer`, `rank`, `triage` or `score`; `refuse` where the policy gate let no
+/// answer out.
 pub const OUTCOME_ACTION: FieldPath = FieldPath::known("outcome/action");
 /// `outcome/adverse`: whether it is against the person.
 pub const OUTCOME_ADVERSE: FieldPath = FieldPath::known("outcome/adverse");
@@ -295,6 +308,22 @@ pub const OUTCOME_AMOUNT: FieldPath = FieldPath::known("outcome/amount");
 pub const OUTCOME_EFFECTIVE_AT: FieldPath = FieldPath::known("outcome/effective_at");
 /// `outcome/set_by`: who or what set it.
 pub const OUTCOME_SET_BY: FieldPath = FieldPath::known("outcome/set_by");
+/// `gate/policy`: SHA-256 of the rules of the policy gate.
+pub const GATE_POLICY: FieldPath = FieldPath::known("gate/policy");
+/// `gate/effect`: what they did: `allow`, `review` or `refuse`.
+pub const GATE_EFFECT: FieldPath = FieldPath::known("gate/effect");
+/// `gate/rules`: the names of the rules that were evaluated, in their order; the next three lists have one item for each.
+pub const GATE_RULES: FieldPath = FieldPath::known("gate/rules");
+/// `gate/stages`: when each was evaluated: `request`, before the model was called, or `answer`, before its answer was released.
+pub const GATE_STAGES: FieldPath = FieldPath::known("gate/stages");
+/// `gate/verdicts`: how each ended: `true`, `false` or `error`.
+pub const GATE_VERDICTS: FieldPath = FieldPath::known("gate/verdicts");
+/// `gate/effects`: what each did: `allow`, `review` or `refuse`.
+pub const GATE_EFFECTS: FieldPath = FieldPath::known("gate/effects");
+/// `gate/reason`: which rules did not hold, and what the route says of them.
+pub const GATE_REASON: FieldPath = FieldPath::known("gate/reason");
+/// `gate/error`: which rules could not be evaluated, and why.
+pub const GATE_ERROR: FieldPath = FieldPath::known("gate/error");
 /// `explanation/method`: how the reasons were found.
 pub const EXPLANATION_METHOD: FieldPath = FieldPath::known("explanation/method");
 /// `explanation/version`: version of that method.

@@ -70,6 +70,9 @@ pub struct RegistryArguments {
     /// The keys, as a file.
     #[command(flatten)]
     pub trust: TrustArguments,
+    /// The signed approval, where the log asks for one (`ledgerstone approval`)
+    #[arg(long, value_name = "FILE")]
+    pub approval: Option<PathBuf>,
 }
 
 /// Arguments of `model register`.

@@ -21,7 +21,7 @@ use crate::audit::{
 use crate::cli::AuditDrawArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, thousands, wrapped};
-use crate::source::{self, Source, WebOptions, read_input};
+use crate::source::{self, Source, read_input};
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-audit-drawn/v1";
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &AuditDrawArguments, output: &mut Output) -> Result
         };
         Refusal::new(error.code(), error, next)
     })?;
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let source = source::open(&arguments.source, &web)?;
     let strata = arguments.strata.as_deref().map(strata_file).transpose()?;
     let given = Given { reveals: &reveals, chain: values.chain.as_ref(), strata: strata.as_ref() };

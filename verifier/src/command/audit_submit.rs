@@ -9,26 +9,25 @@ mod said;
 mod upload;
 
 use std::cell::RefCell;
-use std::path::Path;
 
 use ledgerstone::code::Code;
 use ledgerstone::proto::ledgerstone_v1 as wire;
 use ledgerstone::proto::ledgerstone_v1::audit_client::AuditClient;
-use tonic::transport::{Channel, Identity};
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Code as GrpcCode, Status};
 
-use super::grpc::endpoint;
+use super::grpc::{Bearer, Connection, endpoint, who};
 use crate::cli::AuditSubmitArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, printable};
-use crate::source::{CA_BYTES_MAX, REQUEST_TIMEOUT, WebOptions, read_input};
+use crate::source::REQUEST_TIMEOUT;
 
 /// Silence after which the service is asked whether it is still there.
 const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A service that is asked.
 pub(super) struct Peer {
-    client: AuditClient<Channel>,
+    client: AuditClient<Connection>,
     /// The address as the user wrote it.
     url: String,
 }
@@ -103,19 +102,14 @@ async fn connect(arguments: &AuditSubmitArguments) -> Result<Peer, Refusal> {
             ));
         }
     };
-    let identity = match (&arguments.cert, &arguments.key) {
-        (Some(certificate), Some(key)) => {
-            let read = |path: &Path| read_input(path, CA_BYTES_MAX);
-            Some(Identity::from_pem(read(certificate)?, read(key)?))
-        }
-        _ => None,
-    };
-    let web = WebOptions { ca: arguments.network.ca.clone() };
-    let endpoint = endpoint(address.trim_end_matches('/'), tls, &web, identity)?
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE);
+    let web = arguments.network.options();
+    let address = address.trim_end_matches('/');
+    let bearer = Bearer::of(&web, address, tls)?;
+    let endpoint =
+        endpoint(address, tls, &web)?.http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE);
     let channel = endpoint.connect().await.map_err(|error| unreachable(&arguments.to, &error))?;
-    Ok(Peer { client: AuditClient::new(channel), url: arguments.to.clone() })
+    let client = AuditClient::new(InterceptedService::new(channel, bearer));
+    Ok(Peer { client, url: arguments.to.clone() })
 }
 
 impl Peer {
@@ -148,6 +142,7 @@ impl Peer {
         let message = format!("{} refused: {}", self.url, printable(status.message()));
         let next = match status.code() {
             GrpcCode::Unimplemented => "Give the address that `ledgerstone audit serve` listens on.",
+            GrpcCode::Unauthenticated | GrpcCode::PermissionDenied => who(status.code()),
             GrpcCode::NotFound => "Look at the runs with `ledgerstone audit submit --list`.",
             GrpcCode::ResourceExhausted => "Make room as it says, then run the command again.",
             GrpcCode::Unavailable => {
@@ -176,8 +171,8 @@ fn unreachable(url: &str, error: &dyn std::error::Error) -> Refusal {
     let cause = error.source().map_or_else(String::new, |source| format!(": {source}"));
     Refusal::unavailable(
         format_args!("{url} cannot be reached: {error}{cause}"),
-        "Check the address and that the service runs; if it speaks TLS, write grpcs://, name its authority with --ca, and your \
-         own certificate with --cert and --key if it asks for one. Then run the command again.",
+        "Check the address and that the service runs; if it speaks TLS, write grpcs://, name its authority with --ca-file, and your \
+         own certificate with --cert-file and --key-file if it asks for one. Then run the command again.",
     )
 }
 

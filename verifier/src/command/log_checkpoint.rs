@@ -10,7 +10,7 @@ use super::trust;
 use crate::cli::LogCheckpointArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Answer, Output};
-use crate::source::{self, Source, WebOptions};
+use crate::source::{self, Source};
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-checkpoint/v1";
@@ -33,7 +33,7 @@ struct CheckpointJson {
 /// It cannot be read or is malformed.
 pub(super) fn run(arguments: &LogCheckpointArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let policy = trust::policy(&arguments.trust)?;
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let source = source::open(&arguments.source, &web)?;
     let note = source.checkpoint()?;
     let signed = parse(source.as_ref(), &note)?;

@@ -16,7 +16,7 @@ use super::log_checkpoint;
 use crate::cli::LogEntriesArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, printable};
-use crate::source::{self, ReadError, Source, TILE_BYTES_MAX, WebOptions};
+use crate::source::{self, ReadError, Source, TILE_BYTES_MAX};
 
 /// The format of a line of this command's JSON.
 const FORMAT: &str = "ledgerstone-entry/v1";
@@ -26,7 +26,7 @@ const FORMAT: &str = "ledgerstone-entry/v1";
 /// # Errors
 /// The log cannot be read, is malformed, or has no such entries.
 pub(super) fn run(arguments: &LogEntriesArguments, output: &mut Output) -> Result<Exit, Refusal> {
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let source = source::open(&arguments.source, &web)?;
     let size = log_checkpoint::parse(source.as_ref(), &source.checkpoint()?)?.checkpoint().size;
     let mut exit = Exit::Verified;

@@ -15,7 +15,7 @@ use super::log_entries::{decode, read_bundle};
 use crate::cli::LogModelsArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, thousands};
-use crate::source::{self, Source, WebOptions};
+use crate::source::{self, Source};
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-models/v1";
@@ -57,7 +57,7 @@ struct DigestJson {
 /// # Errors
 /// The log cannot be read, or is malformed.
 pub(super) fn run(arguments: &LogModelsArguments, output: &mut Output) -> Result<Exit, Refusal> {
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let source = source::open(&arguments.source, &web)?;
     let (size, registrations) = walk(source.as_ref())?;
     if output.is_json() {

@@ -15,7 +15,7 @@ use super::{log_checkpoint, proved};
 use crate::cli::LogProofArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural};
-use crate::source::{self, Source, WebOptions, read_input};
+use crate::source::{self, Source, read_input};
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-proof/v1";
@@ -37,7 +37,7 @@ struct ProofJson {
 /// # Errors
 /// The log cannot be read, has no such entry, or its tiles do not lead to the checkpoint's root.
 pub(super) fn run(arguments: &LogProofArguments, output: &mut Output) -> Result<Exit, Refusal> {
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let source = source::open(&arguments.source, &web)?;
     let newest = source.checkpoint()?;
     let newest_size = log_checkpoint::parse(source.as_ref(), &newest)?.checkpoint().size;

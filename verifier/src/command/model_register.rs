@@ -36,6 +36,7 @@ pub(super) fn run(arguments: &ModelRegisterArguments, output: &mut Output) -> Re
         version: version.to_string(),
         digest: bytes(&digest),
         signature_digest: signature.as_ref().map(bytes).unwrap_or_default(),
+        approval: registry::approval(&arguments.registry)?,
     };
     let details = KindDetails::Model(ModelDetails { name, version, signature });
     let is_it = |entry: &Entry| entry.model == Some(digest) && entry.kind_details().as_ref() == Ok(&details);

@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &ReceiptGetArguments, output: &mut Output) -> Resul
         )
     })?;
     let policy = super::trust::policy(&arguments.trust)?;
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let bytes = fetch(&arguments.server, &decision.to_string(), &web)?;
     check_form(&bytes, decision, &arguments.server)?;
     match &arguments.output {

@@ -20,7 +20,7 @@ use super::{trust, verify_receipt};
 use crate::cli::ReceiptUpgradeArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural, printable, thousands};
-use crate::source::{WebOptions, read_input};
+use crate::source::read_input;
 
 /// The format of this command's JSON.
 const FORMAT: &str = "ledgerstone-receipt-upgraded/v1";
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &ReceiptUpgradeArguments, output: &mut Output) -> R
     let receipt = Receipt::parse(&bytes).map_err(|error| {
         Refusal::new(error.code(), format_args!("{name}: {error}"), "Fetch the receipt again.")
     })?;
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let place = verify_anchors::find(&from(arguments, &receipt, trusted.policy)?, &web)?;
     let mut held = held(&receipt, trusted);
     take(&mut held, &receipt, &place, trusted, output)?;

@@ -4,22 +4,25 @@
 //! checkpoint; under a policy, also that the log's keys signed it. Does not do: retrying; whoever repeats a registration
 //! makes a second entry.
 
+use bytes::Bytes;
+use ledgerstone::approval::Approvals;
 use ledgerstone::checkpoint::SignedCheckpoint;
 use ledgerstone::code::Code;
 use ledgerstone::entry::Entry;
 use ledgerstone::hash::{Hash, leaf_hash};
+use ledgerstone::limits::NOTE_BYTES_MAX;
 use ledgerstone::merkle::{LeafIndex, TreeSize, inclusion};
 use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
 use ledgerstone::proto::ledgerstone_v1::{RegisterModelRequest, RegisterPolicyRequest, RegisterResponse};
 use serde::Serialize;
 use tonic::{Code as GrpcCode, Status};
 
-use super::grpc::{call, unreachable};
+use super::grpc::{call, unreachable, who};
 use super::trust;
 use crate::cli::RegistryArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Output, plural};
-use crate::source::WebOptions;
+use crate::source::read_input;
 
 /// The format of the commands' JSON.
 const FORMAT: &str = "ledgerstone-registration/v1";
@@ -108,8 +111,24 @@ pub(super) fn run(
     Ok(Exit::Verified)
 }
 
+/// The approval that the command line names, as it was signed; empty without one.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub(super) fn approval(arguments: &RegistryArguments) -> Result<Bytes, Refusal> {
+    let Some(path) = &arguments.approval else { return Ok(Bytes::new()) };
+    let bytes = read_input(path, NOTE_BYTES_MAX)?;
+    Approvals::parse(&bytes).map_err(|error| {
+        Refusal::malformed(
+            format_args!("{} is no signed approval: {error}", path.display()),
+            "Give the file that `ledgerstone approval sign` wrote; nothing was registered.",
+        )
+    })?;
+    Ok(bytes.into())
+}
+
 fn ask(arguments: &RegistryArguments, request: Registered) -> Result<RegisterResponse, Refusal> {
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let (address, tls) = match arguments.sidecar.split_once("://") {
         Some(("grpc", address)) => (address, false),
         Some(("grpcs", address)) => (address, true),
@@ -138,6 +157,15 @@ fn ask(arguments: &RegistryArguments, request: Registered) -> Result<RegisterRes
 fn refused(address: &str, status: &Status) -> Refusal {
     let message = format!("{address} refused: {}", status.message());
     match status.code() {
+        GrpcCode::PermissionDenied => Refusal::new(
+            Code::Untrusted,
+            message,
+            "Have the change approved as the message says and give the signed file with --approval, or ask as somebody who may register (--cert-file, --token-file); nothing was registered.",
+        ),
+        GrpcCode::AlreadyExists => {
+            Refusal::usage(message, "Propose the change again; nothing was registered.")
+        }
+        code @ GrpcCode::Unauthenticated => Refusal::unavailable(message, who(code)),
         GrpcCode::InvalidArgument => Refusal::usage(message, "Correct what is to be registered."),
         GrpcCode::Unimplemented => Refusal::usage(
             message,

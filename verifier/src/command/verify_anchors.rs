@@ -70,7 +70,7 @@ impl Place {
 pub(super) fn run(arguments: &VerifyAnchorsArguments, output: &mut Output) -> Result<Exit, Refusal> {
     let options =
         Options { policy: trust::policy(&arguments.trust)?, trust: trust::anchors(&arguments.anchor_trust)? };
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let place = find(&arguments.source, &web)?;
     let mut progress = output.progress();
     let answer = run_on(&place, &options, &mut progress)?;

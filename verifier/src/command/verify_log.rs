@@ -28,7 +28,7 @@ use crate::cli::VerifyLogArguments;
 use crate::exit::{Exit, Refusal};
 use crate::output::{Answer, Output, plural};
 use crate::progress::Progress;
-use crate::source::{self, Directory, Source, WebOptions, read_input};
+use crate::source::{self, Directory, Source, read_input};
 
 use anchored::Anchored;
 use head::Head;
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &VerifyLogArguments, output: &mut Output) -> Result
         checkpoints: arguments.checkpoints.iter().map(|path| given(path)).collect::<Result<_, _>>()?,
         anchor_trust: trust::anchors(&arguments.anchor_trust)?,
     };
-    let web = WebOptions { ca: arguments.network.ca.clone() };
+    let web = arguments.network.options();
     let source = source::open(&arguments.source, &web)?;
     let mut progress = output.progress();
     let answer = run_on(source.as_ref(), &options, &mut progress)?;

@@ -1,13 +1,16 @@
 //! A log behind an http(s) URL: a sidecar's read side, or any server that serves the files.
 //!
 //! Guarantees: every request ends within [`REQUEST_TIMEOUT`], every answer is bounded, redirects are few, and TLS is
-//! checked against the web's roots or against the certificate file the user gave. Does not do: caching or retrying.
+//! checked against the web's roots or against the certificate file the user gave; whoever shows a certificate or a token
+//! follows no redirect. Does not do: caching or retrying.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use rustls::crypto::CryptoProvider;
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use zeroize::Zeroizing;
 
 use super::{ReadError, Source, read_input};
 use crate::exit::Refusal;
@@ -24,18 +27,23 @@ const REDIRECTS_MAX: u32 = 3;
 /// Bytes of a file of CA certificates.
 pub(crate) const CA_BYTES_MAX: usize = 1024 * 1024;
 
-/// How to reach servers.
+/// How to reach servers, and what to show them.
 #[derive(Clone, Debug, Default)]
 pub struct WebOptions {
     /// PEM file with the certificates to trust instead of the web's roots.
     pub ca: Option<PathBuf>,
+    /// PEM files with the certificate to show, and its private key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// File with the bearer token to show.
+    pub token: Option<PathBuf>,
 }
 
 /// A log behind a URL.
-#[derive(Debug)]
 pub struct Web {
     prefix: String,
     agent: ureq::Agent,
+    /// Names who asks.
+    authorization: Option<Zeroizing<String>>,
 }
 
 impl Web {
@@ -44,19 +52,71 @@ impl Web {
     /// # Errors
     /// The certificate file cannot be read or holds no certificate.
     pub fn new(prefix: &str, options: &WebOptions) -> Result<Self, Refusal> {
-        let mut config = ureq::Agent::config_builder()
+        let (is_tls, rest) = match prefix.split_once("://") {
+            Some((scheme, rest)) => (scheme == "https", rest),
+            None => (false, prefix),
+        };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err(Refusal::usage(
+                "an address names a user or a password",
+                "Leave them out, and give a token with --token-file.",
+            ));
+        }
+        let authorization = options.authorization(authority, is_tls)?;
+        // What shows who asks is shown to the server that was named, not to where it sends whoever asks.
+        let shows = authorization.is_some() || options.identity.is_some();
+        let config = ureq::Agent::config_builder()
             .timeout_global(Some(REQUEST_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .max_redirects(REDIRECTS_MAX)
+            .max_redirects(if shows { 0 } else { REDIRECTS_MAX })
             .http_status_as_error(false)
-            .user_agent(concat!("ledgerstone/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &options.ca {
-            let certificates = certificates(path)?;
-            let roots = RootCerts::Specific(Arc::new(certificates));
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
-        }
-        Ok(Self { prefix: prefix.trim_end_matches('/').to_owned(), agent: config.build().into() })
+            .user_agent(concat!("ledgerstone/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls(options)?);
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        Ok(Self { prefix, agent: config.build().into(), authorization })
     }
+}
+
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Web").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Makes the one crypto provider of this program that of the process. Does nothing if there is one already.
+pub fn install_crypto_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Lost only to another thread that installs one at the same time.
+        _ = provider().install_default();
+    }
+}
+
+/// `ring`, or aws-lc's FIPS module where the program was built for it (`scripts/build-fips`).
+fn provider() -> CryptoProvider {
+    #[cfg(ledgerstone_fips)]
+    return rustls::crypto::default_fips_provider();
+    #[cfg(not(ledgerstone_fips))]
+    rustls::crypto::ring::default_provider()
+}
+
+/// Whom to trust, and what to show.
+fn tls(options: &WebOptions) -> Result<TlsConfig, Refusal> {
+    let mut config = TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(provider()));
+    if let Some(path) = &options.ca {
+        config = config.root_certs(RootCerts::Specific(Arc::new(certificates(path)?)));
+    }
+    if let Some((chain, key)) = &options.identity {
+        let pem = Zeroizing::new(read_input(key, CA_BYTES_MAX)?);
+        let key = PrivateKey::from_pem(&pem).map_err(|_| {
+            Refusal::malformed(
+                format_args!("{} holds no PEM private key", key.display()),
+                "Give the private key of the certificate, unencrypted.",
+            )
+        })?;
+        config = config.client_cert(Some(ClientCert::new_with_certs(&certificates(chain)?, key)));
+    }
+    Ok(config.build())
 }
 
 impl Source for Web {
@@ -68,7 +128,11 @@ impl Source for Web {
         let place = format!("{}/{path}", self.prefix);
         let failed =
             |source: ureq::Error| ReadError::Network { place: place.clone(), source: Box::new(source) };
-        let mut response = self.agent.get(&place).call().map_err(failed)?;
+        let mut request = self.agent.get(&place);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization.as_str());
+        }
+        let mut response = request.call().map_err(failed)?;
         match response.status().as_u16() {
             200 => {}
             404 | 410 => return Err(ReadError::Missing { place }),
@@ -94,7 +158,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Refusal> {
     if found.is_empty() {
         return Err(Refusal::malformed(
             format_args!("{} holds no PEM certificate", path.display()),
-            "Give the certificate of the authority that signed the server's certificate.",
+            "Give a file with one or more certificates, each between BEGIN and END CERTIFICATE.",
         ));
     }
     Ok(found)

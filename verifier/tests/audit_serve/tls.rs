@@ -53,9 +53,9 @@ fn only_callers_of_the_named_authority_are_served() {
     let port = node.address.rsplit(':').next().unwrap();
     let (tls, plain) = (format!("grpcs://localhost:{port}"), format!("grpc://localhost:{port}"));
     let submit = |rest: &[&str]| desk.run(&[&["audit", "submit", "july.bundle"][..], rest].concat());
-    let own = ["--cert", "callers-caller.pem", "--key", "callers-caller.key"];
-    let others = ["--cert", "others-caller.pem", "--key", "others-caller.key"];
-    let ca = ["--ca", "tls.pem"];
+    let own = ["--cert-file", "callers-caller.pem", "--key-file", "callers-caller.key"];
+    let others = ["--cert-file", "others-caller.pem", "--key-file", "others-caller.key"];
+    let ca = ["--ca-file", "tls.pem"];
     for (why, arguments) in [
         ("no TLS", vec!["--to", plain.as_str()]),
         ("no certificate", [&["--to", &tls][..], &ca].concat()),

@@ -24,11 +24,18 @@ template:
           - verify
           - log
           {{- if $each }}
-          - http://{{ $name }}-$(JOB_COMPLETION_INDEX).{{ $name }}-pods.{{ .Release.Namespace }}.svc:{{ .Values.sidecar.ports.http }}
+          - {{ include "ledgerstone.scheme" . }}://{{ $name }}-$(JOB_COMPLETION_INDEX).{{ $name }}-pods.{{ .Release.Namespace }}.svc:{{ .Values.sidecar.ports.http }}
           {{- else }}
-          - http://{{ $name }}.{{ .Release.Namespace }}.svc:{{ .Values.service.httpPort }}
+          - {{ include "ledgerstone.scheme" . }}://{{ $name }}.{{ .Release.Namespace }}.svc:{{ .Values.service.httpPort }}
           {{- end }}
           - --policy=/etc/ledgerstone/trust/log.policy
+          {{- if .Values.sidecar.tls.existingSecret }}
+          - --ca-file=/etc/ledgerstone/tls/ca.crt
+          {{- end }}
+          {{- if .Values.sidecar.tls.clientSecret }}
+          - --cert-file=/etc/ledgerstone/tls/tls.crt
+          - --key-file=/etc/ledgerstone/tls/tls.key
+          {{- end }}
         resources:
           {{- toYaml .Values.audit.verify.resources | nindent 10 }}
         securityContext:
@@ -37,10 +44,18 @@ template:
           - name: trust
             mountPath: /etc/ledgerstone/trust
             readOnly: true
+          {{- if .Values.sidecar.tls.existingSecret }}
+          - name: client-tls
+            mountPath: /etc/ledgerstone/tls
+            readOnly: true
+          {{- end }}
     volumes:
       - name: trust
         configMap:
           name: {{ include "ledgerstone.policyConfigMapName" . }}
+      {{- with include "ledgerstone.clientTlsVolume" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
 {{- end -}}
 
 {{- /* One index a bundle. An interrupted run goes on where it was, so the results lie in the claim. */ -}}

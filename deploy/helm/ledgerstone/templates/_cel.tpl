@@ -1,6 +1,6 @@
 {{- /*
-A value as a CEL expression. Kubernetes asks that lists and maps of CEL hold values of one type, so each is dyn(). A string that
-begins with "cel:" is an expression itself.
+A value as a CEL expression. Kubernetes asks that lists and maps of CEL hold values of one type, so each is dyn(). Marks of
+"ledgerstone.injected" in strings become what the policy's variables say.
 */ -}}
 {{- define "ledgerstone.cel" -}}
 {{- if kindIs "map" . -}}
@@ -20,11 +20,12 @@ dyn({{ include "ledgerstone.cel" $value }})
 {{- end -}}
 ]
 {{- else if kindIs "string" . -}}
-{{- if hasPrefix "cel:" . -}}
-{{ trimPrefix "cel:" . }}
-{{- else -}}
-{{ . | toJson }}
+{{- $text := toJson . -}}
+{{- $said := dict "namespace" "object.metadata.namespace" "store-claim" "variables.claim" "profile" "variables.profile" "upstream-port" "variables.port" -}}
+{{- range $mark, $variable := $said -}}
+{{- $text = replace (printf "${ledgerstone.io/%s}" $mark) (printf "\" + %s + \"" $variable) $text -}}
 {{- end -}}
+{{- $text | trimPrefix "\"\" + " | trimSuffix " + \"\"" -}}
 {{- else if kindIs "float64" . -}}
 {{ int64 . }}
 {{- else -}}

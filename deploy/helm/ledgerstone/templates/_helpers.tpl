@@ -35,6 +35,12 @@ ledgerstone.io/regulated: "true"
 ledgerstone.io/log: {{ include "ledgerstone.fullname" . }}
 {{- end -}}
 
+{{- define "ledgerstone.injectorLabels" -}}
+app.kubernetes.io/name: {{ include "ledgerstone.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: injector
+{{- end -}}
+
 {{- define "ledgerstone.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "ledgerstone.fullname" .) .Values.serviceAccount.name -}}
@@ -49,6 +55,47 @@ ledgerstone.io/log: {{ include "ledgerstone.fullname" . }}
 {{- printf "%s@%s" .image.repository .image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" .image.repository (default .chart.AppVersion .image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ledgerstone.scheme" -}}
+{{- ternary "https" "http" (ne .Values.sidecar.tls.existingSecret "") -}}
+{{- end -}}
+
+{{- /* How Prometheus reaches the admin port: as the Secrets say. */ -}}
+{{- define "ledgerstone.scrapeTls" -}}
+{{- with .Values.sidecar.tls.existingSecret -}}
+scheme: https
+tlsConfig:
+  serverName: {{ include "ledgerstone.fullname" $ }}.{{ $.Release.Namespace }}.svc
+  ca:
+    secret: { name: {{ . }}, key: ca.crt }
+  {{- with $.Values.sidecar.tls.clientSecret }}
+  cert:
+    secret: { name: {{ . }}, key: tls.crt }
+  keySecret: { name: {{ . }}, key: tls.key }
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- /* What a client in this namespace checks the sidecar against, and shows it. */ -}}
+{{- define "ledgerstone.clientTlsVolume" -}}
+{{- if .Values.sidecar.tls.existingSecret -}}
+- name: client-tls
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ .Values.sidecar.tls.existingSecret }}
+          items:
+            - { key: ca.crt, path: ca.crt }
+      {{- with .Values.sidecar.tls.clientSecret }}
+      - secret:
+          name: {{ . }}
+          items:
+            - { key: tls.crt, path: tls.crt }
+            - { key: tls.key, path: tls.key }
+      {{- end }}
 {{- end -}}
 {{- end -}}
 
@@ -129,6 +176,15 @@ securityContext:
 {{- end -}}
 {{- if and .Values.store.existingClaim (eq .Values.workload.kind "StatefulSet") -}}
 {{- fail "store.existingClaim is for a Deployment: a StatefulSet has a claim for each pod" -}}
+{{- end -}}
+{{- if and .Values.sidecar.tls.clients (not .Values.sidecar.tls.existingSecret) -}}
+{{- fail "sidecar.tls.clients asks callers for certificates, and there is no TLS: name the Secret in sidecar.tls.existingSecret" -}}
+{{- end -}}
+{{- if and .Values.sidecar.tls.clients (not .Values.sidecar.tls.clientSecret) (or .Values.audit.verify.enabled (and .Values.tests.enabled .Values.workload.enabled)) -}}
+{{- fail "sidecar.tls.clients: name the Secret with a client's certificate for `helm test` and the verification Job in sidecar.tls.clientSecret, or set tests.enabled=false" -}}
+{{- end -}}
+{{- if and .Values.injector.only (not .Values.injector.enabled) -}}
+{{- fail "injector.only leaves nothing to install: set injector.enabled too" -}}
 {{- end -}}
 {{- if and .Values.model.existingConfigMap .Values.model.existingClaim -}}
 {{- fail "model.existingConfigMap and model.existingClaim are both set: the model's files come from one of them" -}}

@@ -51,19 +51,19 @@ and the model server listens on 127.0.0.1:{{ model.port }}.
   {{- include "ledgerstone.mounts" . | nindent 2 }}
   # The model server starts once the log is recovered.
   startupProbe:
-    httpGet: { path: /ready, port: admin }
+    httpGet: { path: /ready, port: admin, scheme: {{ include "ledgerstone.scheme" . | upper }} }
     periodSeconds: 1
     timeoutSeconds: 2
     failureThreshold: {{ .Values.sidecar.startupSeconds }}
   # Not ready means that no decision can be recorded: the pod gets no traffic.
   readinessProbe:
-    httpGet: { path: /ready, port: admin }
+    httpGet: { path: /ready, port: admin, scheme: {{ include "ledgerstone.scheme" . | upper }} }
     periodSeconds: 5
     timeoutSeconds: 2
     failureThreshold: 2
   # Fails only where a restart is the remedy.
   livenessProbe:
-    httpGet: { path: /live, port: admin }
+    httpGet: { path: /live, port: admin, scheme: {{ include "ledgerstone.scheme" . | upper }} }
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 3
@@ -115,10 +115,6 @@ env:
     value: http://127.0.0.1:{{ .Values.model.port }}
   - name: LEDGERSTONE_UPSTREAM_LOCAL_ONLY
     value: require
-  {{- if .Values.workload.enabled }}
-  - name: LEDGERSTONE_UPSTREAM_LOCAL_PORTS
-    value: {{ printf "%v, %v" .Values.model.httpPort .Values.model.metricsPort | quote }}
-  {{- end }}
   - name: LEDGERSTONE_SERVER_LISTEN
     value: 0.0.0.0:{{ .Values.sidecar.ports.grpc }}
   - name: LEDGERSTONE_SERVER_HTTP_LISTEN
@@ -140,6 +136,10 @@ env:
     value: /etc/ledgerstone/tls/tls.crt
   - name: LEDGERSTONE_SERVER_TLS_KEY
     value: /etc/ledgerstone/tls/tls.key
+  {{- if .Values.sidecar.tls.clients }}
+  - name: LEDGERSTONE_SERVER_TLS_CLIENT_CA_FILE
+    value: /etc/ledgerstone/tls/ca.crt
+  {{- end }}
   {{- end }}
   {{- with .Values.sidecar.extraEnv }}
   {{- toYaml . | nindent 2 }}

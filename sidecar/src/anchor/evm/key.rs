@@ -21,6 +21,7 @@ use crate::keyring::{
     KEY_BYTES, KeyFileError, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey, check_mode,
     write_private,
 };
+use crate::locked::Locked;
 
 /// Bytes of a key file; a real one has under 200.
 const FILE_BYTES_MAX: u64 = 4096;
@@ -47,7 +48,7 @@ pub struct SignError;
 
 /// A key from a file.
 pub struct FileSigner {
-    key: SigningKey,
+    key: Locked<SigningKey>,
     address: Address,
 }
 
@@ -102,7 +103,7 @@ impl FileSigner {
     pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
         let key = SigningKey::from_slice(bytes).ok()?;
         let address = Address::from_public_key(key.verifying_key());
-        Some(Self { key, address })
+        Some(Self { key: Locked::new(key), address })
     }
 
     fn from_hex(line: &str) -> Option<Self> {

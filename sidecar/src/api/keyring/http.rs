@@ -7,6 +7,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use ledgerstone::approval::ApprovalError;
 use ledgerstone::code::Code;
 use ledgerstone::proto::ledgerstone_v1::target::Kind;
 use ledgerstone::proto::ledgerstone_v1::{EraseRequest, HoldRequest, ReleaseRequest, SweepRequest, Target};
@@ -154,9 +155,16 @@ async fn back_up(State(api): State<KeyringApi>) -> Response<Body> {
     }
 }
 
-async fn rotate(State(api): State<KeyringApi>) -> Response<Body> {
-    match api.rotate().await {
-        Ok(rotated) => answer(StatusCode::OK, &json!({ "keys": rotated.keys, "left": rotated.left })),
+/// The body is empty, or the approval as it was signed.
+async fn rotate(State(api): State<KeyringApi>, approval: Bytes) -> Response<Body> {
+    match api.rotate(&approval).await {
+        Ok(rotated) => {
+            let mut told = json!({ "keys": rotated.keys, "left": rotated.left });
+            if let (Some(index), Some(told)) = (rotated.approved_at, told.as_object_mut()) {
+                told.insert("approved_at".to_owned(), index.into());
+            }
+            answer(StatusCode::OK, &told)
+        }
         Err(error) => failed(&error),
     }
 }
@@ -164,6 +172,19 @@ async fn rotate(State(api): State<KeyringApi>) -> Response<Body> {
 fn failed(error: &Refused) -> Response<Body> {
     let error = match error {
         Refused::Request(what) => return refused(StatusCode::BAD_REQUEST, Code::Misuse, what),
+        Refused::Approval(error) => {
+            let status = match error {
+                ApprovalError::Used { .. } => StatusCode::CONFLICT,
+                ApprovalError::Note(_) | ApprovalError::Statement(_) | ApprovalError::NotAsked { .. } => {
+                    StatusCode::BAD_REQUEST
+                }
+                _ => StatusCode::FORBIDDEN,
+            };
+            return refused(status, error.code(), &error.to_string());
+        }
+        Refused::Session(error) => {
+            return refused(StatusCode::SERVICE_UNAVAILABLE, error.code(), &error.to_string());
+        }
         Refused::Error(error) => error,
     };
     let status = match error.code() {

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use ledgerstone::code::Code;
 use ledgerstone::encoding::base64_encode;
 use serde_json::{Map, Value as Json, json};
-use tonic::transport::server::TcpConnectInfo;
 
 use super::super::decision;
 use super::{kind, path};
+use crate::access::Origin;
 use crate::history::{Added, Addition, Histories, HistoryError, Part, Told};
 use crate::receipts::ServeError;
 use crate::telemetry::with_causes;
@@ -37,13 +37,12 @@ async fn add(
     Path((decision_id, kind)): Path<(String, String)>,
     request: Request,
 ) -> Response<Body> {
-    let from = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    let caller = Origin::of(request.extensions());
     let body = match <Bytes as axum::extract::FromRequest<_>>::from_request(request, &()).await {
         Ok(body) => body,
         Err(error) => return unread(&error),
     };
-    let addition = addition(&decision_id, &kind, &body)
-        .map(|addition| Addition { caller: from.map(|address| address.ip()), ..addition });
+    let addition = addition(&decision_id, &kind, &body).map(|addition| Addition { caller, ..addition });
     let addition = match addition {
         Ok(addition) => addition,
         Err(what) => return refused(StatusCode::BAD_REQUEST, Code::Misuse, &what),
@@ -68,12 +67,17 @@ async fn add(
     }
 }
 
-async fn read(State(histories): State<Histories>, Path(decision_id): Path<String>) -> Response<Body> {
+async fn read(
+    State(histories): State<Histories>,
+    Path(decision_id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let who = Origin::of(request.extensions());
     let decision = match decision(&decision_id) {
         Ok(decision) => decision,
         Err(what) => return refused(StatusCode::BAD_REQUEST, Code::Misuse, &what),
     };
-    match histories.read(decision).await {
+    match histories.read(decision, &who).await {
         Ok(history) => answer(
             StatusCode::OK,
             &json!({
@@ -129,7 +133,7 @@ fn addition(decision_id: &str, kind: &str, body: &[u8]) -> Result<Addition, Stri
         kind: self::kind(kind)?,
         request,
         fields: fields.collect::<Result<_, String>>()?,
-        caller: None,
+        caller: Origin::default(),
     })
 }
 

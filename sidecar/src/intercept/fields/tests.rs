@@ -65,13 +65,16 @@ fn answer(response: ModelInferResponse) -> Answered {
     answered
 }
 
+static GATED: Gated = Gated { evaluations: Vec::new(), registered: None };
+
 fn facts<'a>(route: &'a Route, asked: &'a Asked, answered: &'a Answered) -> Facts<'a> {
     Facts {
         id: "id",
         route,
         model: route.identity(),
         model_problem: None,
-        caller: None,
+        caller: &crate::access::Origin::NOBODY,
+        gated: &GATED,
         subject_header: None,
         caller_gone: false,
         times: Times::default(),
@@ -282,7 +285,7 @@ fn says_which_packs_apply_and_on_what_ground() {
     let record = record(&facts(&route, &asked, &answered)).unwrap();
     assert_eq!(value(&record, "decision/packs"), route.pack_names());
     assert!(route.pack_names().is_some());
-    assert_eq!(value(&record, "decision/schema"), Some(Value::from(2_u64)));
+    assert_eq!(value(&record, "decision/schema"), Some(Value::from(3_u64)));
     assert_eq!(value(&record, "privacy/lawful_basis"), Some(Value::from("contract")));
     assert_eq!(value(&record, "privacy/purpose"), Some(Value::from("care")));
 }

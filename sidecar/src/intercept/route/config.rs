@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::MODEL_INFER;
+use crate::gate::GateConfig;
 
 /// One `[[route]]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +88,9 @@ pub struct RouteConfig {
     /// What the processing is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// The rules of its policy gate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gate: Vec<GateConfig>,
 }
 
 impl RouteConfig {
@@ -119,6 +123,7 @@ impl RouteConfig {
             later: Vec::new(),
             lawful_basis: None,
             purpose: None,
+            gate: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use ledgerstone::record::FieldPathError;
 use ledgerstone::record::schema::ROOTS;
 
 use super::packs::Missing;
+use crate::gate::GateError;
 use crate::models::artifact::ArtifactError;
 use crate::packs::PackFileError;
 
@@ -203,6 +204,14 @@ pub enum RouteError {
         route: String,
         /// What is missing.
         lacks: Vec<Missing>,
+    },
+    /// A rule of the policy gate cannot be used.
+    #[error("route {route:?}: `gate`: {source}")]
+    Gate {
+        /// The route.
+        route: String,
+        /// Why not.
+        source: GateError,
     },
     /// A path that is not valid text.
     #[error("route {route:?}: model.file or model.folder is not valid UTF-8")]

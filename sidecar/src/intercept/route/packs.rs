@@ -208,9 +208,11 @@ const ALWAYS: [FieldPath; 10] = [
 ];
 
 /// What the caller's connection, the request, the model server and its answer may bring to any record.
-const TRAFFIC: [FieldPath; 27] = [
+const TRAFFIC: [FieldPath; 29] = [
     schema::TIME_MODEL_STARTED,
     schema::TIME_MODEL_ENDED,
+    schema::CALLER_WORKLOAD,
+    schema::CALLER_PRINCIPAL,
     schema::CALLER_ADDRESS,
     schema::DELIVERY_UPSTREAM_STATUS,
     schema::DELIVERY_CALLER_GONE,
@@ -269,9 +271,18 @@ fn configured(config: &RouteConfig) -> impl Iterator<Item = FieldPath> {
 fn mapped(config: &RouteConfig) -> impl Iterator<Item = FieldPath> {
     let labels = config.threshold.is_some() || config.label.is_some();
     let explained = config.explanation.as_ref();
+    let gated = !config.gate.is_empty();
     let plain = [
         (config.subject.is_some(), schema::DECISION_SUBJECT),
         (config.model.declared.is_some(), schema::MODEL_DIGEST),
+        (gated, schema::GATE_POLICY),
+        (gated, schema::GATE_EFFECT),
+        (gated, schema::GATE_RULES),
+        (gated, schema::GATE_STAGES),
+        (gated, schema::GATE_VERDICTS),
+        (gated, schema::GATE_EFFECTS),
+        (gated, schema::GATE_REASON),
+        (gated, schema::GATE_ERROR),
         (labels, schema::OUTPUT_LABEL),
         (labels, schema::OUTCOME_ADVERSE),
         (labels || config.score.is_some(), schema::OUTCOME_ACTION),

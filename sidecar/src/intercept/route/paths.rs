@@ -6,6 +6,7 @@
 use ledgerstone::record::{FieldPath, PathPattern, schema};
 
 use super::RouteConfig;
+use crate::gate::Names;
 use crate::nearest::nearest;
 
 /// What the pattern must be instead, if it can select nothing: the nearest that can, where one is near.
@@ -37,6 +38,15 @@ fn scores(config: &RouteConfig) -> Vec<String> {
     path.and_then(last_segment).into_iter().collect()
 }
 
+/// The names of the route that the rules of its gate may use.
+pub(super) fn names(config: &RouteConfig) -> Names {
+    Names {
+        features: config.features.iter().flat_map(|features| features.names.clone()).collect(),
+        scores: config.score.iter().map(|score| score.tensor.clone()).collect(),
+        labels: config.threshold.is_some() || config.label.is_some(),
+    }
+}
+
 fn last_segment(path: FieldPath) -> Option<String> {
     path.segments().last().map(str::to_owned)
 }
@@ -49,6 +59,8 @@ fn candidates(config: &RouteConfig, segments: &[&str]) -> Vec<String> {
         let names = match spec.pattern {
             family if family.starts_with("input/feature/") => features(config),
             family if family.starts_with("output/score/") => scores(config),
+            // Callers name parameters as they like: no spelling of one is nearer than another.
+            family if family.starts_with("input/parameter/") => Vec::new(),
             _ => segments.iter().map(|&segment| segment.to_owned()).collect(),
         };
         candidates.extend(names.iter().map(|name| shaped(spec.pattern, name, segments)));

@@ -17,8 +17,14 @@ pub(crate) const FEATURES_MAX: usize = 1024;
 const CONTEST_BYTES_MAX: usize = 2048;
 
 /// Fields without which a record could not be found again, would hide that it hides something, or by which rules it is judged.
-const NEVER_MASKED: [&str; 4] =
-    ["decision/id", "decision/route", "decision/packs", "privacy/masked/[0]/pointer"];
+const NEVER_MASKED: [&str; 6] = [
+    "decision/id",
+    "decision/route",
+    "decision/packs",
+    "gate/policy",
+    "gate/effect",
+    "privacy/masked/[0]/pointer",
+];
 
 /// Every route has its own, well-formed name.
 pub(super) fn names(configs: &[RouteConfig]) -> Result<(), RouteError> {

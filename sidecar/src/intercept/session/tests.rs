@@ -243,7 +243,7 @@ async fn runs_heartbeats_and_gap_entries_until_it_is_stopped() {
     sleep(Duration::from_millis(1)).await;
     assert_eq!(log.gaps().len(), 1, "without waiting for a tick");
     session.turn_away();
-    sleep(SWEEP).await;
+    sleep(SWEEP + Duration::from_millis(1)).await;
     assert_eq!(log.gaps().len(), 2);
     session.stop(soon()).await.unwrap();
     running.await.unwrap();

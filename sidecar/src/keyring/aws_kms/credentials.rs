@@ -131,7 +131,7 @@ impl Chain {
     }
 
     async fn container(&self, uri: &str, token_file: Option<String>) -> Result<Credentials, Fault> {
-        let address = Address::parse(uri).filter(|address| {
+        let address = Address::of_role(uri).filter(|address| {
             address.is_tls() || address.is_this_machine() || CONTAINER_HOSTS.contains(&address.host())
         });
         let address = address.ok_or(Fault::NoCredentials)?;
@@ -144,7 +144,7 @@ impl Chain {
 
     async fn machine(&self, endpoint: &str) -> Result<Credentials, Fault> {
         let at = |path: &str| {
-            Address::parse(endpoint).and_then(|address| address.join(path)).ok_or(Fault::NoCredentials)
+            Address::of_role(endpoint).and_then(|address| address.join(path)).ok_or(Fault::NoCredentials)
         };
         let ttl = vec![(TOKEN_TTL, HeaderValue::from_static("60"))];
         let token = self.answer(question(Method::PUT, at("latest/api/token")?, ttl)).await?;

@@ -86,12 +86,6 @@ pub struct AuditSubmitArguments {
     /// How to reach it.
     #[command(flatten)]
     pub network: NetworkArguments,
-    /// The certificate that this side shows to the service, as PEM
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub cert: Option<PathBuf>,
-    /// Its key as PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub key: Option<PathBuf>,
     /// SHA-256 of the file in the inbox
     #[arg(long, value_name = "HEX", value_parser = sha256, requires = "inbox")]
     pub sha256: Option<Hash>,

@@ -8,7 +8,7 @@ use ledgerstone::proto::ledgerstone_v1::GetReceiptRequest;
 use ledgerstone::proto::ledgerstone_v1::receipts_client::ReceiptsClient;
 use tonic::{Code as GrpcCode, Status};
 
-use crate::command::grpc::{call, unreachable};
+use crate::command::grpc::{call, unreachable, who};
 use crate::exit::Refusal;
 use crate::source::WebOptions;
 
@@ -43,6 +43,9 @@ pub(super) fn fetch(
 fn refused(address: &str, status: &Status) -> Refusal {
     let message = format!("{address} refused: {}", status.message());
     match status.code() {
+        code @ (GrpcCode::Unauthenticated | GrpcCode::PermissionDenied) => {
+            Refusal::unavailable(message, who(code))
+        }
         GrpcCode::NotFound => Refusal::unavailable(
             message,
             "Check the decision id, and that this sidecar's log is the one that recorded it.",

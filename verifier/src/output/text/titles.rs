@@ -23,6 +23,7 @@ pub(super) fn title(name: CheckName) -> String {
         CheckName::LogStops => "The log says how every run ended",
         CheckName::CheckpointConsistency => "Statements from elsewhere fit this log",
         CheckName::LogIdentity => "The store is this log's",
+        CheckName::LogApprovals => "Changes were approved as they had to be",
         CheckName::LogSealed => "The sealed records are the original ones",
         CheckName::LogJournal => "The journal fits the log",
         CheckName::LogFiles => "The other files of the directory",
