@@ -9,25 +9,17 @@
     reason = "a bench may stop where it fails"
 )]
 
-use std::path::Path;
-use std::sync::Arc;
+#[path = "support/call.rs"]
+mod call;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use call::response;
 use criterion::{Criterion, criterion_group};
-use ledgerstone::entry::{Entry, SessionId, WriterName};
-use ledgerstone::hash::Hash;
-use ledgerstone::merkle::LeafIndex;
+use ledgerstone::proto::inference::InferParameter;
 use ledgerstone::proto::inference::infer_parameter::ParameterChoice;
-use ledgerstone::proto::inference::model_infer_request::InferInputTensor;
-use ledgerstone::proto::inference::model_infer_response::InferOutputTensor;
-use ledgerstone::proto::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
-use ledgerstone_sidecar::intercept::{
-    Append, Appending, Recorder, RouteConfig, Routes, Session, SessionOptions, measure,
-};
-use ledgerstone_sidecar::keyring::{FileKeyProvider, KeyId};
-use ledgerstone_sidecar::metrics::Metrics;
-use prost::Message as _;
+use ledgerstone_sidecar::intercept::{Recorder, measure};
 
 const ROUTE: &str = r#"
 name = "loans"
@@ -68,77 +60,15 @@ rule = "input.feature['loan amount'] < 250000.0 && !(output.score.predict > 0.4 
 otherwise = "review"
 "#;
 
-/// A log that takes everything and keeps nothing.
-struct Nowhere;
-
-impl Append for Nowhere {
-    fn append(&self, _entry: Entry, _sealed: Option<Bytes>) -> Appending<'_> {
-        Box::pin(async { Ok(LeafIndex::new(0)) })
-    }
-}
-
 fn recorder(route: &str) -> Recorder {
-    let options = SessionOptions {
-        writer: WriterName::parse("bench").unwrap(),
-        id: SessionId::from_bytes([1; 16]),
-        version: "0".to_owned(),
-        configuration: Hash::of(b""),
-        previous: None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let session = runtime.block_on(Session::start(Arc::new(Nowhere), options)).unwrap();
-    let keys = FileKeyProvider::from_key(KeyId::new("bench").unwrap(), &[7; 32]);
-    let route: RouteConfig = toml::from_str(route).unwrap();
-    let routes = Routes::build(&[route], Path::new(".")).unwrap();
-    Recorder::new(session, Arc::new(keys), routes, "bench.example/log", Metrics::new().unwrap())
-}
-
-fn framed(message: &[u8]) -> Bytes {
-    let mut body = vec![0];
-    body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-    body.extend(message);
-    body.into()
+    call::recorder(&[toml::from_str(route).unwrap()])
 }
 
 fn request() -> Bytes {
-    let input = InferInputTensor {
-        name: "input".to_owned(),
-        datatype: "FP32".to_owned(),
-        shape: vec![1, 10],
-        ..InferInputTensor::default()
-    };
     let parameter = |choice| InferParameter { parameter_choice: Some(choice) };
     let text = |text: &str| parameter(ParameterChoice::StringParam(text.to_owned()));
-    let request = ModelInferRequest {
-        model_name: "loans".to_owned(),
-        parameters: [
-            ("applicant".to_owned(), text("A-17")),
-            ("channel".to_owned(), text("web")),
-            ("consent".to_owned(), parameter(ParameterChoice::BoolParam(true))),
-        ]
-        .into(),
-        inputs: vec![input],
-        raw_input_contents: vec![vec![0x3f; 40].into()],
-        ..ModelInferRequest::default()
-    };
-    framed(&request.encode_to_vec())
-}
-
-fn response() -> Bytes {
-    let output = InferOutputTensor {
-        name: "predict".to_owned(),
-        datatype: "FP32".to_owned(),
-        shape: vec![1, 1],
-        ..InferOutputTensor::default()
-    };
-    let response = ModelInferResponse {
-        model_name: "loans".to_owned(),
-        model_version: "1".to_owned(),
-        outputs: vec![output],
-        raw_output_contents: vec![0.7_f32.to_le_bytes().to_vec().into()],
-        ..ModelInferResponse::default()
-    };
-    framed(&response.encode_to_vec())
+    let consent = parameter(ParameterChoice::BoolParam(true));
+    call::request(10, [("applicant", text("A-17")), ("channel", text("web")), ("consent", consent)])
 }
 
 fn gate(criterion: &mut Criterion) {
