@@ -16,8 +16,8 @@
     reason = "a test fails by panicking, runs the Python oracle and says what it skips"
 )]
 
-use std::path::Path;
-use std::process::Command;
+#[path = "support/vectors.rs"]
+mod vectors;
 
 use ledgerstone::anchor::statement::{Head, LaneName, Statement, StatementError};
 use ledgerstone::encoding::hex_decode;
@@ -27,15 +27,6 @@ use ledgerstone::note::KeyName;
 use serde_json::Value as Json;
 
 const PAGE: &str = include_str!("../docs/spec/anchor-statement.md");
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn vectors() -> Json {
-    let path = root().join("tests/vectors/anchor_statement.json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
 
 fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
     json[key].as_array().unwrap()
@@ -72,7 +63,7 @@ fn variant(error: &impl std::fmt::Debug) -> String {
 
 #[test]
 fn reads_every_valid_statement_and_writes_the_same_bytes() {
-    for case in list(&vectors(), "valid") {
+    for case in list(&vectors::read("anchor_statement.json"), "valid") {
         let (bytes, expected) = (bytes(&case["hex"]), statement(&case["statement"]));
         assert_eq!(Statement::decode(&bytes).as_ref(), Ok(&expected), "{}", case["name"]);
         assert_eq!(expected.encode().as_ref(), Ok(&bytes), "{}", case["name"]);
@@ -82,7 +73,7 @@ fn reads_every_valid_statement_and_writes_the_same_bytes() {
 
 #[test]
 fn refuses_every_malformed_statement_for_the_reason_named() {
-    for case in list(&vectors(), "malformed") {
+    for case in list(&vectors::read("anchor_statement.json"), "malformed") {
         let error = Statement::decode(&bytes(&case["hex"])).expect_err(case["name"].as_str().unwrap());
         let found = match error {
             StatementError::Cbor(inner) => format!("Cbor.{}", variant(&inner)),
@@ -94,28 +85,13 @@ fn refuses_every_malformed_statement_for_the_reason_named() {
 
 #[test]
 fn has_mostly_malformed_vectors_and_loses_none() {
-    assert!(list(&vectors(), "malformed").len() >= 122);
-    assert!(list(&vectors(), "valid").len() >= 10);
+    assert!(list(&vectors::read("anchor_statement.json"), "malformed").len() >= 122);
+    assert!(list(&vectors::read("anchor_statement.json"), "valid").len() >= 10);
 }
 
 #[test]
 fn commits_the_very_vectors_that_the_second_implementation_writes() {
-    let runs = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !runs {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI needs python3 for the oracle");
-        println!("skipped: python3 is missing, the committed vectors were not written again");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let script = root().join("tests/oracle/anchor_vectors.py");
-    let output = Command::new("python3").arg("-B").arg(script).arg(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let written = std::fs::read(folder.path().join("anchor_statement.json")).unwrap();
-    let committed = std::fs::read(root().join("tests/vectors/anchor_statement.json")).unwrap();
-    assert!(
-        written == committed,
-        "anchor_statement.json is not what tests/oracle/anchor_vectors.py writes: run it again"
-    );
+    vectors::are_written_again("anchor_vectors.py", &["anchor_statement.json"]);
 }
 
 /// The lines of the fenced block of the page that is called `name`.

@@ -15,20 +15,12 @@
     reason = "a test fails by panicking, runs the Python oracle and says what it skips"
 )]
 
-use std::path::Path;
-use std::process::Command;
+#[path = "support/vectors.rs"]
+mod vectors;
 
 use ledgerstone::approval::{PublicRoster, Statement};
 use ledgerstone::encoding::hex_decode;
 use serde_json::Value as Json;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn vectors() -> Json {
-    serde_json::from_slice(&std::fs::read(root().join("tests/vectors/approval.json")).unwrap()).unwrap()
-}
 
 fn list(json: &Json, key: &str) -> Vec<Json> {
     let list = json[key].as_array().unwrap().clone();
@@ -42,7 +34,7 @@ fn text<'a>(json: &'a Json, key: &str) -> &'a str {
 
 #[test]
 fn reads_every_statement_and_refuses_every_malformed_one() {
-    let vectors = vectors();
+    let vectors = vectors::read("approval.json");
     for vector in list(&vectors, "statements") {
         let statement = Statement::parse(text(&vector, "text")).unwrap();
         assert_eq!(statement.to_text(), text(&vector, "text"));
@@ -55,7 +47,7 @@ fn reads_every_statement_and_refuses_every_malformed_one() {
 
 #[test]
 fn reads_every_roster_and_refuses_every_malformed_one() {
-    let vectors = vectors();
+    let vectors = vectors::read("approval.json");
     for vector in list(&vectors, "rosters") {
         let bytes = hex_decode(text(&vector, "bytes")).unwrap();
         let roster = PublicRoster::parse(&bytes).unwrap();
@@ -70,17 +62,5 @@ fn reads_every_roster_and_refuses_every_malformed_one() {
 
 #[test]
 fn the_committed_vectors_are_what_the_oracle_writes_today() {
-    let runs = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !runs {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI needs python3 for the oracle");
-        println!("skipped: python3 is missing, the committed vectors were not written again");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let script = root().join("tests/oracle/approval_vectors.py");
-    let output = Command::new("python3").arg("-B").arg(script).arg(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let written = std::fs::read(folder.path().join("approval.json")).unwrap();
-    let committed = std::fs::read(root().join("tests/vectors/approval.json")).unwrap();
-    assert!(written == committed, "approval.json is not what the oracle writes: run it again");
+    vectors::are_written_again("approval_vectors.py", &["approval.json"]);
 }

@@ -16,9 +16,10 @@
     reason = "a test fails by panicking, runs the Python oracle and says what it skips"
 )]
 
+#[path = "support/vectors.rs"]
+mod vectors;
+
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ledgerstone::disclosure::{self, Commitment, Disclosure, Opening};
 use ledgerstone::encoding::cbor::{self, Reader, Writer};
@@ -31,15 +32,6 @@ use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::{FieldPath, RecordBuilder, RecordSecret, Value, leaf_preimage, schema};
 use ledgerstone::time::UnixMillis;
 use serde_json::Value as Json;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn vectors(name: &str) -> Json {
-    let path = root().join("tests/vectors").join(name);
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
 
 fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
     json[key].as_array().unwrap()
@@ -87,7 +79,7 @@ fn value(json: &Json) -> Value {
 
 #[test]
 fn reads_every_valid_cbor_item_and_refuses_every_other_for_the_reason_named() {
-    let vectors = vectors("cbor.json");
+    let vectors = vectors::read("cbor.json");
     for case in list(&vectors, "valid") {
         let bytes = bytes(case, "hex");
         assert_eq!(cbor::check(&bytes), Ok(()), "{}", case["name"]);
@@ -108,7 +100,7 @@ fn reads_every_valid_cbor_item_and_refuses_every_other_for_the_reason_named() {
 
 #[test]
 fn builds_every_field_tree_leaf_by_leaf_as_the_second_implementation_does() {
-    for case in list(&vectors("field_tree.json"), "trees") {
+    for case in list(&vectors::read("field_tree.json"), "trees") {
         let name = &case["name"];
         let mut builder = RecordBuilder::new();
         // In falling order: the record sorts for itself.
@@ -143,7 +135,7 @@ fn builds_every_field_tree_leaf_by_leaf_as_the_second_implementation_does() {
 
 #[test]
 fn refuses_every_wrong_disclosure_for_the_reason_named() {
-    for case in list(&vectors("field_tree.json"), "refused") {
+    for case in list(&vectors::read("field_tree.json"), "refused") {
         let opening = |json: &Json| Opening {
             index: u32::try_from(json["index"].as_u64().unwrap()).unwrap(),
             path: FieldPath::parse(text(json, "path")).unwrap(),
@@ -162,7 +154,7 @@ fn refuses_every_wrong_disclosure_for_the_reason_named() {
 
 #[test]
 fn parses_every_path_and_digests_every_tensor_as_the_second_implementation_does() {
-    let vectors = vectors("field_tree.json");
+    let vectors = vectors::read("field_tree.json");
     for case in list(&vectors, "paths") {
         let found = FieldPath::parse(text(case, "path")).map_err(|error| variant(&error));
         assert_eq!(found.as_ref().err().map(String::as_str), case["error"].as_str(), "{}", case["path"]);
@@ -214,7 +206,7 @@ fn entry(json: &Json) -> Entry {
 
 #[test]
 fn reads_every_valid_entry_and_writes_the_same_bytes() {
-    for case in list(&vectors("entry.json"), "valid") {
+    for case in list(&vectors::read("entry.json"), "valid") {
         let bytes = bytes(case, "hex");
         let expected = entry(&case["entry"]);
         assert_eq!(Entry::decode(&bytes).as_ref(), Ok(&expected), "{}", case["name"]);
@@ -225,7 +217,7 @@ fn reads_every_valid_entry_and_writes_the_same_bytes() {
 
 #[test]
 fn refuses_every_malformed_entry_for_the_reason_named() {
-    for case in list(&vectors("entry.json"), "malformed") {
+    for case in list(&vectors::read("entry.json"), "malformed") {
         let error = Entry::decode(&bytes(case, "hex")).expect_err(text(case, "name"));
         let found = match error {
             EntryError::Cbor(inner) => format!("Cbor.{}", variant(&inner)),
@@ -237,7 +229,7 @@ fn refuses_every_malformed_entry_for_the_reason_named() {
 
 #[test]
 fn has_mostly_malformed_vectors_and_loses_none() {
-    let lengths = |file: &str, key: &str| list(&vectors(file), key).len();
+    let lengths = |file: &str, key: &str| list(&vectors::read(file), key).len();
     assert!(lengths("cbor.json", "malformed") >= 172);
     assert!(lengths("cbor.json", "valid") >= 16);
     assert!(lengths("entry.json", "malformed") >= 250);
@@ -246,30 +238,7 @@ fn has_mostly_malformed_vectors_and_loses_none() {
     assert!(lengths("field_tree.json", "trees") >= 16);
 }
 
-/// A Python that runs; none is a failure in CI and a printed line elsewhere.
-fn python() -> Option<Command> {
-    let runs = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    if runs {
-        return Some(Command::new("python3"));
-    }
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI needs python3 for the oracle");
-    println!("skipped: python3 is missing, the committed vectors were not written again");
-    None
-}
-
 #[test]
 fn commits_the_very_vectors_that_the_second_implementation_writes() {
-    let Some(mut python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let script: PathBuf = root().join("tests/oracle/record_vectors.py");
-    let output = python.arg("-B").arg(script).arg(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for name in ["cbor.json", "field_tree.json", "entry.json"] {
-        let written = std::fs::read(folder.path().join(name)).unwrap();
-        let committed = std::fs::read(root().join("tests/vectors").join(name)).unwrap();
-        assert!(
-            written == committed,
-            "{name} is not what tests/oracle/record_vectors.py writes: run it again"
-        );
-    }
+    vectors::are_written_again("record_vectors.py", &["cbor.json", "field_tree.json", "entry.json"]);
 }

@@ -111,14 +111,11 @@ impl Guard {
         extensions: &Extensions,
         headers: &HeaderMap,
     ) -> Result<Caller, Refusal> {
-        let decided = self.decide(port, (method, path), extensions, headers);
-        if let Err(refusal) = &decided {
-            let counts = &self.refused;
-            if let Some(count) = counts.get(refusal.reason as usize) {
+        self.decide(port, (method, path), extensions, headers).inspect_err(|refusal| {
+            if let Some(count) = self.refused.get(refusal.reason as usize) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
-        }
-        decided
+        })
     }
 
     fn decide(

@@ -344,30 +344,24 @@ fn holds(op: Op, order: Ordering) -> bool {
     }
 }
 
+/// The result of `op` on two whole numbers of one type, `None` where it does not fit.
+macro_rules! whole {
+    ($op:expr, $one:expr, $other:expr) => {
+        match $op {
+            Op::Add => $one.checked_add($other),
+            Op::Subtract => $one.checked_sub($other),
+            Op::Multiply => $one.checked_mul($other),
+            Op::Divide | Op::Modulo if $other == 0 => return Err(Fault::DivisionByZero),
+            Op::Divide => $one.checked_div($other),
+            _ => $one.checked_rem($other),
+        }
+    };
+}
+
 fn arithmetic<'a>(op: Op, one: &Val<'a>, other: &Val<'a>) -> Valued<'a> {
     match (one, other) {
-        (Val::Int(a), Val::Int(b)) => {
-            let result = match op {
-                Op::Add => a.checked_add(*b),
-                Op::Subtract => a.checked_sub(*b),
-                Op::Multiply => a.checked_mul(*b),
-                Op::Divide | Op::Modulo if *b == 0 => return Err(Fault::DivisionByZero),
-                Op::Divide => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            result.map(Val::Int).ok_or(Fault::Overflow)
-        }
-        (Val::Uint(a), Val::Uint(b)) => {
-            let result = match op {
-                Op::Add => a.checked_add(*b),
-                Op::Subtract => a.checked_sub(*b),
-                Op::Multiply => a.checked_mul(*b),
-                Op::Divide | Op::Modulo if *b == 0 => return Err(Fault::DivisionByZero),
-                Op::Divide => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            result.map(Val::Uint).ok_or(Fault::Overflow)
-        }
+        (Val::Int(a), Val::Int(b)) => whole!(op, *a, *b).map(Val::Int).ok_or(Fault::Overflow),
+        (Val::Uint(a), Val::Uint(b)) => whole!(op, *a, *b).map(Val::Uint).ok_or(Fault::Overflow),
         (Val::Double(a), Val::Double(b)) => match op {
             Op::Add => Ok(Val::Double(a + b)),
             Op::Subtract => Ok(Val::Double(a - b)),

@@ -354,4 +354,4 @@ impl AuthorityError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -155,9 +155,7 @@ role = "auditor"
 "#
         );
     std::fs::write(files.config(), text).unwrap();
-    let flags = ["listen", "http_listen", "admin_listen"].map(|key| format!("server.{key}=127.0.0.1:0"));
-    let inputs = Inputs { file: Some(files.config()), flags: flags.to_vec(), ..Inputs::default() };
-    let app = App::build(Config::load(&inputs).unwrap()).await.unwrap().spawn().await.unwrap();
+    let app = App::build(files.load::<&str>(&[])).await.unwrap().spawn().await.unwrap();
     let port = app.grpc_addr.port();
 
     let mut lending = GrpcInferenceServiceClient::new(channel(folder.path(), port, Some("lending")).await);

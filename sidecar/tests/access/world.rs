@@ -247,16 +247,11 @@ pub(crate) fn with_token<T>(message: T, token: Option<&str>) -> Request<T> {
 }
 
 fn config(files: &Sidecar, links: PathBuf) -> Config {
-    let ports = [
-        "server.listen",
-        "server.http_listen",
-        "server.admin_listen",
-        "registry.listen",
-        "recorder.listen",
-        "links.listen",
-    ];
-    let mut flags: Vec<String> = ports.iter().map(|key| format!("{key}=127.0.0.1:0")).collect();
-    flags.push(format!("links.file={}", links.display()));
-    flags.push("links.public_url=https://receipts.example.com".to_owned());
-    Config::load(&Inputs { file: Some(files.config()), flags, ..Inputs::default() }).unwrap()
+    files.load(&[
+        "registry.listen=127.0.0.1:0",
+        "recorder.listen=127.0.0.1:0",
+        "links.listen=127.0.0.1:0",
+        &format!("links.file={}", links.display()),
+        "links.public_url=https://receipts.example.com",
+    ])
 }

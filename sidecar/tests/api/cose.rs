@@ -24,7 +24,7 @@ async fn world() -> World {
     let (folder, files) = init().await;
     let flags = flags(&files);
     let mut said = Vec::new();
-    commands::receipt_key(&config(&files, &flags), &mut said).unwrap();
+    commands::receipt_key(&files.load(&flags), &mut said).unwrap();
     assert!(String::from_utf8(said).unwrap().contains("The log's policy names receipt key"));
     let app = build(&files, &flags).await.spawn().await.unwrap();
     World { folder, files, app }
@@ -105,9 +105,9 @@ async fn a_key_that_the_policy_does_not_name_signs_nothing() {
     let (_folder, files) = init().await;
     let flags = flags(&files);
     let named = fs::read(files.store().join("log.policy")).unwrap();
-    commands::receipt_key(&config(&files, &flags), &mut Vec::new()).unwrap();
+    commands::receipt_key(&files.load(&flags), &mut Vec::new()).unwrap();
     fs::write(files.store().join("log.policy"), named).unwrap();
-    let error = App::build(config(&files, &flags)).await.unwrap().recover().await.err().unwrap();
+    let error = App::build(files.load(&flags)).await.unwrap().recover().await.err().unwrap();
     assert!(error.to_string().contains("ledgerstone-sidecar receipt key"), "{error}");
 }
 
@@ -116,7 +116,7 @@ async fn a_log_s_key_file_is_no_receipt_key_and_a_missing_one_says_what_to_do() 
     let (_folder, files) = init().await;
     let build = async |file: &str| {
         let flags = [format!("{KEY_FILE}{}", files.folder.join(file).display())];
-        App::build(config(&files, &flags)).await.err().unwrap().to_string()
+        App::build(files.load(&flags)).await.err().unwrap().to_string()
     };
     assert!(build("log.key").await.contains("ledgerstone-receipt-key/v1"));
     assert!(build("missing.key").await.contains("ledgerstone-sidecar receipt key"));
@@ -126,10 +126,10 @@ async fn a_log_s_key_file_is_no_receipt_key_and_a_missing_one_says_what_to_do() 
 async fn the_command_names_a_key_once_and_refuses_while_the_sidecar_runs() {
     let world = world().await;
     let flags = flags(&world.files);
-    let refused = commands::receipt_key(&config(&world.files, &flags), &mut Vec::new()).unwrap_err();
+    let refused = commands::receipt_key(&world.files.load(&flags), &mut Vec::new()).unwrap_err();
     assert!(format!("{refused:#}").contains("stop the sidecar"), "{refused:#}");
     let stopped = world.stop().await;
-    commands::receipt_key(&config(&stopped.files, &flags), &mut Vec::new()).unwrap();
+    commands::receipt_key(&stopped.files.load(&flags), &mut Vec::new()).unwrap();
     assert_eq!(stopped.files.policy().receipt_keys().len(), 1);
     // The log still opens, and knows its own policy.
     let app = build(&stopped.files, &flags).await.spawn().await.unwrap();

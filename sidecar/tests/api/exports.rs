@@ -17,7 +17,7 @@ fn arguments(output: &Path, from: u64, to: Option<u64>, route: Option<&str>) -> 
 }
 
 fn export(world: &World, arguments: &ReceiptExportArguments) -> Result<String, String> {
-    let (mut out, config) = (Vec::new(), config(&world.files, &[]));
+    let (mut out, config) = (Vec::new(), world.files.load::<&str>(&[]));
     let done = commands::receipt_export(&config, arguments, &mut out);
     let said = String::from_utf8(out).unwrap();
     done.map(|()| said.clone()).map_err(|error| format!("{said}{error:#}"))
@@ -88,7 +88,7 @@ async fn a_decision_whose_record_does_not_open_is_named_and_the_others_are_writt
     let stopped = world.stop().await;
     damage_last_sealed(&stopped.files.store());
     let (mut out, folder) = (Vec::new(), stopped.folder.path().join("out"));
-    let config = config(&stopped.files, &[]);
+    let config = stopped.files.load::<&str>(&[]);
     let error = commands::receipt_export(&config, &arguments(&folder, 0, None, None), &mut out).unwrap_err();
     let said = String::from_utf8(out).unwrap();
     assert!(error.to_string().contains("1 decisions have no receipt"), "{error}");

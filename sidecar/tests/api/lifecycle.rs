@@ -36,7 +36,7 @@ fn entries(store: &Path) -> Vec<Entry> {
 async fn is_live_before_it_is_ready_and_says_why() {
     let (_folder, files) = init().await;
     let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut config = crate::world::config(&files, &[]);
+    let mut config = files.load::<&str>(&[]);
     config.server.admin_listen = admin;
     let app = ledgerstone_sidecar::app::App::build(config).await.unwrap();
     assert_eq!(http_get(admin, "/live").await.unwrap(), (200, b"live\n".to_vec()));

@@ -33,7 +33,7 @@ fn flags(files: &Sidecar) -> Vec<String> {
 /// A running sidecar with links, and one decision.
 async fn world() -> (World, Config, Told) {
     let (folder, files) = init().await;
-    let (config, flags) = (config(&files, &flags(&files)), flags(&files));
+    let (config, flags) = (files.load(&flags(&files)), flags(&files));
     commands::receipt_key(&config, &mut Vec::new()).unwrap();
     let app = build(&files, &flags).await.spawn().await.unwrap();
     let world = World { folder, files, app };
@@ -298,7 +298,7 @@ async fn a_letter_holds_the_reference_and_the_address_in_every_format() {
 async fn no_log_line_holds_a_token_or_a_reference() {
     let (_folder, files) = init().await;
     let flags = flags(&files);
-    commands::receipt_key(&config(&files, &flags), &mut Vec::new()).unwrap();
+    commands::receipt_key(&files.load(&flags), &mut Vec::new()).unwrap();
     let port = crate::support::free_port();
     let mut command = files.command("run");
     for flag in flags.iter().filter(|flag| !flag.starts_with("links.listen")) {
@@ -309,7 +309,7 @@ async fn no_log_line_holds_a_token_or_a_reference() {
     let mut model = files.client().await;
     let told = Told::by(&model.model_infer(crate::support::request("r", 1.0)).await.unwrap());
     files.receipt(&told.decision).await;
-    let url = link(&config(&files, &flags), &told.decision, None).unwrap();
+    let url = link(&files.load(&flags), &told.decision, None).unwrap();
     let reference = Reference::of(told.decision.parse().unwrap()).to_string();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let (status, _) = crate::support::http_get(address, path(&url)).await.unwrap();

@@ -233,7 +233,7 @@ async fn refuses_a_folder_that_is_no_model_and_two_ways_to_name_one() {
     let refusal = async |keys: &str| {
         let route = format!("\n[[route]]\nname = \"loans\"\nmodel = {{ {keys} }}\n");
         fs::write(files.config(), format!("{config}{route}")).unwrap();
-        match ledgerstone_sidecar::app::App::build(crate::world::config(&files, &[])).await {
+        match ledgerstone_sidecar::app::App::build(files.load::<&str>(&[])).await {
             Ok(_) => panic!("{keys} was taken"),
             Err(error) => error.to_string(),
         }

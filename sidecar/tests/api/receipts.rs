@@ -274,7 +274,7 @@ async fn a_way_to_contest_that_leads_nowhere_is_refused_at_start() {
         ("role = \"\"", "`role` has 1 to 2048 bytes"),
     ] {
         fs::write(files.config(), format!("{text}{lines}\n")).unwrap();
-        let config = crate::world::config(&files, &[]);
+        let config = files.load::<&str>(&[]);
         let error = ledgerstone_sidecar::app::App::build(config).await.err().unwrap();
         assert!(error.to_string().contains(says), "{lines}: {error}");
     }

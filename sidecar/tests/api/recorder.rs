@@ -125,7 +125,7 @@ async fn a_decision_is_read_back_with_everything_that_was_added_to_it() {
     let report = verify_log::run_on_dir(&stopped.files.store(), &options, &mut Silent).unwrap().report;
     assert_eq!(report.verdict(), Verdict::Verified, "{:?}", report.checks());
     let mut shown = Vec::new();
-    commands::open(&config(&stopped.files, &[]), &told.decision, &mut shown).unwrap();
+    commands::open(&stopped.files.load::<&str>(&[]), &told.decision, &mut shown).unwrap();
     let shown: Json = serde_json::from_slice(&shown).unwrap();
     assert_eq!(shown["later"][0]["kind"], "outcome");
     assert_eq!(shown["later"][1]["fields"]["review/[0]/action"], "override");

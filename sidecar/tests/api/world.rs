@@ -142,12 +142,5 @@ pub(crate) async fn init() -> (TempDir, Sidecar) {
 
 /// Builds an application on free ports.
 pub(crate) async fn build(files: &Sidecar, flags: &[String]) -> App {
-    App::build(config(files, flags)).await.unwrap()
-}
-
-/// The configuration with free ports and `flags`.
-pub(crate) fn config(files: &Sidecar, flags: &[String]) -> Config {
-    let ports = ["listen", "http_listen", "admin_listen"].map(|key| format!("server.{key}=127.0.0.1:0"));
-    let flags = ports.into_iter().chain(flags.iter().cloned()).collect();
-    Config::load(&Inputs { file: Some(files.config()), flags, ..Inputs::default() }).unwrap()
+    App::build(files.load(flags)).await.unwrap()
 }

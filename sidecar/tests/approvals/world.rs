@@ -121,15 +121,7 @@ impl Files {
     }
 
     pub(crate) fn config(&self) -> Config {
-        let ports = [
-            "server.listen",
-            "server.http_listen",
-            "server.admin_listen",
-            "registry.listen",
-            "recorder.listen",
-        ];
-        let flags = ports.iter().map(|key| format!("{key}=127.0.0.1:0")).collect();
-        Config::load(&Inputs { file: Some(self.sidecar.config()), flags, ..Inputs::default() }).unwrap()
+        self.sidecar.load(&["registry.listen=127.0.0.1:0", "recorder.listen=127.0.0.1:0"])
     }
 
     pub(crate) async fn run(self) -> World {

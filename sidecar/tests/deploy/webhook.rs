@@ -1,8 +1,9 @@
 //! The injector as a program: its port over TLS as curl asks it, and in a real API server, with and without it.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ impl Injector {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerstone-sidecar"));
         command.env_clear().args(["injector", "--listen", &address.to_string()]);
         command.args(["--admin-listen", &admin.to_string(), "--look", "1s", "--template"]).arg(template);
-        let program = Running::new(command.args(arguments).stderr(std::process::Stdio::piped()));
+        let program = Running::new(command.args(arguments).stderr(Stdio::piped()));
         Self { program, address, admin }
     }
 
@@ -173,8 +174,34 @@ fn reviews_are_answered_over_tls_and_what_is_none_is_refused() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
+    slow_questions_end_and_others_are_answered(&injector, path);
     exchanges_template_and_certificate(&tools, &mut injector, path);
     injector.stop();
+}
+
+/// More questions that never end than are read at a time: each is told so, and a whole one gets its turn.
+fn slow_questions_end_and_others_are_answered(injector: &Injector, folder: &Path) {
+    let slow = || {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--max-time", "20", "--cacert", "tls.crt", "--request", "POST"]).args(JSON);
+        command.args(["--upload-file", "-"]).arg(format!("https://{}/inject", injector.address));
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let mut slow: Vec<_> = (0..40).map(|_| slow()).collect();
+    for child in &mut slow {
+        child.stdin.as_mut().unwrap().write_all(b"{").unwrap();
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let (status, body) = curl(injector, folder, "/inject", JSON, &question("v1", &asking()));
+    assert_eq!(status, 200, "{body}");
+    for child in &mut slow {
+        let mut said = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("did not come within 3 s"), "{said}");
+        // Only now does it get the end of its input.
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }
 
 /// What the chart renders anew, and a new certificate, hold for the next question; what cannot be used changes nothing.

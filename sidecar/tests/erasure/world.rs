@@ -68,10 +68,7 @@ impl Files {
     }
 
     pub(crate) fn config(&self, flags: &[&str]) -> Config {
-        let ports = ["server.listen", "server.http_listen", "server.admin_listen", "recorder.listen"];
-        let ports = ports.iter().map(|key| format!("{key}=127.0.0.1:0"));
-        let flags = ports.chain(flags.iter().map(|flag| (*flag).to_owned())).collect();
-        Config::load(&Inputs { file: Some(self.sidecar.config()), flags, ..Inputs::default() }).unwrap()
+        self.sidecar.load(&[&["recorder.listen=127.0.0.1:0"], flags].concat())
     }
 
     pub(crate) async fn run(self) -> World {

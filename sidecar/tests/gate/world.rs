@@ -179,14 +179,8 @@ pub(crate) fn write(files: &Sidecar, routes: &str) {
     std::fs::write(path, format!("{before}\n{routes}")).unwrap();
 }
 
-pub(crate) fn config(files: &Sidecar, flags: &[&str]) -> Config {
-    let ports = ["listen", "http_listen", "admin_listen"].map(|key| format!("server.{key}=127.0.0.1:0"));
-    let flags = ports.into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())).collect();
-    Config::load(&Inputs { file: Some(files.config()), flags, ..Inputs::default() }).unwrap()
-}
-
 pub(crate) async fn build(files: &Sidecar, flags: &[&str]) -> Result<App, BuildError> {
-    App::build(config(files, flags)).await
+    App::build(files.load(flags)).await
 }
 
 /// Waits until the published log has `kind` entries enough, and gives them.

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ledgerstone::proto::inference as oip;
+use ledgerstone_sidecar::config::{Config, Inputs};
 use oip::grpc_inference_service_client::GrpcInferenceServiceClient;
 use oip::grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer};
 use tonic::transport::Channel;
@@ -187,6 +188,13 @@ score = {{ tensor = "score" }}
 
     pub fn config(&self) -> PathBuf {
         self.folder.join("sidecar.toml")
+    }
+
+    /// What the file and `flags` configure, on ports that the system chooses.
+    pub fn load(&self, flags: &[impl AsRef<str>]) -> Config {
+        let ports = ["listen", "http_listen", "admin_listen"].map(|key| format!("server.{key}=127.0.0.1:0"));
+        let flags = ports.into_iter().chain(flags.iter().map(|flag| flag.as_ref().to_owned())).collect();
+        Config::load(&Inputs { file: Some(self.config()), flags, ..Inputs::default() }).unwrap()
     }
 
     pub fn store(&self) -> PathBuf {

@@ -41,12 +41,8 @@ pub(crate) async fn running(flags: &[String]) -> (TempDir, Running) {
 }
 
 async fn build(files: &Sidecar, more: &[String]) -> Running {
-    let mut flags: Vec<String> =
-        ["listen", "http_listen", "admin_listen"].map(|key| format!("server.{key}=127.0.0.1:0")).into();
-    flags.push(RELOAD.to_owned());
-    flags.extend_from_slice(more);
-    let inputs = Inputs { file: Some(files.config()), flags, ..Inputs::default() };
-    App::build(Config::load(&inputs).unwrap()).await.unwrap().spawn().await.unwrap()
+    let config = files.load(&[&[RELOAD.to_owned()], more].concat());
+    App::build(config).await.unwrap().spawn().await.unwrap()
 }
 
 impl World {

@@ -6,7 +6,7 @@ fn at(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
-fn terms() -> Terms {
+pub(in crate::injector) fn terms() -> Terms {
     crate::tls::install_crypto_provider();
     Terms {
         authority: Duration::from_secs(30 * DAY),

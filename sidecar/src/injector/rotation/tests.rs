@@ -63,16 +63,6 @@ impl Cluster for World {
     }
 }
 
-fn terms() -> Terms {
-    crate::tls::install_crypto_provider();
-    Terms {
-        authority: Duration::from_secs(30 * DAY),
-        serving: Duration::from_secs(9 * DAY),
-        settle: Duration::from_secs(180),
-        names: vec!["loans.lending.svc".into()],
-    }
-}
-
 async fn looked(world: &World, seconds: u64) -> Option<Pair> {
     look(world, &terms(), UnixTime::since_unix_epoch(Duration::from_secs(seconds))).await.unwrap()
 }
