@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MESSAGE_BYTES_MAX;
 use super::error::GateError;
-use super::{MESSAGE_BYTES_MAX, RULE_BYTES_MAX};
 
 /// One `[[route.gate]]` table: a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,9 +74,6 @@ impl GateConfig {
             return Err(GateError::Name { name: self.name.chars().take(64).collect() });
         }
         let rule = || self.name.clone();
-        if self.rule.len() > RULE_BYTES_MAX {
-            return Err(GateError::TooLong { rule: rule(), len: self.rule.len() });
-        }
         let Some(message) = &self.message else { return Ok(()) };
         if message.is_empty() || message.len() > MESSAGE_BYTES_MAX || message.chars().any(is_unprintable) {
             return Err(GateError::Message { rule: rule() });

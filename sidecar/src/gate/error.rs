@@ -34,14 +34,6 @@ pub enum GateError {
         /// How many there are.
         count: usize,
     },
-    /// A text that is too long to be read.
-    #[error("rule {rule:?} has {len} bytes; at most {RULE_BYTES_MAX} are read: split it into several rules")]
-    TooLong {
-        /// The rule.
-        rule: String,
-        /// Its length.
-        len: usize,
-    },
     /// A message that cannot be shown.
     #[error(
         "rule {rule:?}: `message` is 1 to {MESSAGE_BYTES_MAX} bytes of printable text on one line, or left out"

@@ -32,9 +32,10 @@ pub struct Outcome {
 }
 
 impl Program {
-    /// Evaluates the rule; for each of `rows` persons where it names what may differ between them, until it does not hold.
+    /// Evaluates the rule; for each of `rows` persons where it names what may differ between them, until it does not hold. A call
+    /// about nobody is evaluated as one about one person: a rule holds because it was evaluated, never because it was not.
     pub fn evaluate(&self, rows: usize, source: &impl Source) -> Outcome {
-        let rows = if self.per_row { rows } else { 1 };
+        let rows = if self.per_row { rows.max(1) } else { 1 };
         let mut machine = Machine { source, row: 0, left: STEPS_MAX, slots: vec![Val::Null; self.slots] };
         for row in 0..rows {
             machine.row = row;

@@ -1,7 +1,8 @@
 //! A recorded decision as rules see it, so that anybody who may read the record can evaluate its gate again.
 //!
 //! Guarantees: what a rule saw when the decision was made, it finds here, except what the record masks, which it is told.
-//! Does not do: knowing what the log registers; the record says what was known then.
+//! Does not do: knowing what the log registers; the record says what was known then, and where the answer declares another model, what was
+//! known of that one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::program::BYTES_A_STEP;
+
 /// A value. It borrows from the rule or from the decision where it can.
 #[derive(Clone, Debug)]
 pub enum Val<'a> {
@@ -63,8 +65,8 @@ impl Val<'_> {
     /// What comparing or copying it costs beyond one step.
     pub(super) fn weight(&self) -> u64 {
         match self {
-            Self::Text(text) => text.len() as u64 / 64,
-            Self::Bytes(bytes) => bytes.len() as u64 / 64,
+            Self::Text(text) => text.len() as u64 / BYTES_A_STEP,
+            Self::Bytes(bytes) => bytes.len() as u64 / BYTES_A_STEP,
             Self::List(items) => items.iter().map(|item| 1 + item.weight()).sum(),
             _ => 0,
         }

@@ -7,7 +7,7 @@
 use std::io::Read as _;
 
 use bytes::Bytes;
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use ledgerstone::hash::Hash;
 
 /// Bytes before each message: one flag, four of length.
@@ -65,11 +65,15 @@ pub(crate) fn unary(body: &Bytes, encoding: Option<&str>, bytes_max: usize) -> R
         (0, _) => Ok(Message { bytes: carried, compressed: None }),
         (1, Some("identity") | None) => Err(FrameError::Framing),
         (1, Some("gzip")) => {
-            let bytes = bounded(GzDecoder::new(message), bytes_max)?;
+            let mut decoder = GzDecoder::new(message);
+            let bytes = bounded(&mut decoder, bytes_max)?;
+            ends(decoder.into_inner())?;
             Ok(Message::decompressed(bytes, "gzip", &carried))
         }
         (1, Some("deflate")) => {
-            let bytes = bounded(ZlibDecoder::new(message), bytes_max)?;
+            let mut decoder = ZlibDecoder::new(message);
+            let bytes = bounded(&mut decoder, bytes_max)?;
+            ends(decoder.into_inner())?;
             Ok(Message::decompressed(bytes, "deflate", &carried))
         }
         (1, Some(other)) => Err(FrameError::UnknownCompression(other.to_owned())),
@@ -81,6 +85,11 @@ impl Message {
     fn decompressed(bytes: Bytes, encoding: &'static str, carried: &[u8]) -> Self {
         Self { bytes, compressed: Some(Compressed { encoding, digest: Hash::of(carried) }) }
     }
+}
+
+/// Refuses a second stream behind the first: some peers read it too, and would see another message than the record.
+fn ends(rest: &[u8]) -> Result<(), FrameError> {
+    if rest.is_empty() { Ok(()) } else { Err(FrameError::Damaged) }
 }
 
 fn bounded(reader: impl std::io::Read, bytes_max: usize) -> Result<Bytes, FrameError> {
@@ -136,6 +145,18 @@ mod tests {
             assert_eq!(message.bytes, "abc");
             assert_eq!(compressed.encoding, encoding);
             assert_eq!(compressed.digest, Hash::of(&carried));
+        }
+    }
+
+    #[test]
+    fn refuses_what_follows_a_compressed_stream_because_some_peers_read_it_too() {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(b"abc").unwrap();
+        for (encoding, carried) in [("gzip", gzip(b"abc")), ("deflate", zlib.finish().unwrap())] {
+            for more in [&carried[..], b"\0"] {
+                let body = framed(1, &[&carried, more].concat());
+                assert_eq!(unary(&body, Some(encoding), MAX).unwrap_err(), FrameError::Damaged, "{encoding}");
+            }
         }
     }
 

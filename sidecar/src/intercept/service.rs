@@ -210,6 +210,7 @@ impl Inner {
             None => self.ask(&parts.headers, body).await,
         };
         let route = Arc::clone(self.recorder.routes().for_model(asked.model()));
+        let refusal = refusal.or_else(|| self.check_readable(&asked).err());
         let refusal = refusal.or_else(|| asked.check_rows(&route).err());
         let caller = Origin::of(&parts.extensions);
         let subject_header = subject_header(&parts.headers, route.config().subject.as_ref());
@@ -236,6 +237,18 @@ impl Inner {
             Ok(recorded) => self.release(outgoing, &recorded, review, permit),
             Err(error) => self.withheld(&error),
         }
+    }
+
+    /// Refuses what cannot be read where a route has rules: the model server may read it, and then for that route.
+    fn check_readable(&self, asked: &Asked) -> Result<(), Status> {
+        let is_guarded = || self.recorder.routes().configured().any(|route| route.gate().is_some());
+        if asked.infer.is_some() || !is_guarded() {
+            return Ok(());
+        }
+        Err(Status::invalid_argument(
+            "the request cannot be read, and so it cannot be told which rules it must satisfy: send one ModelInferRequest, \
+             uncompressed or as gzip or deflate",
+        ))
     }
 
     /// Reads the request.

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use prost::Message as _;
 use tonic::Code;
 
+use crate::peers::{Client, INFER, framed};
 use crate::world::{ROUTE, World, build, check, init, request, rule, text};
 
 #[tokio::test]
@@ -23,6 +26,23 @@ async fn a_rule_that_runs_long_is_stopped_at_the_same_step_every_time() {
         let (code, printed) = recorded.checked(&world, |_| {});
         assert!(printed.contains("error, refuse, 100000 steps"), "{printed}");
         assert_eq!(code, Some(0));
+    }
+    assert!(world.calls.all().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_only_the_model_server_can_read_does_not_get_past_the_rules() {
+    let world = World::new(&(ROUTE.to_owned() + &rule("never", "request", "false", "")), &[0.75]).await;
+    let message = request(&[[1.0, 40.0]], &[]).encode_to_vec();
+    // The first field as a number and then as it must be, which most implementations of protobuf take.
+    let other_type = framed(&[&[0x08, 0x01][..], &message].concat());
+    let and_empty = [framed(&message), framed(&[])].concat();
+    for body in [other_type, and_empty.into(), framed(b"\xff"), Bytes::new()] {
+        let reply = Client::new(world.app.grpc_addr).call(INFER, &[], body).await;
+        assert_eq!(reply.code(), Code::InvalidArgument, "{}", reply.status().message());
+        assert!(reply.status().message().contains("which rules"), "{}", reply.status().message());
+        assert!(reply.header("ledgerstone-leaf-index").is_some(), "a refusal is a decision too");
     }
     assert!(world.calls.all().is_empty());
     world.stop().await;
@@ -56,7 +76,7 @@ async fn a_sidecar_does_not_start_with_a_rule_that_is_none() {
         ("output.score.score > 0.5", "is known once the model has answered: write when = \"answer\""),
         ("input.feature.incme > 1.0", "did you mean input.feature.income?"),
         ("input.feature.income * 2.0", "a rule says yes or no"),
-        (huge.as_str(), "has 1048576 bytes; at most 4096 are read"),
+        (huge.as_str(), "the rule is longer than 4096 bytes"),
         (deep.as_str(), "parts nest deeper than 48"),
     ] {
         let (_folder, files, _) = init(&(ROUTE.to_owned() + &rule("r", "request", text, "")), &[0.75]).await;

@@ -16,7 +16,6 @@ use ledgerstone::store::fs::FsReader;
 use ledgerstone::verify::{self, Verdict};
 use ledgerstone_sidecar::app::{App, BuildError, Running};
 use ledgerstone_sidecar::commands;
-use ledgerstone_sidecar::config::{Config, Inputs};
 use prost::Message as _;
 use serde_json::Value as Json;
 use tonic::Code;
@@ -90,7 +89,7 @@ impl World {
         let receipt = Receipt::parse(&file).unwrap();
         assert_eq!(receipt.index().get(), index);
         let mut printed = Vec::new();
-        commands::open(&config(&self.files, &[]), &decision, &mut printed).unwrap();
+        commands::open(&self.files.load::<&str>(&[]), &decision, &mut printed).unwrap();
         let json: Json = serde_json::from_slice(&printed).unwrap();
         let entry = entry(&self.files, index);
         assert_eq!(entry.kind, Kind::Decision);
