@@ -137,8 +137,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 fn is_bearer(headers: &HeaderMap) -> bool {
-    let scheme = headers.get(AUTHORIZATION).and_then(|field| field.as_bytes().get(..7));
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+    let mut schemes = headers.get_all(AUTHORIZATION).iter().filter_map(|field| field.as_bytes().get(..7));
+    schemes.any(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
 }
 
 fn grpc(refusal: &Refusal) -> Response<Body> {

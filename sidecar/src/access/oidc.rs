@@ -187,10 +187,8 @@ impl Oidc {
         let mut is_told = false;
         loop {
             let fetched = self.fetch().await;
-            let wait = match &fetched {
-                Ok(_) => self.config.keys_refresh,
-                Err(_) => RETRY.min(self.config.keys_refresh),
-            };
+            let is_there = fetched.is_ok();
+            let wait = if is_there { self.config.keys_refresh } else { RETRY.min(self.config.keys_refresh) };
             match fetched {
                 Ok(keys) if !is_told => tracing::info!(keys, "the issuer's keys are there"),
                 Err(error) => {
@@ -198,7 +196,7 @@ impl Oidc {
                 }
                 Ok(_) => {}
             }
-            is_told = true;
+            is_told = is_there;
             tokio::time::sleep(pause).await;
             // An error says that nobody needed any.
             _ = tokio::time::timeout(wait.saturating_sub(pause), self.wanted.notified()).await;

@@ -10,6 +10,7 @@ use ledgerstone::hash::Hash;
 
 use super::role::{Role, Roles};
 use crate::peer::PeerCertificate;
+use crate::tls::spiffe::SpiffeId;
 
 /// Rules in a configuration.
 pub const RULES_MAX: usize = 1024;
@@ -40,15 +41,9 @@ impl Who {
     /// Reads a SPIFFE id (SPIFFE-ID, section 2), or such a pattern.
     #[must_use]
     pub fn spiffe(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("spiffe://")?;
-        let (domain, path) = rest.split_once('/')?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let is_domain =
-            !domain.is_empty() && domain.bytes().all(|byte| plain(byte) && !byte.is_ascii_uppercase());
-        let path = path.strip_suffix("/*").unwrap_or(if path == "*" { "all" } else { path });
-        let is_path =
-            path.split('/').all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain));
-        (is_domain && is_path && text.len() <= 2048).then(|| Self::Spiffe(text.to_owned()))
+        let above = text.strip_suffix("/*");
+        let id = SpiffeId::parse(above.unwrap_or(text)).ok()?;
+        (above.is_some() || !id.path().is_empty()).then(|| Self::Spiffe(text.to_owned()))
     }
 
     /// Reads a DNS name, or `*.` and one.
@@ -120,7 +115,8 @@ impl Certificates {
                 .filter(|(under, _)| id.strip_prefix(under.as_str()).is_some_and(|rest| !rest.is_empty()));
             roles = under.fold(roles, |all, (_, roles)| all.or(*roles));
         }
-        if self.dns.is_empty() {
+        // An X.509-SVID is named by its id alone: what another trust domain writes beside it says nothing here.
+        if self.dns.is_empty() || certificate.spiffe_id.is_some() {
             return roles;
         }
         for name in &certificate.dns_names {
@@ -234,6 +230,9 @@ mod tests {
         assert!(roles(Who::fingerprint(&own).unwrap(), &api));
         assert!(roles(Who::fingerprint(&colons.join(":")).unwrap(), &api));
         assert!(!roles(Who::fingerprint(&"ab".repeat(32)).unwrap(), &api));
+        // Another trust domain may write any DNS name beside its own id.
+        let partner = certificate(Some("spiffe://partner.example/api"), &["api.loans.bank.example"]);
+        assert!(!roles(Who::dns("api.loans.bank.example").unwrap(), &partner));
     }
 
     #[test]

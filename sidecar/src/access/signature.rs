@@ -4,7 +4,6 @@
 //! token can ask for them. Does not do: signing. Specification: RFC 7518, section 3; RFC 8037, section 3.1.
 
 use rustls::SignatureScheme;
-use rustls::crypto::{CryptoProvider, ring};
 
 /// How a token may be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,17 +59,11 @@ impl Algorithm {
             }
             _ => signature,
         };
-        let verifies = |provider: &CryptoProvider| {
-            let known = provider.signature_verification_algorithms.mapping;
-            let found = known.iter().find(|(scheme, _)| *scheme == self.scheme());
-            // The first is the one whose curve is the scheme's own.
-            let algorithm = found.and_then(|(_, algorithms)| algorithms.first());
-            algorithm.is_some_and(|algorithm| algorithm.verify_signature(public, message, signature).is_ok())
-        };
-        match CryptoProvider::get_default() {
-            Some(provider) => verifies(provider),
-            None => verifies(&ring::default_provider()),
-        }
+        let known = crate::tls::provider().signature_verification_algorithms.mapping;
+        let found = known.iter().find(|(scheme, _)| *scheme == self.scheme());
+        // The first is the one whose curve is the scheme's own.
+        let algorithm = found.and_then(|(_, algorithms)| algorithms.first());
+        algorithm.is_some_and(|algorithm| algorithm.verify_signature(public, message, signature).is_ok())
     }
 }
 

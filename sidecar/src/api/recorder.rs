@@ -77,13 +77,13 @@ impl Recorder for RecorderApi {
 
 /// Whether the caller, where roles are asked for, may add what is of this kind.
 fn may_add(caller: Option<&Caller>, kind: &str) -> Result<(), Status> {
-    match (caller, follow_up(kind)) {
-        (Some(caller), Some(row)) if row.roles.and(caller.roles).is_empty() => {
-            let what = format!("adding a {kind} is for the role {}, which you do not have", row.roles);
-            Err(super::status(tonic::Code::PermissionDenied, Code::Misuse, what))
-        }
-        _ => Ok(()),
+    let Some(caller) = caller else { return Ok(()) };
+    let Some(row) = follow_up(kind) else { return Err(misuse(HistoryError::Kind.to_string())) };
+    if row.roles.and(caller.roles).is_empty() {
+        let what = format!("adding a {kind} is for the role {}, which you do not have", row.roles);
+        return Err(super::status(tonic::Code::PermissionDenied, Code::Misuse, what));
     }
+    Ok(())
 }
 
 fn addition(request: AppendFollowUpRequest, caller: Origin) -> Result<Addition, String> {

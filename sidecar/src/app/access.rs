@@ -23,7 +23,11 @@ impl Doors {
     pub(super) fn new(config: &Config) -> Result<Self, BuildError> {
         let Some(access) = &config.access else { return Ok(Self { guard: None, is_open: false }) };
         let guard = Arc::new(Guard::new(access).map_err(BuildError::Issuer)?);
-        if config.server.tls.is_none() && access.oidc.is_some() && !config.server.listen.ip().is_loopback() {
+        let server = &config.server;
+        let mut ports = [server.listen, server.http_listen, server.admin_listen].into_iter();
+        let mut ports = ports.by_ref().chain(config.recorder_listen).chain(config.registry_listen);
+        let is_reachable = ports.any(|port| !port.ip().is_loopback());
+        if server.tls.is_none() && access.oidc.is_some() && is_reachable {
             tracing::warn!(
                 "access.oidc is set and server.tls is not: tokens come in the clear, for anybody to use who sees them"
             );

@@ -8,7 +8,6 @@ use ledgerstone::proto::ledgerstone_v1::GetCheckpointRequest;
 use ledgerstone::proto::ledgerstone_v1::log_client::LogClient;
 use ledgerstone_sidecar::app::App;
 use ledgerstone_sidecar::commands;
-use ledgerstone_sidecar::config::{Config, Inputs};
 use ledgerstone_sidecar::tls::install_crypto_provider;
 use serde_json::Value as Json;
 use tonic::Code;
@@ -155,7 +154,8 @@ role = "auditor"
 "#
         );
     std::fs::write(files.config(), text).unwrap();
-    let app = App::build(files.load::<&str>(&[])).await.unwrap().spawn().await.unwrap();
+    let config = files.load::<&str>(&[]);
+    let app = App::build(config.clone()).await.unwrap().spawn().await.unwrap();
     let port = app.grpc_addr.port();
 
     let mut lending = GrpcInferenceServiceClient::new(channel(folder.path(), port, Some("lending")).await);
@@ -183,7 +183,7 @@ role = "auditor"
 
     let shown = tokio::task::spawn_blocking(move || {
         let mut shown = Vec::new();
-        commands::open(&Config::load(&inputs).unwrap(), &decision, &mut shown).unwrap();
+        commands::open(&config, &decision, &mut shown).unwrap();
         shown
     });
     let shown: Json = serde_json::from_slice(&shown.await.unwrap()).unwrap();

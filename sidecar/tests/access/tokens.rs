@@ -303,6 +303,7 @@ async fn a_bad_token_is_refused_over_the_wire_and_no_answer_repeats_it() {
     let good = world.issuer.token("u-1", &["platform"]);
     for headers in [
         format!("Authorization: Bearer {good}\r\nAuthorization: Bearer {good}\r\n"),
+        format!("Authorization: Basic eA==\r\nAuthorization: Bearer {good}\r\n"),
         format!("Authorization: Bearer {good} {good}\r\n"),
         format!("Authorization: Bearer {good},\r\n"),
         "Authorization: Bearer \r\n".to_owned(),

@@ -9,7 +9,7 @@ use ledgerstone::merkle::LeafIndex;
 use ledgerstone_sidecar::access::table::GRPC;
 use ledgerstone_sidecar::access::{Port, Role, Row};
 use ledgerstone_sidecar::app::{App, Running};
-use ledgerstone_sidecar::config::{Config, Inputs};
+use ledgerstone_sidecar::config::Config;
 use ledgerstone_sidecar::reader::LogReader;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
