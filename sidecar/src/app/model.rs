@@ -27,7 +27,8 @@ pub(super) fn follow(config: &Config, upstream: &Upstream) -> Option<JoinHandle<
     config.upstream.ca_file.as_ref()?;
     let (files, upstream, every) =
         (config.upstream.clone(), upstream.clone(), config.server.tls_reload_interval);
-    let mut seen = digest(&files).ok();
+    // What was read at the start is taken once more: the files may have changed while the log was recovered.
+    let mut seen = None;
     Some(tokio::spawn(async move {
         loop {
             tokio::time::sleep(every).await;

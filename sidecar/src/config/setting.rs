@@ -140,7 +140,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     unset(
         "links.listen",
-        "where people outside open links to their receipts, over HTTP; put TLS in front of it",
+        "where people outside open links to their receipts, over TLS where server.tls is set",
     ),
     unset(
         "links.public_url",

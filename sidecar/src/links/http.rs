@@ -1,7 +1,7 @@
 //! The listener that people outside reach: `/r/TOKEN` opens a receipt, `/` takes a reference.
 //!
 //! Guarantees: it serves receipts of open links and nothing else of the log; no log line holds a token, a reference or an address; every
-//! answer is kept out of caches and says no referrer; guesses are limited. Does not do: TLS, which stands in front of it.
+//! answer is kept out of caches and says no referrer; guesses are limited. Does not do: TLS, which the listener does where `server.tls` is set.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -17,8 +17,11 @@ use x509_cert::{Certificate, TbsCertificate};
 use super::spiffe::{SpiffeId, SpiffeIdError};
 use crate::peer::PeerCertificate;
 
-/// Names that one certificate may carry: it is kept for as long as its connection, at most 255 bytes a DNS name.
+/// Names that one certificate may carry: it is kept for as long as its connection, at most [`DNS_NAME_BYTES_MAX`] a DNS name.
 const NAMES_MAX: usize = 100;
+
+/// RFC 1035, section 2.3.4.
+const DNS_NAME_BYTES_MAX: usize = 255;
 
 /// The first certificate of a chain.
 #[derive(Clone, Debug)]
@@ -45,7 +48,9 @@ impl Leaf {
         for name in names {
             match name {
                 GeneralName::UniformResourceIdentifier(uri) => uris.push(uri.as_str().to_owned()),
-                GeneralName::DnsName(name) => dns_names.push(name.as_str().to_owned()),
+                GeneralName::DnsName(name) if is_dns_name(name.as_str()) => {
+                    dns_names.push(name.as_str().to_owned())
+                }
                 _ => {}
             }
         }
@@ -57,6 +62,11 @@ impl Leaf {
         let spiffe_id = id.as_ref().map(|id| id.as_str().to_owned());
         Ok(Self { peer: Arc::new(PeerCertificate { fingerprint, spiffe_id, dns_names }), id, not_after })
     }
+}
+
+/// Whether it can be a DNS name. Others are nobody's name here: records and log lines name callers by theirs.
+fn is_dns_name(name: &str) -> bool {
+    name.len() <= DNS_NAME_BYTES_MAX && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl PeerCertificate {

@@ -1,7 +1,7 @@
 //! Certificate, key and authorities from the SPIFFE Workload API.
 //!
 //! Guarantees: each message of the API is taken whole or not at all; a client is checked against the bundle of the trust domain that its
-//! SPIFFE id names, and no other (Workload API, section 4.6); while the agent is away the last SVID is served until it ends; what
+//! SPIFFE id names, and no other (Workload API, section 4.6); while the agent is away the last SVID is served on, and clients refuse it once it has ended; what
 //! the agent takes back is served no more. Implements the client of `FetchX509SVID` (Workload API, section 5; Workload Endpoint,
 //! sections 3 to 6), of the SVIDs the first, which is the default identity (section 5.3).
 
@@ -179,7 +179,10 @@ fn material(message: X509SvidResponse, address: &str) -> Result<Material, TlsErr
     }
     let mut domains = BTreeMap::new();
     let own = bundle(&svid.bundle).ok_or_else(|| unusable("the bundle of the SVID's trust domain"))?;
-    for (domain, bytes) in federated_bundles.iter().take(DOMAINS_MAX) {
+    if federated_bundles.len() > DOMAINS_MAX {
+        return Err(unusable("at most 1,000 federated bundles"));
+    }
+    for (domain, bytes) in &federated_bundles {
         let domain = SpiffeId::parse(domain).ok().filter(|domain| domain.path().is_empty());
         let domain = domain.ok_or_else(|| unusable("federated bundles by trust domain"))?;
         let roots = bundle(bytes).ok_or_else(|| unusable("federated bundles"))?;
