@@ -88,6 +88,8 @@ pub struct Injector {
     state: State,
     metrics: Metrics,
     template: watch::Sender<Arc<Template>>,
+    /// What the template was read from.
+    json: Vec<u8>,
     ending: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -99,8 +101,8 @@ impl Injector {
     /// [`InjectorError`] says what to change.
     pub async fn build(settings: Settings) -> Result<Self, InjectorError> {
         let path = settings.template.clone();
-        let template =
-            Template::parse(&read(&path)?).map_err(|reason| InjectorError::Template { path, reason })?;
+        let json = read(&path)?;
+        let template = Template::parse(&json).map_err(|reason| InjectorError::Template { path, reason })?;
         let template = watch::Sender::new(Arc::new(template));
         let (listener, admin) = (bind(settings.listen).await?, bind(settings.admin_listen).await?);
         let metrics = Metrics::new()?;
@@ -115,7 +117,7 @@ impl Injector {
                 tracing::error!(%error, "the admin port ended");
             }
         });
-        Ok(Self { settings, listener, state, metrics, template, ending, tasks })
+        Ok(Self { settings, listener, state, metrics, template, json, ending, tasks })
     }
 
     /// Where both ports are: reviews, admin.
@@ -133,7 +135,11 @@ impl Injector {
     /// [`InjectorError`] if no certificate can be had, or requests were cut off at the drain's deadline.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), InjectorError> {
         let mut stop = std::pin::pin!(stop);
-        self.tasks.spawn(follow(self.settings.template.clone(), self.template.clone()));
+        self.tasks.spawn(follow(
+            self.settings.template.clone(),
+            std::mem::take(&mut self.json),
+            self.template.clone(),
+        ));
         let tls = tokio::select! {
             tls = self.certificate() => tls?,
             () = &mut stop => return Ok(()),
@@ -182,8 +188,7 @@ impl Injector {
 }
 
 /// Takes the template's file when it changes.
-async fn follow(path: PathBuf, template: watch::Sender<Arc<Template>>) {
-    let mut seen = read(&path).unwrap_or_default();
+async fn follow(path: PathBuf, mut seen: Vec<u8>, template: watch::Sender<Arc<Template>>) {
     loop {
         tokio::time::sleep(LOOK).await;
         let json = match read(&path) {

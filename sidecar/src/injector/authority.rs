@@ -2,8 +2,9 @@
 //!
 //! Guarantees: a certificate is served only if it verifies against the authorities that the API server was told of; a new authority is
 //! told before anything that it signed is served, and an old one until it expires, so an exchange breaks no connection. What cannot be
-//! used is drawn again. Keys are wiped from memory.
-//! Does not do: reading or writing the Secret ([`super::rotation`] does); deciding what time it is.
+//! used is drawn again. Keys are wiped from memory where they are kept.
+//! Does not do: reading or writing the Secret ([`super::rotation`] does), whose JSON passes through memory that is not wiped; deciding
+//! what time it is.
 
 use std::fmt;
 use std::sync::Arc;

@@ -112,6 +112,7 @@ impl Secret {
     }
 
     /// The version that it was read at.
+    #[cfg(test)]
     #[must_use]
     pub fn version(&self) -> Option<String> {
         self.object.get("metadata")?.get("resourceVersion")?.as_str().map(str::to_owned)

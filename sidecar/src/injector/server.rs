@@ -20,8 +20,8 @@ use super::review::{Outcome, ReviewError, answer};
 use super::template::Template;
 use crate::metrics::Metrics;
 
-/// Questions that are read and answered at a time: at 4 MiB each and as much again for what was read of them, 256 MiB would be the
-/// worst; pods of 10 kB make it 1 MiB. Others wait for their turn.
+/// Questions that are read at a time: at 4 MiB each and as much again for what was read of them, 256 MiB would be the
+/// worst; pods of 10 kB make it 1 MiB. Others wait for their turn, at most for [`ARRIVAL`].
 const AT_ONCE: usize = 32;
 
 /// How long a question may take to come. API servers send it in one go, and wait for at most 30 seconds.
@@ -113,12 +113,17 @@ async fn question(
         let reason = "an AdmissionReview is application/json: say so in Content-Type";
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, reason.to_owned()));
     }
-    let closing = |_| (StatusCode::SERVICE_UNAVAILABLE, "the injector is ending: ask again".to_owned());
-    let _turn = state.turns.acquire().await.map_err(closing)?;
+    let too_large = || (status(ReviewError::TooLarge), ReviewError::TooLarge.to_string());
+    if http_body::Body::size_hint(&body).lower() > ADMISSION_REVIEW_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let busy = || (StatusCode::SERVICE_UNAVAILABLE, "too many questions come slowly: ask again".to_owned());
+    let turn = timeout(ARRIVAL, state.turns.acquire()).await.map_err(|_| busy())?;
+    let _turn = turn.map_err(|_| busy())?;
     match timeout(ARRIVAL, to_bytes(body, ADMISSION_REVIEW_BYTES_MAX)).await {
         Ok(Ok(question)) => Ok(question),
         // What was cut off by its sender nobody waits for.
-        Ok(Err(_)) => Err((status(ReviewError::TooLarge), ReviewError::TooLarge.to_string())),
+        Ok(Err(_)) => Err(too_large()),
         Err(_) => {
             let reason = format!("the AdmissionReview did not come within {} s", ARRIVAL.as_secs());
             Err((StatusCode::REQUEST_TIMEOUT, reason))

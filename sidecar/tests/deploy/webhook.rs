@@ -79,11 +79,12 @@ fn certificate(folder: &Path, subject: &str) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// What curl gets, which trusts the certificate in `folder` alone: status and body.
+/// What curl gets, which trusts the certificate in `folder` alone: status and body. Over HTTP/1.1, because curl 7.88 loses an answer that
+/// comes before its question was read; API servers ask over HTTP/2, and one does below.
 fn curl(injector: &Injector, folder: &Path, path: &str, arguments: &[&str], body: &[u8]) -> (u16, String) {
     std::fs::write(folder.join("body"), body).unwrap();
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "20", "--cacert", "tls.crt"])
+        .args(["--silent", "--show-error", "--http1.1", "--max-time", "20", "--cacert", "tls.crt"])
         .args(["--write-out", "\n%{http_code}", "--data-binary", "@body"])
         .args(arguments)
         .arg(format!("https://{}{path}", injector.address))
@@ -92,8 +93,7 @@ fn curl(injector: &Injector, folder: &Path, path: &str, arguments: &[&str], body
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let (body, status) = said.rsplit_once('\n').unwrap();
-    // An answer that comes before all of the body was sent ends the stream, which curl calls an error.
-    assert_ne!(status, "000", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_ne!(status, "000", "{path} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     (status.parse().unwrap(), body.to_owned())
 }
 
@@ -182,24 +182,25 @@ fn reviews_are_answered_over_tls_and_what_is_none_is_refused() {
 /// More questions that never end than are read at a time: each is told so, and a whole one gets its turn.
 fn slow_questions_end_and_others_are_answered(injector: &Injector, folder: &Path) {
     let slow = || {
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--max-time", "20", "--cacert", "tls.crt", "--request", "POST"]).args(JSON);
-        command.args(["--upload-file", "-"]).arg(format!("https://{}/inject", injector.address));
-        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-quiet", "-CAfile", "tls.crt", "-connect", &injector.address.to_string()]);
+        let command = command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let begun = "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+        child.stdin.as_mut().unwrap().write_all(begun.as_bytes()).unwrap();
+        child
     };
-    let mut slow: Vec<_> = (0..40).map(|_| slow()).collect();
-    for child in &mut slow {
-        child.stdin.as_mut().unwrap().write_all(b"{").unwrap();
-    }
+    let slow: Vec<_> = (0..40).map(|_| slow()).collect();
     std::thread::sleep(Duration::from_secs(1));
     let (status, body) = curl(injector, folder, "/inject", JSON, &question("v1", &asking()));
     assert_eq!(status, 200, "{body}");
-    for child in &mut slow {
+    for mut child in slow {
         let mut said = String::new();
         child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-        assert!(said.contains("did not come within 3 s"), "{said}");
-        // Only now does it get the end of its input.
-        drop(child.stdin.take());
+        let is_slow = said.starts_with("HTTP/1.1 408 ") && said.ends_with("did not come within 3 s\n");
+        // It had no turn before the others were through.
+        let is_turned_away = said.starts_with("HTTP/1.1 503 ") && said.ends_with("ask again\n");
+        assert!(is_slow || is_turned_away, "{said}");
         child.wait().unwrap();
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::super::authority::Files as Kept;
+use super::super::authority::tests::terms;
 use super::super::kubernetes::Secret;
 use super::*;
 
