@@ -11,6 +11,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::anchor::http::Address;
+
 /// The tables of sockets.
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
@@ -148,12 +150,7 @@ impl Bypass {
 /// The port of a model server on this machine's loopback.
 #[must_use]
 pub fn local_port(address: &str) -> Option<u16> {
-    let uri: http::Uri = address.parse().ok()?;
-    let host = uri.host()?;
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    let is_local = host == "localhost" || ip.is_some_and(is_loopback);
-    let fallback = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    is_local.then(|| uri.port_u16().unwrap_or(fallback))
+    Address::parse(address).filter(Address::is_this_machine).map(|address| address.port())
 }
 
 /// Reads further ports: numbers with commas between.

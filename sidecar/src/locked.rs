@@ -1,8 +1,8 @@
 //! Secrets that stay in memory: on pages of their own, which the operating system may not write to a disk, wiped before they
 //! are given back.
 //!
-//! Guarantees: a page that holds a secret holds nothing else, so unlocking one never unlocks another; a key is wiped where it
-//! lies when it is dropped; what could not be locked is counted, and told once. Does not do: hiding secrets from whoever may
+//! Guarantees: a page of keys holds nothing else, so unlocking one never unlocks another; what lies elsewhere ([`Locked::with`],
+//! [`keep`]) shares its pages and is kept as long as the process; a key is wiped where it lies when it is dropped; what could not be locked is counted, and told once. Does not do: hiding secrets from whoever may
 //! read this process's memory, or wiping the copies that the compiler makes on the stack while a key is used.
 //!
 //! The counts and the keys' pages are the process's, as the limit on locked memory (`RLIMIT_MEMLOCK`) is.

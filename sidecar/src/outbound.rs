@@ -124,9 +124,10 @@ fn check_v6(ip: Ipv6Addr) -> Result<(), Refused> {
         // AWS and Google keep these apart for their metadata services.
         [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] => Err(Refused::Metadata),
         [0, 0, 0, 0, 0, 0, 0, 1] => Ok(()),
-        // An IPv4 address inside: mapped, compatible, behind NAT64 (RFC 6052), in 6to4 (RFC 3056).
+        // An IPv4 address inside: mapped, compatible, translated (RFC 2765), behind NAT64 (RFC 6052, RFC 8215), in 6to4 (RFC 3056).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => check_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
         _ => Ok(()),
     }

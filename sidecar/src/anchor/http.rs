@@ -124,7 +124,8 @@ impl Address {
     /// Whether what goes there stays on this machine: `localhost` or a loopback address.
     #[must_use]
     pub fn is_this_machine(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        self.host == "localhost"
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
     }
 
     /// Whether it is `https`.

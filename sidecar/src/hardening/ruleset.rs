@@ -84,8 +84,12 @@ fn said(status: &RestrictionStatus, needs: &Needs) -> Part {
         return Part::Missing("the kernel did not enforce it".to_owned());
     }
     let (read, write) = (needs.read.len(), needs.write.len());
+    if abi < ABI::V4 {
+        return Part::Missing(format!(
+            "ABI {abi} restricts files (reads {read} places, writes {write}) and no TCP ports: that needs Linux 6.7"
+        ));
+    }
     let ports = match &needs.connect {
-        _ if abi < ABI::V4 => "TCP ports are not restricted before Linux 6.7".to_owned(),
         None => format!("listens on {} ports, connects anywhere for the PKCS#11 module", needs.listen.len()),
         Some(connect) => format!("listens on {} ports, connects to {}", needs.listen.len(), connect.len()),
     };

@@ -17,7 +17,7 @@ use super::KeyringError;
 use super::subject::{About, SubjectKey, Taken};
 use crate::locked::Locked;
 
-/// Persons whose keys are remembered, at most: 64 bytes and a key for each class make about 16 MiB.
+/// Keys that are remembered, each of one person, class and month: with the person's tag some 250 bytes each, about 16 MiB.
 pub(crate) const REMEMBERED_MAX: usize = 65_536;
 
 /// Keys that were given out and that the keyring does not know about yet, at most. Beyond it the keyring opens the record to
@@ -71,6 +71,8 @@ struct State {
     /// Below this the pool is refilled.
     low_at: usize,
     young: HashMap<Tag, Vec<Remembered>>,
+    /// Keys that came among the young since they were all made old.
+    came: usize,
     old: HashMap<Tag, Vec<Remembered>>,
     given: HashMap<SubjectKeyId, Given>,
     leases: BTreeSet<u64>,
@@ -261,9 +263,7 @@ impl State {
         if let Some(tag) = tag {
             self.since.get_mut(&tag).map(|since| since.insert(key.id));
             self.young.entry(tag).or_default().push(Remembered { class, month, key: Arc::clone(&key) });
-            if self.young.len() > REMEMBERED_MAX / 2 {
-                self.old = std::mem::take(&mut self.young);
-            }
+            self.age(1);
         }
         Some(key)
     }
@@ -274,10 +274,22 @@ impl State {
             let mut older = self.old.remove(tag)?;
             // Keys of months gone by are not asked for again.
             older.retain(|one| one.month >= about.month);
+            let moved = older.len();
             self.young.insert(*tag, older);
+            self.age(moved);
         }
         let fits = |one: &&Remembered| one.class == about.class && one.month == about.month;
-        self.young.get(tag)?.iter().find(fits).map(|one| Arc::clone(&one.key))
+        let mut both = [&self.young, &self.old].into_iter().filter_map(|keys| keys.get(tag));
+        both.find_map(|keys| keys.iter().find(fits).map(|one| Arc::clone(&one.key)))
+    }
+
+    /// More keys came among the young; once they are half of what is remembered, what was old is forgotten.
+    fn age(&mut self, came: usize) {
+        self.came += came;
+        if self.came > REMEMBERED_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.came = 0;
+        }
     }
 }
 
@@ -351,8 +363,10 @@ mod tests {
         for n in 1..people {
             drop(hot.take(&about(&[&n.to_string()], "", 1)).unwrap());
         }
+        // Each with a second class from here on.
         let state = hot.state();
-        assert!(state.young.len() + state.old.len() <= REMEMBERED_MAX + 1);
+        let remembered = || state.young.values().chain(state.old.values()).map(Vec::len).sum::<usize>();
+        assert!((REMEMBERED_MAX / 2..=REMEMBERED_MAX).contains(&remembered()), "{}", remembered());
         assert!(state.given.len() <= GIVEN_MAX);
         drop(state);
         assert_ne!(ids(&hot.take(&about(&["0"], "", 1)).unwrap()), first);

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Ways to write the metadata service of most clouds, and others of its kind.
-const NEVER: [&str; 35] = [
+const NEVER: [&str; 37] = [
     "169.254.169.254",
     "169.254.0.1",
     "169.254.170.2",
@@ -29,6 +29,8 @@ const NEVER: [&str; 35] = [
     "::ffff:a9fe:a9fe",
     "::169.254.169.254",
     "64:ff9b::169.254.169.254",
+    "64:ff9b:1::169.254.169.254",
+    "::ffff:0:169.254.169.254",
     "2002:a9fe:a9fe::1",
     "fd00:ec2::254",
     "fd00:ec2::23",
