@@ -8,6 +8,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code as GrpcCode, Request, Status};
+use zeroize::Zeroizing;
 
 use crate::exit::Refusal;
 use crate::source::{CA_BYTES_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, WebOptions, read_input};
@@ -93,7 +94,8 @@ pub(super) fn endpoint(address: &str, tls: bool, web: &WebOptions) -> Result<End
     };
     if let Some((certificate, key)) = &web.identity {
         let certificate = read_input(certificate, CA_BYTES_MAX)?;
-        trust = trust.identity(Identity::from_pem(certificate, read_input(key, CA_BYTES_MAX)?));
+        let key = Zeroizing::new(read_input(key, CA_BYTES_MAX)?);
+        trust = trust.identity(Identity::from_pem(certificate, &key));
     }
     endpoint.tls_config(trust).map_err(|error| not_an_address(&error))
 }

@@ -66,13 +66,17 @@ impl Web {
         let authorization = options.authorization(authority, is_tls)?;
         // What shows who asks is shown to the server that was named, not to where it sends whoever asks.
         let shows = authorization.is_some() || options.identity.is_some();
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(REQUEST_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_redirects(if shows { 0 } else { REDIRECTS_MAX })
             .http_status_as_error(false)
             .user_agent(concat!("ledgerstone/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls(options)?);
+        if authorization.is_some() && !is_tls {
+            // A proxy's `localhost` is another machine, and the token would go there in the clear.
+            config = config.proxy(None);
+        }
         let prefix = prefix.trim_end_matches('/').to_owned();
         Ok(Self { prefix, agent: config.build().into(), authorization })
     }
