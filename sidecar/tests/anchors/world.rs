@@ -17,7 +17,7 @@ use ledgerstone::merkle::LeafIndex;
 use ledgerstone::store::fs::{FsReader, StdDisk};
 use ledgerstone_sidecar::anchor::LaneFolder;
 use ledgerstone_sidecar::app::{App, RecoverError, Running};
-use ledgerstone_sidecar::config::{Config, Inputs};
+use ledgerstone_sidecar::config::Config;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;

@@ -15,7 +15,7 @@ use ledgerstone_sidecar::reader::LogReader;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::Sidecar;
-use crate::world::{World, build, config, init};
+use crate::world::{World, build, init};
 
 const KEY_FILE: &str = "receipt.key_file=";
 

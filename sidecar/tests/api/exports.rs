@@ -10,7 +10,7 @@ use ledgerstone::verify::{self, Verdict};
 use ledgerstone_sidecar::cli::ReceiptExportArguments;
 use ledgerstone_sidecar::commands;
 
-use crate::world::{World, config, damage_last_sealed};
+use crate::world::{World, damage_last_sealed};
 
 fn arguments(output: &Path, from: u64, to: Option<u64>, route: Option<&str>) -> ReceiptExportArguments {
     ReceiptExportArguments { output: output.to_owned(), from, to, route: route.map(str::to_owned) }

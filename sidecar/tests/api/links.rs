@@ -15,7 +15,7 @@ use ledgerstone_sidecar::config::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::Sidecar;
-use crate::world::{Told, World, build, config, init};
+use crate::world::{Told, World, build, init};
 
 const BASE: &str = "https://receipts.example.com";
 

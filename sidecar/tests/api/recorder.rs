@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::world::{World, build, config, init};
+use crate::world::{World, build, init};
 
 async fn world() -> World {
     let (folder, files) = init().await;

@@ -8,7 +8,6 @@ use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceS
 use ledgerstone::proto::ledgerstone_v1::log_client::LogClient;
 use ledgerstone::proto::ledgerstone_v1::receipts_client::ReceiptsClient;
 use ledgerstone_sidecar::app::{App, Running};
-use ledgerstone_sidecar::config::{Config, Inputs};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tonic::Response;

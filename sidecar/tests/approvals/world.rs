@@ -22,7 +22,7 @@ use ledgerstone::store::fs::{FsReader, StdDisk};
 use ledgerstone::time::UnixMillis;
 use ledgerstone::verify::{Check, Verdict};
 use ledgerstone_sidecar::app::{App, RecoverError, Running};
-use ledgerstone_sidecar::config::{Config, Inputs};
+use ledgerstone_sidecar::config::Config;
 use ledgerstone_verifier::cli::Arguments;
 use ledgerstone_verifier::command;
 use ledgerstone_verifier::command::verify_log;

@@ -16,7 +16,7 @@ use ledgerstone::store::fs::FsReader;
 use ledgerstone::verify::Verdict;
 use ledgerstone_sidecar::app::{App, Running};
 use ledgerstone_sidecar::commands;
-use ledgerstone_sidecar::config::{Config, Inputs};
+use ledgerstone_sidecar::config::Config;
 use ledgerstone_verifier::command::verify_log;
 use ledgerstone_verifier::progress::Silent;
 use serde_json::{Value as Json, json};

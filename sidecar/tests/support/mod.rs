@@ -191,7 +191,7 @@ score = {{ tensor = "score" }}
     }
 
     /// What the file and `flags` configure, on ports that the system chooses.
-    pub fn load(&self, flags: &[impl AsRef<str>]) -> Config {
+    pub fn load<Flag: AsRef<str>>(&self, flags: &[Flag]) -> Config {
         let ports = ["listen", "http_listen", "admin_listen"].map(|key| format!("server.{key}=127.0.0.1:0"));
         let flags = ports.into_iter().chain(flags.iter().map(|flag| flag.as_ref().to_owned())).collect();
         Config::load(&Inputs { file: Some(self.config()), flags, ..Inputs::default() }).unwrap()

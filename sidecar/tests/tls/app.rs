@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use ledgerstone::proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use ledgerstone_sidecar::app::{App, Running};
-use ledgerstone_sidecar::config::{Config, Inputs};
 use ledgerstone_sidecar::listen::{Counts, Door};
 use ledgerstone_sidecar::tls::{Ask, Files, Protocols, Reloading, Versions, install_crypto_provider};
 use tempfile::TempDir;
