@@ -467,7 +467,7 @@ fn expressions() -> impl Strategy<Value = String> {
         (arithmetic.clone(), prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]), arithmetic)
             .prop_map(|(a, op, b)| format!("{a} {op} {b}"));
     let leaf = prop_oneof![compared, Just("true".to_owned()), Just("false".to_owned())];
-    leaf.prop_recursive(3, 16, 3, |inner| {
+    let expression = leaf.prop_recursive(3, 16, 3, |inner| {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
@@ -476,7 +476,9 @@ fn expressions() -> impl Strategy<Value = String> {
             inner.clone().prop_map(|a| format!("[1, 0, 2].all(x, x > 0 || {a})")),
             inner.prop_map(|a| format!("[1, 0, 2].exists(x, 4 / x == 2 && {a})")),
         ]
-    })
+    });
+    let is_shallow = |text: &String| text.matches("[1, 0, 2]").count() <= NESTED_MAX;
+    expression.prop_filter("no rule may nest deeper", is_shallow)
 }
 
 proptest! {
