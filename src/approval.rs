@@ -17,11 +17,11 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Change, ChangeKind};
+pub use change::{Change, ChangeKind, RETENTION};
 pub use error::{ApprovalError, Fault, RosterError, StatementError};
 pub(crate) use history::Taken;
 pub use history::{History, Verdict};
-pub use recorded::{DETAIL_SIGNATURES, DETAIL_STATEMENT, Recorded};
+pub use recorded::Recorded;
 pub use roster::{Approver, PublicRoster, Roster};
 pub use rule::Rule;
 pub use statement::{Approvals, Nonce, Statement};

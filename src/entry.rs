@@ -23,9 +23,10 @@ mod kind;
 mod reference;
 
 pub use access::{AccessDetails, AccessPurpose};
+pub(crate) use details::APPROVAL_SIGNATURE_BYTES;
 pub use details::{
-    APPROVAL_SIGNATURE_BYTES, AnchorDetails, DETAIL_SIGNATURES, DETAIL_STATEMENT, DecisionDetails, Detail,
-    Details, GapDetails, GapReason, HeartbeatDetails, KindDetails, ModelDetails, PolicyDetails, StartDetails,
+    AnchorDetails, DETAIL_SIGNATURES, DETAIL_STATEMENT, DecisionDetails, Detail, Details, GapDetails,
+    GapReason, HeartbeatDetails, KindDetails, ModelDetails, PolicyDetails, StartDetails,
 };
 pub use erasure::{ErasureDetails, ErasureOutcome, ErasureScope, Ground, HoldDetails, ReleaseDetails};
 pub use ids::{

@@ -15,9 +15,10 @@
 
 mod world;
 
+use ledgerstone::approval::{Change, PublicRoster};
 use ledgerstone::checkpoint::Checkpoint;
 use ledgerstone::code::{CheckName, Code};
-use ledgerstone::entry::Entry;
+use ledgerstone::entry::{DETAIL_SIGNATURES, DETAIL_STATEMENT, Detail, Entry};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::tile::EntryBundle;
@@ -302,6 +303,35 @@ fn a_link_to_a_later_entry_is_found() {
     entries[2].links = vec![LeafIndex::new(2)];
     let checks = Log::of(&entries).walk();
     assert_eq!(only_failure(&checks).name, CheckName::LogLinks);
+}
+
+#[test]
+fn a_registration_with_half_an_approval_fails_and_leaves_no_log_whose_approvals_pass() {
+    let mut session = Session::new("lending-1", 1);
+    let start = session.start(None);
+    let mut make = |change: Change| {
+        change.entry((start.writer.clone(), start.session, session.next()), &PublicRoster::empty())
+    };
+    let none = PublicRoster::empty().digest();
+    let roster = make(Change::Roster { from: none, to: none });
+    let policy = make(Change::Policy { kind: "plan".parse().unwrap(), digest: Hash::of(b"plan") });
+    let entries = [start, roster, policy, session.stop()];
+    let checks = Log::of(&entries).walk();
+    assert_eq!(check(&checks, CheckName::LogApprovals).status, Status::Passed, "{checks:#?}");
+    // No encoder writes half an approval: of a whole one, a half gets a number that says nothing.
+    let mut whole = entries;
+    let details = whole[2].details.clone().with(DETAIL_STATEMENT, Detail::Text("statement".to_owned()));
+    whole[2].details = details.with(DETAIL_SIGNATURES, Detail::Bytes(vec![0; 65]));
+    for (missing, number) in [(DETAIL_STATEMENT, 29), (DETAIL_SIGNATURES, 32)] {
+        let mut bytes = stamped(&whole);
+        let key = [0x18, u8::try_from(missing).unwrap()];
+        let at = bytes[2].windows(2).position(|pair| pair == key).unwrap();
+        bytes[2][at + 1] = number;
+        let checks = Log::of_bytes(&bytes).walk();
+        let entries = check(&checks, CheckName::LogEntries);
+        assert_eq!((entries.status, entries.places[0].leaf_index), (Status::Failed, Some(LeafIndex::new(2))));
+        assert_eq!(check(&checks, CheckName::LogApprovals).status, Status::NotChecked);
+    }
 }
 
 #[test]

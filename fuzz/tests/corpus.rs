@@ -37,15 +37,13 @@ use ledgerstone::anchor::opentimestamps::{
     Attestation, CalendarAnswer, DetachedTimestamp, HashOp, Op, Stamping, Timestamp,
 };
 use ledgerstone::anchor::rfc3161::{Imprint, Request};
-use ledgerstone::approval::{
-    Approvals, Change, ChangeKind, DETAIL_SIGNATURES, DETAIL_STATEMENT, Nonce, Roster, Statement,
-};
+use ledgerstone::approval::{Approvals, Change, ChangeKind, Nonce, Roster, Statement};
 use ledgerstone::checkpoint::LogKeys;
 use ledgerstone::cose::{CoseReceipt, ReceiptSigningKey};
 use ledgerstone::encoding::{cbor, hex_decode};
 use ledgerstone::entry::{
-    DecisionDetails, DecisionId, Detail, Entry, ModelDetails, Reference, RegisteredName, RegisteredVersion,
-    SessionId, StartDetails, WriterName,
+    DETAIL_SIGNATURES, DETAIL_STATEMENT, DecisionDetails, DecisionId, Detail, Entry, ModelDetails, Reference,
+    RegisteredName, RegisteredVersion, SessionId, StartDetails, WriterName,
 };
 use ledgerstone::hash::{Hash, leaf_hash};
 use ledgerstone::merkle::range::CompactRange;

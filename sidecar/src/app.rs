@@ -28,6 +28,7 @@ use crate::driver::{self, LogHandle, RecoveryReport};
 use crate::erasure::Erasures;
 use crate::history::Histories;
 use crate::index::{Builder, Index};
+use crate::intercept::recorder::now;
 use crate::intercept::{Intercept, Limits, Recorder, Routes, Session, SessionOptions};
 use crate::keyring::{self, Configured, Keyring, RecordKeys};
 use crate::listen::Counts;
@@ -44,7 +45,6 @@ mod access;
 mod approvals;
 mod counted;
 mod error;
-mod gates;
 mod grpc;
 mod hardened;
 mod keys;
@@ -197,8 +197,7 @@ impl App {
         let named = receipts::named_key(receipt_key.as_deref(), &reader)?;
         let lanes = open_lanes(config, lanes, last, &reader, &verifier).await?;
         let index = approvals::index(config, &reader).await?;
-        let (approvals, keys) = approvals::open(config, &reader, &index, keys).await?;
-        gates::open(&parts.routes, &approvals).await?;
+        let (approvals, changes, keys) = approvals::open(config, &reader, &index, keys).await?;
         let ring = keys::open(config, &reader, keys, metrics).await?;
         let options = SessionOptions {
             writer: config.writer.clone(),
@@ -212,7 +211,7 @@ impl App {
         if let Some(key) = named {
             session.announce_receipt_key(key.to_cose()).await?;
         }
-        approvals.announce(&session).await?;
+        approvals.announce(&session, changes, now).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
         let record_keys: Arc<dyn RecordKeys> = ring.clone();
         let receipts = ReceiptBuilder::new(reader.clone(), record_keys, parts.routes.clone(), receipt_key);

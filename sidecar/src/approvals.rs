@@ -17,17 +17,21 @@ use ledgerstone::approval::{
 };
 use ledgerstone::code::Code;
 use ledgerstone::entry::{Entry, RegisteredName};
-use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::note::KeyName;
+use ledgerstone::time::UnixMillis;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
+use crate::gate::{is_policy_kind, policy_digest};
+use crate::intercept::Session;
 use crate::intercept::recorder::now;
-use crate::intercept::{Session, SessionError};
 
 mod error;
 mod folder;
 mod read;
+#[cfg(test)]
+pub(crate) mod tests;
 mod wanted;
 
 pub use self::error::StartError;
@@ -42,15 +46,6 @@ pub struct Approvals {
     /// Signed notes that lie in the folder of the configuration.
     notes: Vec<Vec<u8>>,
     history: Mutex<History>,
-    /// What the session says first.
-    pending: Mutex<Vec<Pending>>,
-}
-
-/// A change that is to be said in the log, and its approval where it needs one.
-#[derive(Clone, Debug)]
-struct Pending {
-    change: Change,
-    approval: Option<Recorded>,
 }
 
 /// The right to make one change; nobody else makes one meanwhile.
@@ -105,47 +100,36 @@ impl Approvals {
         &self.wanted.key
     }
 
-    /// Sees to it that the log names `digest` as the policy of this `kind`, before the session records anything: the newest
-    /// policy entry of the kind says so already, or [`Approvals::announce`] appends one, with the approval that a roster asks
-    /// for out of the folder of the configuration.
-    ///
-    /// To be called between opening and announcing, for every policy that the configuration puts into force.
+    /// Says in the log what the configuration changes: `changes`, as [`open`] found them. Nothing is served before. What was
+    /// approved then may have expired since, at a time that `clock` tells: then the session ends and nothing is served.
     ///
     /// # Errors
-    /// [`StartError::NotApproved`] if it is not approved: the sidecar does not start.
-    pub async fn policy(&self, kind: RegisteredName, digest: Hash) -> Result<(), StartError> {
-        if self.history.lock().await.policy(&kind) == Some(digest) {
-            return Ok(());
-        }
-        let change = Change::Policy { kind, digest };
-        let approval = self.need(&change).await?;
-        self.pending.lock().await.push(Pending { change, approval });
-        Ok(())
-    }
-
-    /// Says in the log what the configuration changes. Nothing is served before.
-    ///
-    /// # Errors
-    /// [`SessionError`] if the log does not take the entries.
-    pub async fn announce(&self, session: &Session) -> Result<(), SessionError> {
+    /// [`StartError::NotApproved`] if a change is not approved any more, [`StartError::Session`] if the log does not take its entry.
+    pub(crate) async fn announce(
+        &self,
+        session: &Session,
+        changes: Vec<Change>,
+        clock: impl Fn() -> UnixMillis,
+    ) -> Result<(), StartError> {
         let roster = self.wanted.public();
-        // The roster last: what its rules ask for was in force before, or was approved under the rules before.
-        let mut pending = std::mem::take(&mut *self.pending.lock().await);
-        pending.sort_by_key(|pending| pending.change.kind() == ChangeKind::Roster);
-        for Pending { change, approval } in pending {
+        let mut history = self.history.lock().await;
+        for change in changes {
+            // The log stamps the entry as it takes it, at most two seconds ahead of this clock (`CLOCK_STEP_BACK_MS_MAX`); readers
+            // allow for a minute.
+            let approval = match need(&history, &self.log, &self.wanted, &self.notes, &change, clock()) {
+                Ok(approval) => approval,
+                Err(error) => {
+                    session.stop(Instant::now()).await?;
+                    return Err(error);
+                }
+            };
             let make = |numbered| with(change.entry(numbered, &roster), approval.as_ref());
             let (index, entry) = session.announce(make).await?;
-            self.history.lock().await.apply(index, &entry);
+            history.apply(index, &entry);
             let approved = approval.is_some();
             tracing::info!(%change, approved, leaf_index = index.get(), "a change of the configuration is in the log");
         }
         Ok(())
-    }
-
-    /// The approval that `change` needs, out of the folder; none if nobody has to approve it.
-    async fn need(&self, change: &Change) -> Result<Option<Recorded>, StartError> {
-        let history = self.history.lock().await;
-        need(&history, &self.log, &self.wanted, &self.notes, change)
     }
 }
 
@@ -157,15 +141,16 @@ pub(crate) fn with(entry: Entry, approval: Option<&Recorded>) -> Entry {
     }
 }
 
-/// The approval that `change` needs, out of `notes`; none if nobody has to approve it.
+/// The approval that `change` needs, out of `notes`, at `now`; none if nobody has to approve it.
 fn need(
     history: &History,
     log: &KeyName,
     wanted: &Wanted,
     notes: &[Vec<u8>],
     change: &Change,
+    now: UnixMillis,
 ) -> Result<Option<Recorded>, StartError> {
-    let decide = |note: &[u8]| history.decide(log, wanted.roster.as_ref(), change, note, now());
+    let decide = |note: &[u8]| history.decide(log, wanted.roster.as_ref(), change, note, now);
     let mut refusal = match decide(&[]) {
         Ok(Verdict::Free) => return Ok(None),
         Ok(_) => return Err(StartError::Defect),
@@ -187,7 +172,8 @@ fn need(
     Err(StartError::NotApproved { change: Box::new(change.clone()), refusal: Box::new(refusal) })
 }
 
-/// What of the configuration is not in force yet, by what the log says: in the order in which it would be announced.
+/// What of the configuration is not in force yet, by what the log says: in the order in which it is announced. The roster comes
+/// last: what its rules ask for was in force before, or is approved under the rules before.
 #[must_use]
 pub fn changes(history: &History, wanted: &Wanted) -> Vec<Change> {
     let next = wanted.public();
@@ -199,6 +185,15 @@ pub fn changes(history: &History, wanted: &Wanted) -> Vec<Change> {
     if governs(ChangeKind::Key) && history.key() != Some(&wanted.key) {
         changes.push(Change::Key { from: history.key().cloned(), to: wanted.key.clone() });
     }
+    // The newest entry of a route's kind is what is in force: also where the route, or its gate, is gone.
+    let none = policy_digest(&[]);
+    let is_gone = |kind: &RegisteredName| is_policy_kind(kind) && !wanted.policies.contains_key(kind);
+    let gone = history.policies().filter(|(kind, _)| is_gone(kind)).map(|(kind, _)| (kind, none));
+    for (kind, digest) in wanted.policies.iter().map(|(kind, digest)| (kind, *digest)).chain(gone) {
+        if history.policy(kind) != Some(digest) {
+            changes.push(Change::Policy { kind: kind.clone(), digest });
+        }
+    }
     if *history.roster() != next {
         changes.push(Change::Roster { from: history.roster().digest(), to: next.digest() });
     }
@@ -208,8 +203,10 @@ pub fn changes(history: &History, wanted: &Wanted) -> Vec<Change> {
 /// What was found at a start.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// What is approved and what is to be said.
+    /// What is approved.
     pub(crate) approvals: Arc<Approvals>,
+    /// What [`Approvals::announce`] is to say.
+    pub(crate) changes: Vec<Change>,
     /// The key-encryption key that stays in force in the place of the configured one, whose change is not approved.
     pub(crate) stays: Option<RegisteredName>,
 }
@@ -225,10 +222,10 @@ pub(crate) fn open(
     notes: Vec<Vec<u8>>,
     holds: impl Fn(&RegisteredName) -> bool,
 ) -> Result<Opened, StartError> {
-    let (mut pending, mut stays) = (Vec::new(), None);
+    let (mut approved, mut stays) = (Vec::new(), None);
     for change in changes(&history, &wanted) {
-        match need(&history, &log, &wanted, &notes, &change) {
-            Ok(approval) => pending.push(Pending { change, approval }),
+        match need(&history, &log, &wanted, &notes, &change, now()) {
+            Ok(_) => approved.push(change),
             Err(error) => {
                 let before = match &change {
                     Change::Key { from: Some(before), .. } if holds(before) => before.clone(),
@@ -240,9 +237,8 @@ pub(crate) fn open(
             }
         }
     }
-    let approvals =
-        Approvals { log, wanted, notes, history: Mutex::new(history), pending: Mutex::new(pending) };
-    Ok(Opened { approvals: Arc::new(approvals), stays })
+    let approvals = Approvals { log, wanted, notes, history: Mutex::new(history) };
+    Ok(Opened { approvals: Arc::new(approvals), changes: approved, stays })
 }
 
 pub(crate) use self::folder::notes;
@@ -256,8 +252,10 @@ impl Wanted {
     }
 }
 
-/// What the reader of a refusal must do about it.
-pub(crate) const fn refused_with(error: &ApprovalError) -> (tonic::Code, Code) {
+/// Notes a refusal; its status, and what the reader must do about it.
+pub(crate) fn refused(error: &ApprovalError) -> (tonic::Code, Code) {
+    let code = error.code();
+    tracing::warn!(%error, %code, "a change was refused");
     let grpc = match error {
         ApprovalError::Used { .. } => tonic::Code::AlreadyExists,
         ApprovalError::Full => tonic::Code::ResourceExhausted,
@@ -266,5 +264,5 @@ pub(crate) const fn refused_with(error: &ApprovalError) -> (tonic::Code, Code) {
         }
         _ => tonic::Code::PermissionDenied,
     };
-    (grpc, error.code())
+    (grpc, code)
 }

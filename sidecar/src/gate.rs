@@ -11,6 +11,8 @@
 use std::sync::Arc;
 
 use ledgerstone::encoding::cbor::Writer;
+use ledgerstone::encoding::hex_encode;
+use ledgerstone::entry::RegisteredName;
 use ledgerstone::hash::Hash;
 use ledgerstone::limits::FIELD_VALUE_BYTES_MAX;
 
@@ -70,8 +72,8 @@ pub const STEPS_MAX: u64 = 100_000;
 /// First item of the policy digest's preimage.
 const POLICY_DOMAIN: &str = "ledgerstone/gate/v1";
 
-/// What policy entries of the log call the rules of a route.
-pub const POLICY_KIND: &str = "gate";
+/// What the kinds of the policy entries begin with that name rules of routes.
+const POLICY_KIND: &str = "gate.";
 
 /// One compiled rule.
 #[derive(Debug)]
@@ -232,7 +234,23 @@ pub fn effect(evaluations: &[Evaluation]) -> Effect {
     evaluations.iter().map(|evaluation| evaluation.effect).max().unwrap_or(Effect::Allow)
 }
 
-fn policy_digest(configs: &[GateConfig]) -> Hash {
+/// The kind of the policy entries that name the rules of this route: `gate.` and the route's name, or, where that is no name of
+/// the log, the first 32 hexadecimal digits of its SHA-256.
+#[must_use]
+pub fn policy_kind(route: &str) -> Option<RegisteredName> {
+    let kind = |name: &str| RegisteredName::parse(&format!("{POLICY_KIND}{name}")).ok();
+    kind(route).or_else(|| kind(&hex_encode(Hash::of(route.as_bytes()).as_bytes().get(..16)?)))
+}
+
+/// Whether policy entries of this kind name rules of routes.
+#[must_use]
+pub fn is_policy_kind(kind: &RegisteredName) -> bool {
+    kind.as_str().starts_with(POLICY_KIND)
+}
+
+/// What [`Gate::policy`] says of these rules. That of none is what the log names where a gate was taken away.
+#[must_use]
+pub fn policy_digest(configs: &[GateConfig]) -> Hash {
     let mut writer = Writer::new();
     writer.array(2).text(POLICY_DOMAIN).array(configs.len());
     for config in configs {

@@ -20,6 +20,8 @@
 mod configured;
 #[path = "approvals/crashes.rs"]
 mod crashes;
+#[path = "approvals/gates.rs"]
+mod gates;
 #[path = "approvals/keys.rs"]
 mod keys;
 #[path = "approvals/models.rs"]

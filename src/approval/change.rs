@@ -7,7 +7,7 @@ use crate::entry::{Detail, Entry, Kind, KindDetails, PolicyDetails, RegisteredNa
 use crate::hash::Hash;
 
 /// The kind of policy entries that say how long records are kept.
-pub(super) const RETENTION: &str = "retention";
+pub const RETENTION: &str = "retention";
 
 /// What a key entry that names the key-encryption key says the key is for (`docs/spec/entry.md`).
 pub(super) const KEY_PURPOSE: &str = "key-encryption-key";
@@ -163,7 +163,8 @@ impl Change {
         }
     }
 
-    /// The change that `entry` makes where `before` holds; none for entries that change nothing of the kind.
+    /// The change that `entry` makes where `before` holds; none for entries that change nothing of the kind. What decodes as a model or
+    /// a policy has the details of one: a malformed registration is no entry (`log.entries`).
     pub(super) fn of(entry: &Entry, before: &State) -> Option<Self> {
         match entry.kind {
             Kind::Model => match (entry.kind_details(), entry.model) {

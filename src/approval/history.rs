@@ -42,9 +42,9 @@ pub struct History {
     policies: BTreeMap<RegisteredName, Hash>,
     /// Statements that were used, and where.
     used: BTreeMap<Hash, LeafIndex>,
-    /// Where each subject was changed last.
+    /// Where each subject that an approval ever changed was changed last: whoever asks again after a lost answer finds it here.
     newest: BTreeMap<String, LeafIndex>,
-    /// Whether more was used, or changed, than is kept.
+    /// Whether more statements were used than are kept.
     is_full: bool,
 }
 
@@ -84,16 +84,17 @@ impl History {
     /// Takes the next entry without asking whether it should be there: the sidecar's own, and those of its log.
     pub fn apply(&mut self, index: LeafIndex, entry: &Entry) {
         let Some(change) = Change::of(entry, &self.state) else { return };
-        if let Ok(Some(recorded)) = Recorded::of(entry) {
+        let recorded = Recorded::of(entry).ok().flatten();
+        if let Some(recorded) = &recorded {
             match self.used.len() < APPROVALS_WALK_MAX {
                 true => _ = self.used.entry(recorded.digest()).or_insert(index),
                 false => self.is_full = true,
             }
         }
-        let subject = change.subject();
-        match self.newest.len() < APPROVALS_WALK_MAX || self.newest.contains_key(&subject) {
-            true => _ = self.newest.insert(subject, index),
-            false => self.is_full = true,
+        // What nobody had to approve takes no room: registrations without an approval cannot fill it.
+        let (subject, is_room) = (change.subject(), self.newest.len() < APPROVALS_WALK_MAX);
+        if recorded.is_some() && is_room || self.newest.contains_key(&subject) {
+            self.newest.insert(subject, index);
         }
         match change {
             Change::Model { .. } => {}
@@ -220,7 +221,7 @@ impl History {
         self.state.key.as_ref()
     }
 
-    /// Where this subject ([`Change::subject`]) was changed last.
+    /// Where this subject ([`Change::subject`]) was changed last, if an approval ever changed it.
     #[must_use]
     pub fn changed_at(&self, subject: &str) -> Option<LeafIndex> {
         self.newest.get(subject).copied()
@@ -232,7 +233,13 @@ impl History {
         self.policies.get(kind).copied()
     }
 
-    /// Whether more was used or changed than is kept, so that a replay could be missed.
+    /// Every kind of policy that the log names, with the one that it names last; without retention.
+    pub fn policies(&self) -> impl Iterator<Item = (&RegisteredName, Hash)> {
+        self.policies.iter().map(|(kind, digest)| (kind, *digest))
+    }
+
+    /// Whether more statements were used than are kept, so that a replay could be missed. Only entries with approvals come to
+    /// that; registrations that nobody had to approve do not.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         self.is_full

@@ -1,18 +1,8 @@
 //! The approval as the entry that makes the change holds it: the statement, and signatures by the places of their keys in the roster.
 
 use super::error::Fault;
-use crate::entry::{Detail, Details, Entry};
+use crate::entry::{APPROVAL_SIGNATURE_BYTES, DETAIL_SIGNATURES, DETAIL_STATEMENT, Detail, Details, Entry};
 use crate::hash::Hash;
-use crate::limits::{APPROVAL_SIGNATURES_MAX, APPROVAL_STATEMENT_BYTES_MAX};
-
-/// The number of the statement among an entry's details.
-pub const DETAIL_STATEMENT: u64 = crate::entry::DETAIL_STATEMENT;
-
-/// The number of the signatures among an entry's details.
-pub const DETAIL_SIGNATURES: u64 = crate::entry::DETAIL_SIGNATURES;
-
-/// Bytes of a signature with the place of its key.
-const SIGNATURE_BYTES: usize = crate::entry::APPROVAL_SIGNATURE_BYTES;
 
 /// A statement with the signatures over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,26 +24,16 @@ impl Recorded {
     /// # Errors
     /// [`Fault::Form`] if half of it is there, or it is not of its form.
     pub fn of(entry: &Entry) -> Result<Option<Self>, Fault> {
-        let (statement, signatures) =
-            match (entry.details.value(DETAIL_STATEMENT), entry.details.value(DETAIL_SIGNATURES)) {
-                (None, None) => return Ok(None),
-                (Some(Detail::Text(statement)), Some(Detail::Bytes(signatures))) => (statement, signatures),
-                _ => return Err(Fault::Form),
-            };
-        let count = signatures.len() / SIGNATURE_BYTES;
-        let is_formed = signatures.len().is_multiple_of(SIGNATURE_BYTES)
-            && (1..=APPROVAL_SIGNATURES_MAX).contains(&count)
-            && statement.len() <= APPROVAL_STATEMENT_BYTES_MAX;
-        if !is_formed {
-            return Err(Fault::Form);
-        }
+        let Some((statement, signatures)) = entry.details.approval().map_err(|_| Fault::Form)? else {
+            return Ok(None);
+        };
         let read = |signature: &[u8]| {
             let (key, bytes) = signature.split_first()?;
             Some(RecordedSignature { key: *key, bytes: bytes.try_into().ok()? })
         };
-        let signatures: Option<Vec<_>> = signatures.chunks(SIGNATURE_BYTES).map(read).collect();
+        let signatures: Option<Vec<_>> = signatures.chunks(APPROVAL_SIGNATURE_BYTES).map(read).collect();
         let signatures = signatures.ok_or(Fault::Form)?;
-        Ok(Some(Self { statement: statement.clone(), signatures }))
+        Ok(Some(Self { statement: statement.to_owned(), signatures }))
     }
 
     /// The details of an entry, with this in them.

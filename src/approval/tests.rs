@@ -6,10 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::code::Code;
-use crate::entry::{Detail, Details, Entry, Kind, RegisteredName, RegisteredVersion, SessionId, WriterName};
+use crate::entry::{
+    DETAIL_SIGNATURES, DETAIL_STATEMENT, Detail, Details, Entry, Kind, RegisteredName, RegisteredVersion,
+    SessionId, WriterName,
+};
 use crate::hash::Hash;
 use crate::limits::{
-    APPROVAL_LIFETIME_MS_MAX, APPROVAL_SIGNATURES_MAX, APPROVAL_STATEMENT_BYTES_MAX, ENTRY_BYTES_MAX,
+    APPROVAL_LIFETIME_MS_MAX, APPROVAL_SIGNATURES_MAX, APPROVAL_STATEMENT_BYTES_MAX, APPROVALS_WALK_MAX,
+    ENTRY_BYTES_MAX,
 };
 use crate::merkle::LeafIndex;
 use crate::note::{KeyName, NoteError, Signature, SignatureType, SignedNote, Signer, SigningKey};
@@ -357,6 +361,41 @@ fn an_approval_is_used_once_and_asking_again_finds_its_entry() {
         Err(ApprovalError::Used { index: LeafIndex::new(5) }),
         "the older model does not come back"
     );
+}
+
+#[test]
+fn registrations_that_nobody_had_to_approve_do_not_stand_in_the_way_of_approvals() {
+    let mut history = history();
+    for number in 0..=APPROVALS_WALK_MAX as u64 {
+        let kind = RegisteredName::parse(&format!("p{number}")).unwrap();
+        let policy = Change::Policy { kind, digest: Hash::of(b"p") };
+        history.apply(LeafIndex::new(1 + number), &entry(&policy, None, &PublicRoster::empty()));
+    }
+    assert!(!history.is_full());
+    let change = model("1");
+    let note = signed(&statement(change.clone()), &[alice(), bob()]);
+    let made = entry(&change, Some(&approved(&history, &change, &note)), &PublicRoster::empty());
+    let index = LeafIndex::new(100_000);
+    history.apply(index, &made);
+    assert_eq!(decide(&history, &change, &note, NOW), Ok(Verdict::Done(index)));
+    // Whatever changes it afterwards, with an approval or not, is no longer what was approved.
+    history.apply(LeafIndex::new(100_001), &entry(&model("2"), None, &PublicRoster::empty()));
+    assert_eq!(decide(&history, &change, &note, NOW), Err(ApprovalError::Used { index }));
+}
+
+#[test]
+fn more_used_statements_than_are_kept_end_approvals() {
+    let (mut history, change) = (history(), model("1"));
+    let mut recorded = approved(&history, &change, &signed(&statement(change.clone()), &[alice(), bob()]));
+    for number in 0..=APPROVALS_WALK_MAX {
+        assert!(!history.is_full(), "{number}");
+        recorded.statement = number.to_string();
+        history
+            .apply(LeafIndex::new(number as u64), &entry(&change, Some(&recorded), &PublicRoster::empty()));
+    }
+    assert!(history.is_full());
+    let other = signed(&statement(model("2")), &[alice(), bob()]);
+    assert_eq!(decide(&history, &model("2"), &other, NOW), Err(ApprovalError::Full));
 }
 
 #[test]

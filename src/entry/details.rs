@@ -16,7 +16,7 @@ pub const DETAIL_STATEMENT: u64 = 30;
 pub const DETAIL_SIGNATURES: u64 = 31;
 
 /// Bytes of one of those signatures, with the place of its key in the roster.
-pub const APPROVAL_SIGNATURE_BYTES: usize = 65;
+pub(crate) const APPROVAL_SIGNATURE_BYTES: usize = 65;
 
 /// A value in the details.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,28 @@ impl Details {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The approval among them, if there is one: the statement's text, and the signatures behind each other.
+    ///
+    /// # Errors
+    /// The number that is missing or not of its form.
+    pub(crate) fn approval(&self) -> Result<Option<(&str, &[u8])>, u64> {
+        let (statement, signatures) = match (self.value(DETAIL_STATEMENT), self.value(DETAIL_SIGNATURES)) {
+            (None, None) => return Ok(None),
+            (Some(Detail::Text(statement)), Some(Detail::Bytes(signatures))) => (statement, signatures),
+            (Some(Detail::Text(_)), _) => return Err(DETAIL_SIGNATURES),
+            _ => return Err(DETAIL_STATEMENT),
+        };
+        if !(1..=APPROVAL_STATEMENT_BYTES_MAX).contains(&statement.len()) {
+            return Err(DETAIL_STATEMENT);
+        }
+        let count = signatures.len() / APPROVAL_SIGNATURE_BYTES;
+        let is_whole = signatures.len().is_multiple_of(APPROVAL_SIGNATURE_BYTES);
+        if !is_whole || !(1..=APPROVAL_SIGNATURES_MAX).contains(&count) {
+            return Err(DETAIL_SIGNATURES);
+        }
+        Ok(Some((statement, signatures)))
     }
 }
 
@@ -290,24 +312,7 @@ impl<'a> Left<'a> {
 
     /// Reads the form of the approval, if there is one.
     fn approval(&mut self) -> Result<(), EntryError> {
-        let parts = [DETAIL_STATEMENT, DETAIL_SIGNATURES].map(|key| self.details.value(key).is_some());
-        if parts == [false; 2] {
-            return Ok(());
-        }
-        let statement = self.text(DETAIL_STATEMENT)?.len();
-        if !(1..=APPROVAL_STATEMENT_BYTES_MAX).contains(&statement) {
-            return Err(self.wrong(DETAIL_STATEMENT));
-        }
-        let signatures = match self.detail(DETAIL_SIGNATURES)? {
-            Detail::Bytes(signatures) => signatures.len(),
-            _ => return Err(self.wrong(DETAIL_SIGNATURES)),
-        };
-        let count = signatures / APPROVAL_SIGNATURE_BYTES;
-        let is_whole = signatures.is_multiple_of(APPROVAL_SIGNATURE_BYTES);
-        if !is_whole || !(1..=APPROVAL_SIGNATURES_MAX).contains(&count) {
-            return Err(self.wrong(DETAIL_SIGNATURES));
-        }
-        self.approved = true;
+        self.approved = self.details.approval().map_err(|key| self.wrong(key))?.is_some();
         Ok(())
     }
 

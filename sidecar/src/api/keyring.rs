@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ledgerstone::approval::{ApprovalError, Change, ChangeKind, PublicRoster, Verdict};
+use bytes::Bytes;
+use ledgerstone::approval::ApprovalError;
 use ledgerstone::code::Code;
 use ledgerstone::entry::{DecisionId, ErasureOutcome, Ground, HoldId, RegisteredName};
-use ledgerstone::merkle::LeafIndex;
 use ledgerstone::proto::ledgerstone_v1::keyring_server::Keyring as Service;
 use ledgerstone::proto::ledgerstone_v1::target::Kind;
 use ledgerstone::proto::ledgerstone_v1::{
@@ -22,13 +22,14 @@ use tonic::{Request, Response, Status};
 
 use super::registry::refused as unapproved;
 use super::{status, status_of};
-use crate::approvals::{self, Approvals};
+use crate::approvals::Approvals;
 use crate::erasure::{EraseError, Erasures, Target};
 use crate::intercept::SessionError;
 use crate::intercept::recorder::now;
 use crate::keyring::{Keyring, RingError};
 use crate::retention;
 
+mod approve;
 pub(crate) mod http;
 
 /// How long one call wraps keys anew before it says how far it is.
@@ -105,8 +106,11 @@ impl KeyringApi {
         self.with(|ring| Ok(BackUpResponse { path: ring.back_up(now().get())?.display().to_string() })).await
     }
 
-    async fn rotate(&self, approval: &[u8]) -> Result<RotateResponse, Refused> {
-        if let Some(index) = self.approve(approval).await? {
+    async fn rotate(&self, approval: Bytes) -> Result<RotateResponse, Refused> {
+        let wanted = self.approvals.wanted_key();
+        let in_force = self.erasures.ring().provider().key_id().as_str() == wanted.as_str();
+        let session = Arc::clone(self.erasures.session());
+        if let Some(index) = approve::key(Arc::clone(&self.approvals), session, in_force, approval).await? {
             return Ok(RotateResponse { keys: 0, left: 0, approved_at: Some(index.get()) });
         }
         self.with(|ring| {
@@ -124,32 +128,6 @@ impl KeyringApi {
             }
         })
         .await
-    }
-
-    /// Has the log say that the change to the configured key-encryption key is approved, where it needs to be; where that stands,
-    /// while another key is in force.
-    async fn approve(&self, approval: &[u8]) -> Result<Option<LeafIndex>, Refused> {
-        let mut turn = self.approvals.turn().await;
-        let wanted = self.approvals.wanted_key();
-        let change = Change::Key { from: turn.key().cloned(), to: wanted.clone() };
-        let in_force = self.erasures.ring().provider().key_id().as_str() == wanted.as_str();
-        if turn.key() == Some(wanted) || !turn.asks(ChangeKind::Key) {
-            let index = turn.key_at().filter(|_| !in_force);
-            let is_needless = approval.is_empty() || turn.key() == Some(wanted);
-            let needless = ApprovalError::NotAsked { kind: ChangeKind::Key };
-            return if is_needless { Ok(index) } else { Err(Refused::Approval(needless)) };
-        }
-        let approval = match turn.decide(&change, approval).map_err(Refused::Approval)? {
-            Verdict::Free => None,
-            Verdict::Approved(recorded) => Some(recorded),
-            Verdict::Done(index) => return Ok(Some(index)),
-        };
-        let make =
-            |numbered| approvals::with(change.entry(numbered, &PublicRoster::empty()), approval.as_ref());
-        let (index, entry) = self.erasures.session().announce(make).await.map_err(Refused::Session)?;
-        turn.learn(index, &entry);
-        tracing::info!(key = %wanted, leaf_index = index.get(), "another key-encryption key is approved; it comes into force at the next start");
-        Ok(Some(index))
     }
 
     async fn with<T: Send + 'static>(
@@ -245,6 +223,6 @@ impl Service for KeyringApi {
     }
 
     async fn rotate(&self, request: Request<RotateRequest>) -> Result<Response<RotateResponse>, Status> {
-        Ok(Response::new(Self::rotate(self, &request.into_inner().approval).await?))
+        Ok(Response::new(Self::rotate(self, request.into_inner().approval).await?))
     }
 }

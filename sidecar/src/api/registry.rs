@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ledgerstone::approval::{ApprovalError, Change, PublicRoster, Verdict};
+use ledgerstone::approval::{ApprovalError, Change, PublicRoster, RETENTION, Verdict};
 use ledgerstone::code::Code;
 use ledgerstone::entry::{IdError, RegisteredName, RegisteredVersion};
 use ledgerstone::hash::Hash;
@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 
 use super::{hashes, status, status_of};
 use crate::approvals::{self, Approvals};
+use crate::gate;
 use crate::intercept::Session;
 use crate::models::Models;
 use crate::proved::{Proved, prove};
@@ -28,9 +29,6 @@ use crate::reader::LogReader;
 
 /// Registrations at one time; the next one is refused.
 const AT_ONCE: usize = 16;
-
-/// The kind of policy entries that the configuration alone makes.
-const RETENTION: &str = "retention";
 
 /// Serves registrations over gRPC. Clones stand for the same one.
 #[derive(Clone, Debug)]
@@ -109,8 +107,7 @@ impl RegistryApi {
 
 /// Why a change is not approved, as a status.
 pub(super) fn refused(error: &ApprovalError) -> Status {
-    let (grpc, code) = approvals::refused_with(error);
-    tracing::warn!(%error, %code, "a change was refused");
+    let (grpc, code) = approvals::refused(error);
     status(grpc, code, error.to_string())
 }
 
@@ -153,6 +150,9 @@ impl Registry for RegistryApi {
     ) -> Result<Response<RegisterResponse>, Status> {
         let RegisterPolicyRequest { kind, digest, approval } = request.into_inner();
         let kind = RegisteredName::parse(&kind).map_err(|error| wrong("kind", error))?;
+        if gate::is_policy_kind(&kind) {
+            return Err(status_of(Code::Misuse, "kind: the configuration says which rules a route has"));
+        }
         let digest = sha256("digest", &digest)?;
         self.register(Change::Policy { kind, digest }, approval).await
     }

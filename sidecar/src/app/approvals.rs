@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ledgerstone::approval::Change;
 use ledgerstone::entry::RegisteredName;
 use tokio::task::spawn_blocking;
 
@@ -12,14 +13,14 @@ use crate::index::Index;
 use crate::keyring::{Configured, KeyId, KeyProvider};
 use crate::reader::LogReader;
 
-/// Reads what the log says about approvals and holds the configuration against it; the key provider with the key-encryption key
-/// that may be in force.
+/// Reads what the log says about approvals and holds the configuration against it: what is to be announced, and the key provider
+/// with the key-encryption key that may be in force.
 pub(super) async fn open(
     config: &Config,
     log: &LogReader,
     index: &Arc<Index>,
     keys: &Arc<Configured>,
-) -> Result<(Arc<Approvals>, Arc<dyn KeyProvider>), RecoverError> {
+) -> Result<(Arc<Approvals>, Vec<Change>, Arc<dyn KeyProvider>), RecoverError> {
     let (config, log, index, keys) = (config.clone(), log.clone(), Arc::clone(index), Arc::clone(keys));
     let opened = spawn_blocking(move || {
         let history = approvals::read(&log, Some(&index))?;
@@ -28,12 +29,12 @@ pub(super) async fn open(
         let held =
             |name: &RegisteredName| KeyId::new(name.as_str()).ok().and_then(|id| keys.with_in_force(&id));
         let opened = approvals::open(config.log.origin, history, wanted, notes, |name| held(name).is_some())?;
-        let Opened { approvals, stays } = opened;
+        let Opened { approvals, changes, stays } = opened;
         let keys: Arc<dyn KeyProvider> = match stays.as_ref().and_then(held) {
             Some(before) => Arc::new(before),
             None => keys,
         };
-        Ok::<_, RecoverError>((approvals, keys))
+        Ok::<_, RecoverError>((approvals, changes, keys))
     });
     opened.await.map_err(|_| RecoverError::Defect)?
 }

@@ -8,6 +8,7 @@ use ledgerstone::code::Code;
 use ledgerstone::entry::EntryError;
 
 use crate::index::IndexError;
+use crate::intercept::SessionError;
 use crate::reader::LogReadError;
 
 /// Why the sidecar does not start.
@@ -55,6 +56,9 @@ pub enum StartError {
     /// An entry is damaged.
     #[error("log.store: {0}")]
     Entry(#[from] EntryError),
+    /// The log does not take the entry of a change.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// A part of the sidecar panicked.
     #[error("approvals: a defect; report it")]
     Defect,
@@ -72,6 +76,7 @@ impl StartError {
             Self::Log(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Entry(error) => error.code(),
+            Self::Session(error) => error.code(),
             Self::Defect => Code::Internal,
         }
     }

@@ -1,5 +1,6 @@
 //! What the configuration puts into force, as digests and names.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use ledgerstone::approval::Roster;
@@ -9,6 +10,8 @@ use ledgerstone::limits::APPROVERS_BYTES_MAX;
 
 use super::StartError;
 use crate::config::Config;
+use crate::gate::{policy_digest, policy_kind};
+use crate::intercept::RouteConfig;
 use crate::keyring::KeyId;
 
 /// What the configuration puts into force.
@@ -20,6 +23,8 @@ pub struct Wanted {
     pub retention: Hash,
     /// The key-encryption key.
     pub key: RegisteredName,
+    /// The rules of each route that has some: their kind of policy, and their digest.
+    pub policies: BTreeMap<RegisteredName, Hash>,
 }
 
 impl Wanted {
@@ -41,7 +46,10 @@ impl Wanted {
             }
         };
         let key = RegisteredName::parse(key.as_str()).map_err(|_| StartError::Defect)?;
-        Ok(Self { roster, retention: Hash::of(retention_text(config).as_bytes()), key })
+        let gated = config.routes.iter().filter(|route| !route.gate.is_empty());
+        let policy = |route: &RouteConfig| Some((policy_kind(&route.name)?, policy_digest(&route.gate)));
+        let policies = gated.map(policy).collect::<Option<_>>().ok_or(StartError::Defect)?;
+        Ok(Self { roster, retention: Hash::of(retention_text(config).as_bytes()), key, policies })
     }
 }
 

@@ -118,7 +118,7 @@ fn propose(
         let expires = created.plus_millis(millis);
         let statement =
             Statement { log: config.log.origin.clone(), change: change.clone(), created, expires, nonce };
-        let path = folder.join(format!("{}.statement", change.kind()));
+        let path = folder.join(format!("{}.statement", change.subject().replace(' ', "-")));
         write_new(&path, statement.to_text().as_bytes())?;
         writeln!(out, "wrote {}: {change}", path.display())?;
         if change.kind() == ChangeKind::Retention {

@@ -541,3 +541,19 @@ fn the_rules_of_the_page_compile() {
     }
     assert_eq!(count, 6);
 }
+
+#[test]
+fn every_route_has_a_kind_of_policy_of_its_own() {
+    let of = |route| policy_kind(route).unwrap();
+    assert_eq!(of("loans").as_str(), "gate.loans");
+    assert_eq!(of("Loans & more").as_str(), "gate.c7b7040f3ddbe4be11a0956804a53210");
+    let long = "l".repeat(200);
+    let kinds = ["loans", "Loans & more", "loans & more", &long, ""].map(of);
+    for (place, kind) in kinds.iter().enumerate() {
+        assert!(is_policy_kind(kind) && kind.as_str().len() <= 64, "{kind}");
+        assert!(!kinds[place + 1..].contains(kind), "{kind}");
+    }
+    for other in ["gate", "gates.loans", "audit-plan", "retention"] {
+        assert!(!is_policy_kind(&RegisteredName::parse(other).unwrap()), "{other}");
+    }
+}

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use ledgerstone::approval::{DETAIL_STATEMENT, Recorded, Statement};
+use ledgerstone::approval::{Recorded, Statement};
 use ledgerstone::check::Status as CheckStatus;
-use ledgerstone::entry::{Entry, Kind};
+use ledgerstone::entry::{DETAIL_STATEMENT, Entry, Kind};
 use ledgerstone::hash::{Hash, leaf_hash};
 use ledgerstone::merkle::{LeafIndex, TreeSize, inclusion};
 use ledgerstone::note::KeyName;

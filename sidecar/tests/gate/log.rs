@@ -5,6 +5,7 @@ use ledgerstone::entry::{Kind, KindDetails};
 use ledgerstone::hash::Hash;
 use ledgerstone::proto::ledgerstone_v1::RegisterModelRequest;
 use ledgerstone::proto::ledgerstone_v1::registry_client::RegistryClient;
+use ledgerstone_sidecar::gate::policy_digest;
 use ledgerstone_sidecar::intercept::Limits;
 use tonic::Code;
 
@@ -51,6 +52,28 @@ async fn rules_are_named_in_the_log_once_and_again_where_they_change() {
     let again = entries(&world, Kind::Policy).await;
     assert_eq!(again.len(), 3, "rules that come back into force are named again");
     assert_eq!(again[2].policy, first[0].policy);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_gate_that_is_taken_away_is_named_once_as_one_without_rules() {
+    let gated = ROUTE.to_owned() + &rule("r", "request", "true", "");
+    let digests = async |world: &World| -> Vec<Hash> {
+        entries(world, Kind::Policy).await.iter().map(|entry| entry.policy.unwrap()).collect()
+    };
+    let world = World::new(&gated, &[0.75]).await;
+    let rules = digests(&world).await[0];
+    let world = world.again(ROUTE).await;
+    assert_eq!(digests(&world).await, [rules, policy_digest(&[])]);
+    // The page says what that is.
+    let page = include_str!("../../../docs/gate.md");
+    assert!(page.contains(&policy_digest(&[]).to_string()));
+    let world = world.again(ROUTE).await;
+    assert_eq!(digests(&world).await.len(), 2, "it is not named again");
+    // A route of another name is another route: its rules begin, and those of the one before end.
+    let world = world.again(&gated).await;
+    let world = world.again(&gated.replace("name = \"loans\"", "name = \"credit\"")).await;
+    assert_eq!(digests(&world).await[2..], [rules, rules, policy_digest(&[])]);
     world.stop().await;
 }
 

@@ -1,8 +1,8 @@
 //! `ledgerstone.v1.Registry`: registers something in a sidecar's log and checks what it answers.
 //!
 //! Guarantees: success is reported only if the entry says what was asked and the proof leads from it to the root of the
-//! checkpoint; under a policy, also that the log's keys signed it. Does not do: retrying; whoever repeats a registration
-//! makes a second entry.
+//! checkpoint; under a policy, also that the log's keys signed it. Does not do: retrying. Repeating a registration without an
+//! approval makes a second entry; with the same approval it finds the first.
 
 use bytes::Bytes;
 use ledgerstone::approval::Approvals;

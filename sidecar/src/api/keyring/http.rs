@@ -7,7 +7,6 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use ledgerstone::approval::ApprovalError;
 use ledgerstone::code::Code;
 use ledgerstone::proto::ledgerstone_v1::target::Kind;
 use ledgerstone::proto::ledgerstone_v1::{EraseRequest, HoldRequest, ReleaseRequest, SweepRequest, Target};
@@ -16,6 +15,7 @@ use serde_json::json;
 
 use super::super::recorder_http::{answer, refused};
 use super::{KeyringApi, Refused};
+use crate::approvals;
 use crate::telemetry::with_causes;
 
 /// Bytes of one request: a reference of 64 KiB, escaped.
@@ -157,7 +157,7 @@ async fn back_up(State(api): State<KeyringApi>) -> Response<Body> {
 
 /// The body is empty, or the approval as it was signed.
 async fn rotate(State(api): State<KeyringApi>, approval: Bytes) -> Response<Body> {
-    match api.rotate(&approval).await {
+    match api.rotate(approval).await {
         Ok(rotated) => {
             let mut told = json!({ "keys": rotated.keys, "left": rotated.left });
             if let (Some(index), Some(told)) = (rotated.approved_at, told.as_object_mut()) {
@@ -173,14 +173,14 @@ fn failed(error: &Refused) -> Response<Body> {
     let error = match error {
         Refused::Request(what) => return refused(StatusCode::BAD_REQUEST, Code::Misuse, what),
         Refused::Approval(error) => {
-            let status = match error {
-                ApprovalError::Used { .. } => StatusCode::CONFLICT,
-                ApprovalError::Note(_) | ApprovalError::Statement(_) | ApprovalError::NotAsked { .. } => {
-                    StatusCode::BAD_REQUEST
-                }
+            let (grpc, code) = approvals::refused(error);
+            let status = match grpc {
+                tonic::Code::AlreadyExists => StatusCode::CONFLICT,
+                tonic::Code::InvalidArgument => StatusCode::BAD_REQUEST,
+                tonic::Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::FORBIDDEN,
             };
-            return refused(status, error.code(), &error.to_string());
+            return refused(status, code, &error.to_string());
         }
         Refused::Session(error) => {
             return refused(StatusCode::SERVICE_UNAVAILABLE, error.code(), &error.to_string());
@@ -198,4 +198,26 @@ fn failed(error: &Refused) -> Response<Body> {
         tracing::error!(error = with_causes(error), code = %error.code(), "the keyring");
     }
     refused(status, error.code(), &error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use ledgerstone::approval::{ApprovalError, ChangeKind};
+    use ledgerstone::merkle::LeafIndex;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_refused_over_http_as_it_is_over_grpc() {
+        let kind = ChangeKind::Key;
+        for (error, http, grpc) in [
+            (ApprovalError::Missing { kind, need: 2, of: 3 }, 403, tonic::Code::PermissionDenied),
+            (ApprovalError::NotAsked { kind }, 400, tonic::Code::InvalidArgument),
+            (ApprovalError::Used { index: LeafIndex::new(7) }, 409, tonic::Code::AlreadyExists),
+            (ApprovalError::Full, 429, tonic::Code::ResourceExhausted),
+        ] {
+            assert_eq!(tonic::Status::from(Refused::Approval(error.clone())).code(), grpc);
+            assert_eq!(failed(&Refused::Approval(error)).status().as_u16(), http);
+        }
+    }
 }
