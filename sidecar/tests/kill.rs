@@ -32,10 +32,12 @@ use std::time::Duration;
 use ledgerstone::code::CheckName;
 use ledgerstone::entry::Entry;
 use ledgerstone::merkle::LeafIndex;
+use ledgerstone::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use ledgerstone::store::fs::FsReader;
 use ledgerstone::verify::{self, Verdict};
 use ledgerstone_verifier::command::verify_log;
 use ledgerstone_verifier::progress::Silent;
+use tonic::transport::Channel;
 
 use support::{Sidecar, request, serve_doubler};
 
@@ -59,8 +61,11 @@ fn next(state: &mut u64) -> u64 {
 }
 
 /// Calls until the connection breaks, and notes what was answered.
-async fn call_until_killed(sidecar: Arc<Sidecar>, client: usize, answered: Answered) {
-    let mut connection = sidecar.client().await;
+async fn call_until_killed(
+    mut connection: GrpcInferenceServiceClient<Channel>,
+    client: usize,
+    answered: Answered,
+) {
     for n in 0.. {
         let Ok(answer) = connection.model_infer(request(&format!("{client}-{n}"), 1.5)).await else { return };
         let text = |name: &str| answer.metadata().get(name).unwrap().to_str().unwrap().to_owned();
@@ -95,18 +100,18 @@ async fn every_answered_decision_survives_fifty_kills() {
     let mut state = variable("KILL_SEED", u64::from(std::process::id()) << 16 | 1);
     println!("KILL_ROUNDS={rounds} KILL_SEED={state}");
     let folder = tempfile::tempdir().unwrap();
-    let sidecar = Arc::new(Sidecar::init(folder.path(), serve_doubler().await));
+    let sidecar = Sidecar::init(folder.path(), serve_doubler().await);
     let answered: Answered = Arc::default();
 
     for _ in 0..rounds {
         let mut running = sidecar.start();
         let before = answered.lock().unwrap().clone();
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                tokio::spawn(call_until_killed(Arc::clone(&sidecar), client, Arc::clone(&answered)))
-            })
-            .collect();
-        drop(sidecar.client().await);
+        // Each has its connection before the kill: one that waits for a dead sidecar to be ready waits for ever.
+        let mut clients = Vec::new();
+        for client in 0..CLIENTS {
+            let connection = sidecar.client().await;
+            clients.push(tokio::spawn(call_until_killed(connection, client, Arc::clone(&answered))));
+        }
         let sample: Vec<String> = before.keys().take(RECEIPTS_PER_ROUND).cloned().collect();
         assert_receipts_verify(&sidecar, &sample).await;
         tokio::time::sleep(Duration::from_millis(next(&mut state) % 400)).await;
