@@ -9,13 +9,16 @@ const SHOWN_MAX = 2000;
 /** Control characters, direction overrides, what has no width, private use and what no letter is assigned to. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0]/u;
 
+/** What says how many letters are not shown. */
+export type Counting = Pick<Speech, "count"> & { words: Pick<Speech["words"], "values"> };
+
 /** Whether a text has characters that would not be seen. */
 export function hidesSomething(text: string): boolean {
   return HIDDEN.test(text);
 }
 
 /** A text as it stands in the file, isolated from the direction of what is around it, with marks for what hides. */
-export function inert(text: string, speech: Speech): HTMLElement {
+export function inert(text: string, speech: Counting): HTMLElement {
   const characters = Array.from(text);
   const shown = characters.slice(0, SHOWN_MAX);
   const element = h("bdi", { class: "foreign" });
