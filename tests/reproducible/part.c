@@ -1,0 +1,1 @@
+const char *c_place(void) { return __FILE__; }
