@@ -1,8 +1,8 @@
 //! The target of what services answer that hold keys: Vault's transit engine, AWS KMS, and where AWS credentials come from.
 
-use ledgerstone_sidecar::anchor::http::Answer;
 use ledgerstone_sidecar::keyring::aws_kms::credentials::{assumed, given};
 use ledgerstone_sidecar::keyring::{Fault, KeyId, KeyringError, WrappedKey, aws_kms, vault};
+use ledgerstone_sidecar::outbound::http::Answer;
 
 /// The key that the corpus' answers of AWS KMS are about.
 pub const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/e2d8fe1e-768f-4fba-afd4-b30939b86be2";

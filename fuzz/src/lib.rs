@@ -8,12 +8,16 @@
 pub mod access;
 pub mod anchors;
 pub mod approvals;
+mod backups;
 pub mod gate;
 pub mod injector;
 pub mod keys;
 pub mod mutate;
 pub mod nodes;
 mod notices;
+mod operations;
+pub mod siem;
+pub mod sinks;
 pub mod targets;
 pub mod timestamps;
 mod tls;

@@ -32,7 +32,10 @@ use ledgerstone_verifier::recompute::tamper::{Stretch, Tamper};
 use ledgerstone_verifier::recompute::{Model, ModelError, RowError, Texts, onnx};
 use ledgerstone_verifier::report::{self, Report, ReportFile};
 
-use crate::{access, anchors, approvals, gate, injector, keys, nodes, notices, timestamps, tls};
+use crate::{
+    access, anchors, approvals, backups, gate, injector, keys, nodes, notices, operations, siem, sinks,
+    timestamps, tls,
+};
 
 /// A parser of bytes from outside.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_report", run: audit_report },
     Target { name: "audit_results", run: audit_results },
     Target { name: "bitcoin_headers", run: anchors::bitcoin_headers },
+    Target { name: "backup_sums", run: backups::backup_sums },
     Target { name: "beacon_answer", run: nodes::beacon_answer },
     Target { name: "beacon_update", run: anchors::beacon_update },
     Target { name: "catboost_model", run: model },
@@ -80,16 +84,20 @@ pub const TARGETS: &[Target] = &[
     Target { name: "causal_config", run: causal_config },
     Target { name: "gate_rule", run: gate::rule },
     Target { name: "gguf_header", run: gguf_header },
+    Target { name: "handover_greeting", run: ledgerstone_sidecar::handover::is_greeting },
     Target { name: "injector_template", run: injector::injector_template },
     Target { name: "journal_segment", run: journal_segment },
+    Target { name: "kafka_answer", run: sinks::kafka_answer },
     Target { name: "key_answer", run: keys::key_answer },
     Target { name: "lightgbm_model", run: model },
+    Target { name: "nats_said", run: sinks::nats_said },
     Target { name: "notice_data", run: notices::data },
     Target { name: "notice_document", run: notices::document },
     Target { name: "oms_bundle", run: oms_bundle },
     Target { name: "oms_key", run: oms_key },
     Target { name: "onnx_model", run: model },
     Target { name: "opentimestamps", run: anchors::opentimestamps },
+    Target { name: "otlp_status", run: sinks::otlp_status },
     Target { name: "pack", run: pack },
     Target { name: "policy", run: policy },
     Target { name: "cose_receipt", run: cose_receipt },
@@ -118,6 +126,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "spiffe_id", run: tls::spiffe_id },
     Target { name: "client_certificate", run: tls::client_certificate },
     Target { name: "workload_message", run: tls::workload_message },
+    Target { name: "trace_metadata", run: ledgerstone_sidecar::telemetry::context::check_metadata },
+    Target { name: "exposition", run: operations::exposition },
+    Target { name: "sidecar_status", run: operations::sidecar_status },
+    Target { name: "siem_event", run: siem::siem_event },
+    Target { name: "siem_line", run: siem::siem_line },
 ];
 
 /// The committed inputs of a target, in the order of their names.
