@@ -232,6 +232,15 @@ checks! {
     /// The receipt's entry stands in a tree that was fixed outside.
     ReceiptAnchor = "receipt.anchor":
         "The entry of the receipt stood in the log when the log was fixed outside.";
+    /// The SIEM holds an event for every entry.
+    SiemComplete = "siem.complete":
+        "Every entry of the log, in the range that was asked for, arrived in the SIEM and is still there.";
+    /// Every event in the SIEM says what its entry says.
+    SiemUnaltered = "siem.unaltered":
+        "What the SIEM shows of the log's entries is what the log says, field by field.";
+    /// No event in the SIEM names an entry that the log does not have.
+    SiemWithin = "siem.within":
+        "The SIEM shows nothing as an entry of the log that the log does not have.";
 }
 
 impl fmt::Display for CheckName {

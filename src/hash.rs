@@ -121,7 +121,7 @@ pub fn empty_root() -> Hash {
     Hash::of(&[])
 }
 
-/// A 32-byte HMAC-SHA-256 key (RFC 2104), prepared once for many messages.
+/// An HMAC-SHA-256 key (RFC 2104), prepared once for many messages.
 #[derive(Clone)]
 pub struct HmacKey(Hmac<Sha256>);
 
@@ -129,6 +129,16 @@ impl HmacKey {
     /// Prepares `key`.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
+        Self::padded(key)
+    }
+
+    /// Prepares a key of another length, at most the block of SHA-256, 64 bytes: RFC 2104 has a longer one hashed first.
+    #[must_use]
+    pub fn from_slice(key: &[u8]) -> Option<Self> {
+        (key.len() <= 64).then(|| Self::padded(key))
+    }
+
+    fn padded(key: &[u8]) -> Self {
         // RFC 2104 pads a key that is shorter than the block (64 bytes) with zeros.
         let mut block = [0_u8; 64];
         block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);

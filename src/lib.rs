@@ -27,6 +27,7 @@ pub mod proto;
 pub mod receipt;
 pub mod record;
 pub mod registry;
+pub mod siem;
 pub mod store;
 pub mod tile;
 pub mod time;

@@ -337,6 +337,22 @@ pub const APPROVALS_WALK_MAX: usize = 64 * 1024;
 /// Files that are looked at in the folder of approvals at a start.
 pub const APPROVAL_FILES_MAX: usize = 256;
 
+/// Bytes of one text of a SIEM event. An erasure's longest word has 45, an origin 255.
+pub const SIEM_TEXT_BYTES_MAX: usize = 256;
+
+/// Free details of an entry that a SIEM event shows; the others are counted. A roster and an approval are three.
+pub const SIEM_DETAILS_MAX: usize = 16;
+
+/// Bytes of one SIEM event in the longest of its formats. Sixteen details of 256 bytes, 32 links of 20 and 24 other values of at most
+/// 256 make 11 kB; a byte is escaped to at most two, and OCSF says a dozen of them twice.
+pub const SIEM_EVENT_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes of one line of what a SIEM holds: an OTLP request with 1,024 events of 8 KiB each.
+pub const SIEM_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Fields of one event that are named as altered; whoever changes more of them has made another event.
+pub const SIEM_DIFFERENCES_MAX: usize = 16;
+
 const _: () = assert!(ENTRY_BYTES_MAX <= u16::MAX as usize, "an entry must fit its bundle prefix");
 const _: () = assert!(SEALED_BYTES_MAX + ENTRY_BYTES_MAX <= BATCH_BYTES_MAX, "one append must fit a batch");
 const _: () = assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX, "a batch must fit what may wait");

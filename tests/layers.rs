@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("L0", &["code", "limits", "hash", "encoding", "time"]),
     ("L1", &["merkle", "note", "manifest"]),
     ("L2", &["check", "cose", "tile", "cosignature", "checkpoint", "record", "entry"]),
-    ("L3", &["policy", "pack", "store", "registry", "approval", "anchor", "vault"]),
+    ("L3", &["policy", "pack", "store", "registry", "approval", "anchor", "vault", "siem"]),
     ("L4", &["disclosure", "receipt", "evidence", "log"]),
     ("L5", &["verify", "proto", "oip"]),
 ];

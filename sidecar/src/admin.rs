@@ -1,4 +1,5 @@
-//! The admin port: `/live`, `/ready`, `/metrics`, `/models`, `/anchors`, `/hardening`.
+//! The admin port: `/live`, `/ready`, `/metrics`, `/models`, `/anchors`, `/hardening`, `/siem`; beside them the console
+//! (`crate::console`), and `/status`, which is the application's.
 //!
 //! Guarantees: it answers from the moment the sidecar has its ports, so a long recovery is seen as live and not ready;
 //! `/live` fails only where a restart is the remedy.
@@ -8,18 +9,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::anchor::Anchors;
 use crate::metrics::Metrics;
 use crate::models::Models;
+use crate::siem::Export;
 use crate::status::Status;
-
-/// Media type of the Prometheus text format.
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Clone)]
 struct Admin {
@@ -27,6 +26,15 @@ struct Admin {
     metrics: Metrics,
     models: Arc<Models>,
     anchors: Arc<Anchors>,
+}
+
+/// The routes of the admin port about the export.
+pub(crate) fn siem(export: &Arc<Export>) -> Router {
+    Router::new().route("/siem", get(exported)).with_state(Arc::clone(export))
+}
+
+async fn exported(State(export): State<Arc<Export>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], export.to_json())
 }
 
 /// The routes of the admin port.
@@ -70,11 +78,6 @@ async fn hardening(State(admin): State<Admin>) -> String {
     admin.status.hardening().map_or_else(unknown, ToString::to_string)
 }
 
-async fn render(State(admin): State<Admin>) -> impl IntoResponse {
-    match admin.metrics.render() {
-        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, METRICS_TYPE)], text),
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, METRICS_TYPE)], format!("# {error}\n"))
-        }
-    }
+async fn render(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    admin.metrics.respond(&headers)
 }

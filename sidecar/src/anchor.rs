@@ -20,7 +20,6 @@ pub mod evm;
 pub mod folder;
 pub mod guard;
 mod heads;
-pub mod http;
 pub mod journal;
 pub mod lane;
 mod opentimestamps;

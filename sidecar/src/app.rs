@@ -15,7 +15,6 @@ use ledgerstone::entry::SessionId;
 use ledgerstone::log::Bounds;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, timeout_at};
 
 use crate::anchor::guard::{self, Last};
 use crate::anchor::service::Opened;
@@ -24,8 +23,10 @@ use crate::anchor::{Anchors, Lane, setup};
 use crate::approvals::Approvals;
 use crate::bypass::Bypass;
 use crate::config::Config;
+use crate::console::Console;
 use crate::driver::{self, LogHandle, RecoveryReport};
 use crate::erasure::Erasures;
+use crate::handover::{HandoverError, Sockets};
 use crate::history::Histories;
 use crate::index::{Builder, Index};
 use crate::intercept::recorder::now;
@@ -36,7 +37,9 @@ use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::reader::LogReader;
 use crate::receipts::{ReceiptBuilder, ReceiptService};
+use crate::siem::{Export, Followers};
 use crate::status::Status;
+use crate::telemetry::Exporter;
 use crate::tls::Reloading;
 use crate::upstream::Upstream;
 use crate::{admin, api, log_keys};
@@ -44,20 +47,26 @@ use crate::{admin, api, log_keys};
 mod access;
 mod approvals;
 mod counted;
+mod drain;
 mod error;
 mod grpc;
 mod hardened;
 mod keys;
 mod model;
+mod overview;
 mod ports;
 pub(crate) mod previous;
 mod receipts;
+mod siem;
 
 pub use self::error::{BuildError, DrainError, RecoverError};
 use self::ports::{Ports, Served, Side};
 
 /// Time that the gRPC server gets to close its connections after the last answer.
 const CLOSE: Duration = Duration::from_secs(1);
+
+/// Longest time that telemetry gets to send what waits: a pod that ends is not held up by a Collector that says nothing.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Everything that can be had without touching the log: ports, keys, routes. The admin port answers already.
 pub struct App {
@@ -82,7 +91,11 @@ struct Parts {
     models: Arc<Models>,
     anchors: Arc<Anchors>,
     status: Arc<Status>,
+    export: Arc<Export>,
+    console: Console,
+    overview: Arc<overview::Overview>,
     admin: Served,
+    telemetry: Exporter,
 }
 
 /// An application with a recovered log and an open session.
@@ -125,8 +138,13 @@ pub struct Running {
     http: Served,
     links: Option<Served>,
     admin: Served,
+    followers: Followers,
     /// Work that ends with the sidecar: heartbeats, the index, health.
     background: Vec<JoinHandle<()>>,
+    telemetry: Exporter,
+    /// Work on the files of the anchors, which ends by itself.
+    lanes: Vec<JoinHandle<()>>,
+    index: Arc<Index>,
     ending: watch::Sender<bool>,
 }
 
@@ -136,15 +154,21 @@ impl App {
     /// # Errors
     /// [`BuildError`] names the key of the configuration and what to change.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
-        let bypass = config.upstream.bypass();
-        Self::build_with(config, bypass).await
+        let bypass = Arc::new(config.upstream.bypass());
+        Self::build_with(config, bypass, &Sockets::default(), async { Ok(()) }).await
     }
 
-    /// The same, with a look at the model server that was opened before the process gave up files.
+    /// The same, with a look at the model server that was opened before the process gave up files, and on `sockets` that are bound
+    /// already. Nobody is served before `free` says that nobody else serves on them.
     ///
     /// # Errors
     /// As [`App::build`].
-    pub async fn build_with(config: Config, bypass: Bypass) -> Result<Self, BuildError> {
+    pub async fn build_with(
+        config: Config,
+        bypass: Arc<Bypass>,
+        sockets: &Sockets,
+        free: impl Future<Output = Result<(), HandoverError>>,
+    ) -> Result<Self, BuildError> {
         let log_keys = log_keys::load(&config.log.key_file, &config.log.origin)?;
         let keys = keyring::open(&config.keys)?;
         let receipt_key = receipts::key(&config)?;
@@ -158,8 +182,9 @@ impl App {
             Some(tls) => Some(ports::tls(tls).await?),
         };
         let counts = Counts::default();
-        let (ports, admin) = Ports::bind(&config, tls.as_ref(), &counts).await?;
+        let (ports, admin) = Ports::bind(&config, sockets, tls.as_ref(), &counts).await?;
         let (metrics, status) = (Metrics::new()?, Arc::new(Status::default()));
+        let telemetry = Exporter::start(&config, &metrics)?;
         status.measure(&metrics);
         status.guard(bypass);
         ports.access.measure(&metrics);
@@ -173,11 +198,32 @@ impl App {
         let lanes = setup::lanes(&config.anchors, &config.log.origin, keys.as_ref())?;
         let anchors = Anchors::new(&lanes, config.anchors.quorum.clone(), config.anchors.lag_alarm);
         anchors.measure(&metrics);
+        free.await?;
+        let export = siem::build(&config, &metrics, &models, &anchors)?;
+        let console =
+            Console::new(&config, &routes, (&status, &metrics), (&models, &anchors, export.alerts()));
         let router =
             admin::router(Arc::clone(&status), metrics.clone(), Arc::clone(&models), Arc::clone(&anchors));
+        let overview = overview::Overview::new(&config, &keys, &status, &anchors);
+        let router = router.merge(admin::siem(&export)).merge(console.router()).merge(overview.router());
         let admin = Served::start(admin, router)?;
-        let parts =
-            Parts { config, ports, keys, routes, upstream, tls, metrics, models, anchors, status, admin };
+        let parts = Parts {
+            config,
+            ports,
+            keys,
+            routes,
+            upstream,
+            tls,
+            metrics,
+            models,
+            anchors,
+            status,
+            export,
+            console,
+            overview,
+            admin,
+            telemetry,
+        };
         Ok(Self { log_keys, receipt_key, lanes, parts })
     }
 
@@ -186,6 +232,15 @@ impl App {
     /// # Errors
     /// [`RecoverError`] says how to recover.
     pub async fn recover(self) -> Result<Recovered, RecoverError> {
+        let export = Arc::clone(&self.parts.export);
+        let recovered = self.open().await;
+        if let Err(error) = &recovered {
+            export.refused(error).await;
+        }
+        recovered
+    }
+
+    async fn open(self) -> Result<Recovered, RecoverError> {
         let Self { log_keys, receipt_key, lanes, parts } = self;
         let Parts { config, metrics, status, keys, .. } = &parts;
         let (verifier, last) = (log_keys.verifier(), guarded(config).await?);
@@ -213,8 +268,12 @@ impl App {
         }
         approvals.announce(&session, changes, now).await?;
         status.serve(log.clone(), Arc::clone(&session), Arc::clone(&index));
+        parts.overview.serve(&session, &ring, &config.retention.matrix);
         let record_keys: Arc<dyn RecordKeys> = ring.clone();
         let receipts = ReceiptBuilder::new(reader.clone(), record_keys, parts.routes.clone(), receipt_key);
+        let (lookup, counted) = (Arc::clone(&index), Arc::clone(status));
+        let shown = ReceiptService::new(receipts.clone(), lookup, counted, config.receipt_wait);
+        parts.console.open(&reader, shown, &session);
         Ok(Recovered {
             parts,
             log,
@@ -251,54 +310,50 @@ impl Recovered {
     /// # Errors
     /// [`RecoverError`] if the operating system does not say where a port is.
     pub fn spawn(self) -> Result<Running, RecoverError> {
-        let Self { parts, log, reader, ring, index, approvals, session, lanes, verifier, receipts, .. } =
-            self;
-        let Parts { config, ports, routes, upstream, tls, metrics, models, anchors, status, admin, .. } =
-            parts;
+        let Self { parts, log, reader, ring, index, approvals, session, lanes, receipts, .. } = self;
         let keys: Arc<dyn RecordKeys> = ring.clone();
+        let decisions = recorder(&parts, &session, &keys);
+        let followers = siem::follow(&parts.export, &parts.routes, &reader, &log);
+        let Parts {
+            config, ports, upstream, tls, metrics, models, anchors, status, admin, telemetry, ..
+        } = parts;
         let (ending, ends) = watch::channel(false);
-        let (origin, wait) = (&config.log.origin, config.receipt_wait);
+        let wait = config.receipt_wait;
         let receipts = ReceiptService::new(receipts, Arc::clone(&index), Arc::clone(&status), wait);
         let links = receipts::serve_links(ports.links, &config, &receipts, &reader)?;
-        let decisions =
-            Recorder::new(Arc::clone(&session), Arc::clone(&keys), routes, origin.as_str(), metrics.clone())
-                .with_models(Arc::clone(&models));
         let services = grpc::Services {
             intercept: Intercept::new(decisions, upstream.clone(), limits(&config)),
             log: api::LogApi::new(reader.clone(), ends.clone()),
-            receipts: api::ReceiptsApi::new(receipts.clone(), origin.clone()),
+            receipts: api::ReceiptsApi::new(receipts.clone(), config.log.origin.clone()),
         };
         let erasures = keys::erasures(&config, &session, &reader, &receipts, &index, &ring, &status);
-        let histories =
-            Histories::new(Arc::clone(&session), reader.clone(), receipts.clone(), keys.clone(), &config);
-        let registrations = api::RegistryApi::new(&session, &reader, &models, wait, &approvals);
-        let registry =
-            Side::start(ports.registry, |port| grpc::serve_registry(port, registrations, ends.clone()))?;
-        let recorder = Side::start(ports.recorder, |port| {
+        let histories = Histories::new(session.clone(), reader.clone(), receipts.clone(), keys, &config);
+        let registry = api::RegistryApi::new(&session, &reader, &models, wait, &approvals);
+        let registry = Side::start(ports.registry, &ends, |port| grpc::serve_registry(port, registry))?;
+        let recorder = Side::start(ports.recorder, &ends, |port| {
             let served = grpc::Records {
                 recorder: api::RecorderApi::new(histories),
-                keyring: api::KeyringApi::new(erasures.clone(), approvals),
+                keyring: keys::api(&erasures, approvals, &parts.export),
                 links: receipts::link_maker(&config, &reader),
             };
-            grpc::serve_recorder(port, served, ends.clone())
+            grpc::serve_recorder(port, served)
         })?;
         let grpc_addr = ports.grpc.address().map_err(RecoverError::Port)?;
-        let lanes = anchors.spawn(lanes, &reader, &verifier, &session, &ends);
-        let incoming = ports.grpc.open().map_err(RecoverError::Port)?.counting(&session);
+        let lanes = anchors.spawn(lanes, &reader, &self.verifier, &session, &ends);
+        let incoming = ports.grpc.open(&ends).map_err(RecoverError::Port)?.counting(&session);
         let (grpc, health) = grpc::serve(incoming, services, &config.limits, &status, ends)?;
         let router = api::http::router(reader.clone(), receipts, PublicAnchors::new(&config.log.store));
         let http = Served::start(ports.http, router).map_err(RecoverError::Port)?;
         let mut background = vec![
             health,
-            tokio::spawn(Arc::clone(&models).read_back(Arc::clone(&index), reader.clone())),
-            tokio::spawn(models.watch(config.models_watch_interval, metrics)),
             tokio::spawn(Arc::clone(&session).run(config.heartbeat_interval)),
             tokio::spawn(Arc::clone(&status).keep_looking(config.heartbeat_interval)),
-            tokio::spawn(Builder::new(index, reader.clone()).follow()),
+            tokio::spawn(Builder::new(Arc::clone(&index), reader.clone()).follow()),
         ];
+        background.extend(model::watch(&config, models, metrics, &index, &reader));
         background.extend(keys::tasks(&config, reader, erasures.clone()));
-        background.extend(ports.access.follow().into_iter().chain(lanes));
-        background.extend(ports::follow(&config, tls).into_iter().chain(model::follow(&config, &upstream)));
+        let follow = [ports.access.follow(), ports::follow(&config, tls), model::follow(&config, &upstream)];
+        background.extend(follow.into_iter().flatten());
         Ok(Running {
             grpc_addr,
             http_addr: http.address,
@@ -316,7 +371,11 @@ impl Recovered {
             sides: [registry, recorder],
             http,
             admin,
+            followers,
             background,
+            telemetry,
+            lanes,
+            index,
             ending,
         })
     }
@@ -340,39 +399,16 @@ impl Running {
     pub fn anchors(&self) -> &Arc<Anchors> {
         &self.anchors
     }
+}
 
-    /// Takes no further request, lets those in flight finish for at most `deadline`, writes the stop entry, publishes
-    /// everything and lets go of the store and the keyring.
-    ///
-    /// # Errors
-    /// [`DrainError`] if the session ended without a stop entry or the log halted.
-    pub async fn drain(mut self, deadline: Duration) -> Result<(), DrainError> {
-        let until = Instant::now() + deadline;
-        self.status.drain();
-        self.ending.send_replace(true);
-        let stopped = self.session.stop(until).await;
-        if timeout_at(until.max(Instant::now() + CLOSE), &mut self.grpc).await.is_err() {
-            self.grpc.abort();
-        }
-        for side in self.sides.iter().flatten() {
-            side.server.abort();
-        }
-        for task in &self.background {
-            task.abort();
-        }
-        let log = self.log.stop().await;
-        self.http.stop().await;
-        if let Some(links) = self.links {
-            links.stop().await;
-        }
-        self.admin.stop().await;
-        let ring = Arc::clone(self.erasures.ring());
-        if let Ok(Err(error)) = spawn_blocking(move || ring.close()).await {
-            tracing::error!(%error, code = %error.code(), "the keyring was not closed in order; copy its -wal file with it");
-        }
-        stopped.map_err(DrainError::Session)?;
-        log.map_err(DrainError::Log)
-    }
+/// What records the decisions.
+fn recorder(parts: &Parts, session: &Arc<Session>, keys: &Arc<dyn RecordKeys>) -> Recorder {
+    let Parts { config, routes, metrics, models, export, telemetry, .. } = parts;
+    let (session, keys) = (Arc::clone(session), Arc::clone(keys));
+    Recorder::new(session, keys, routes.clone(), config.log.origin.as_str(), metrics.clone())
+        .with_models(Arc::clone(models))
+        .with_alerts(Arc::clone(export.alerts()))
+        .with_tracing(telemetry.tracing())
 }
 
 fn driver_options(config: &Config, metrics: &Metrics) -> driver::Options {

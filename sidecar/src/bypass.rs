@@ -11,7 +11,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::anchor::http::Address;
+use crate::outbound::http::Address;
 
 /// The tables of sockets.
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];

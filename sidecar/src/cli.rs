@@ -14,6 +14,8 @@ pub mod gate;
 pub mod injector;
 #[cfg(feature = "notices")]
 pub mod notice;
+pub mod siem;
+pub mod upkeep;
 
 /// Records every decision of a model server before the caller sees the answer.
 #[derive(Debug, Parser)]
@@ -69,7 +71,7 @@ impl Settings {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve: record decisions until a signal to stop.
-    Run,
+    Run(upkeep::RunArguments),
     /// Create the log, and its keys where they do not exist.
     Init(InitArguments),
     /// Show the configuration.
@@ -111,10 +113,38 @@ pub enum Command {
     /// Dual control: who must approve which changes, and what waits for it.
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// Copy the whole store into a folder, anew or onto an earlier backup. The sidecar may be running.
+    ///
+    /// Private keys are not in it, and sealed records and the keyring lie in it as encrypted as they are. Give the same command again
+    /// after an interruption, and every day: what never changes is copied once.
+    Backup {
+        /// The folder, best on another disk
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+    /// Put a backup in the place of a store that is lost. The sidecar must not be running.
+    ///
+    /// The store is checked whole, and nothing is signed in it until a checkpoint from outside was held against it.
+    Restore(upkeep::RestoreArguments),
     /// Give up what `run` gives up, and say what is left: which files, folders and ports.
     ///
     /// Ends with 1 if something is missing, or if one of the places may not be reached.
     Hardening(HardeningArguments),
+    /// The SIEM export: where its sinks are.
+    #[command(subcommand)]
+    Siem(siem::SiemCommand),
+    /// Print completions for a shell. Reads no configuration file.
+    Completions {
+        /// The shell.
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages. Reads no configuration file.
+    Man {
+        /// The folder to write them into; it is made where it does not exist, and pages of the same names are replaced.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// What is asked of the keyring.
     #[command(flatten)]
     Erasure(erasure::ErasureCommand),

@@ -17,10 +17,11 @@ use ledgerstone::note::KeyName;
 use self::anchors::AnchorsConfig;
 use self::layers::{Found, Layers};
 use self::setting::{SETTINGS, find};
+use self::siem::SinkConfig;
 use crate::access::AccessConfig;
-use crate::anchor::http::Address;
 use crate::bypass::{self, Bypass, LocalOnly};
 use crate::intercept::route::RouteConfig;
+use crate::outbound::http::Address;
 
 mod access;
 pub mod anchors;
@@ -35,6 +36,8 @@ mod named;
 mod quantity;
 mod retention;
 mod setting;
+pub mod siem;
+mod telemetry;
 mod tls;
 
 pub use self::approvals::ApprovalsConfig;
@@ -46,6 +49,7 @@ pub use self::layers::{Inputs, Source};
 pub use self::links::LinksConfig;
 pub use self::named::Named;
 pub use self::retention::RetentionConfig;
+pub use self::telemetry::{Protocol, Sampling, Signals, TelemetryConfig};
 pub use self::tls::{CertificateSource, TlsConfig};
 
 /// The largest message: a request and an answer of this size, and their fields, fit one sealed record
@@ -98,6 +102,10 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// What the process gives up once it is configured.
     pub hardening: HardeningConfig,
+    /// Where events and alerts are sent.
+    pub siem: Vec<SinkConfig>,
+    /// Where traces, metrics and log lines go, if anywhere.
+    pub telemetry: Option<TelemetryConfig>,
     /// Files, addresses and ports that the values above name, as they were read.
     pub named: Named,
     /// The directory that relative paths of routes start from.
@@ -134,6 +142,8 @@ pub struct ServerConfig {
     pub admin_listen: SocketAddr,
     /// How long requests in flight may take after a signal to stop.
     pub drain_deadline: Duration,
+    /// The Unix socket at which a successor takes over, if one may.
+    pub handover: Option<PathBuf>,
     /// TLS of every port; without it they speak plain HTTP.
     pub tls: Option<TlsConfig>,
     /// How often the files of TLS, the upstream's too, are looked at for changes.
@@ -221,6 +231,7 @@ impl Config {
                 http_listen: layers.address("server.http_listen")?,
                 admin_listen: layers.address("server.admin_listen")?,
                 drain_deadline: layers.duration("server.drain_deadline")?,
+                handover: layers.path("server.handover")?,
                 tls: TlsConfig::from_layers(layers)?,
                 tls_reload_interval: layers.duration("server.tls.reload_interval")?,
             },
@@ -252,6 +263,8 @@ impl Config {
             access: access::from_layers(layers)?,
             routes: layers.routes.iter().map(|(route, _)| route.clone()).collect(),
             hardening: HardeningConfig::from_layers(layers)?,
+            siem: siem::from_layers(layers)?,
+            telemetry: TelemetryConfig::from_layers(layers)?,
             base: layers.base.clone(),
             named: layers.named(),
             ignored: layers.ignored.clone(),

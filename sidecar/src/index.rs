@@ -176,6 +176,11 @@ impl Index {
         self.place.read().unwrap_or_else(PoisonError::into_inner).backend.is_some()
     }
 
+    /// Lets go of the files, for whoever opens them next. Whoever still has the index gets errors.
+    pub fn close(&self) {
+        self.place.write().unwrap_or_else(PoisonError::into_inner).backend = None;
+    }
+
     /// Makes the index unusable, because something in it turned out to be wrong. It is built again.
     pub fn distrust(&self) {
         self.place.write().unwrap_or_else(PoisonError::into_inner).backend = None;

@@ -52,9 +52,10 @@ pub use self::configured::{Configured, Created, KeysError, Provider, open};
 pub use self::fault::Fault;
 pub use self::file::{FileKeyProvider, KeyFileError};
 pub(crate) use self::file::{check_mode, create_private, write_private};
+pub(crate) use self::secret::read_lines;
 pub use self::secret::{SecretError, SecretSource};
 
-pub use self::backup::SLOTS_MAX;
+pub use self::backup::{SLOTS_MAX, copy_of};
 pub use self::counts::Counts;
 pub(crate) use self::database::StoredKey;
 pub use self::error::RingError;

@@ -31,6 +31,9 @@ pub use make::{LinkMaker, Made, MakeError};
 /// The first line of the file.
 const HEADER: &str = "ledgerstone-links/v1\n";
 
+/// What the first line of any version begins with.
+const ANY_VERSION: &str = "ledgerstone-links/v";
+
 /// Random bytes of a token: 160 bits cannot be guessed, and 27 letters fit a small QR code.
 const TOKEN_BYTES: usize = 20;
 
@@ -273,6 +276,9 @@ impl LinkBook {
         file.seek(SeekFrom::Start(read.end)).map_err(unreadable)?;
         file.take(metadata.len() - read.end).read_to_string(&mut text).map_err(unreadable)?;
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            if read.end == 0 && line != HEADER && line.starts_with(ANY_VERSION) {
+                return Err(LinkError::Newer { path: self.path.clone() });
+            }
             if !read.takes(line) {
                 return Err(LinkError::Malformed { path: self.path.clone(), at: read.end });
             }
@@ -379,6 +385,14 @@ pub enum LinkError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// It has a later format.
+    #[error(
+        "{path} has a later format than v1, which this release reads: go on with the release that wrote it, or a later one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line is none.
     #[error(
         "{path} is not a file of links, or was damaged at byte {at}: restore it, or move it away and make the links again"
@@ -405,7 +419,7 @@ impl LinkError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Unreadable { .. } | Self::Unwritable { .. } => Code::Misuse,
+            Self::Unreadable { .. } | Self::Unwritable { .. } | Self::Newer { .. } => Code::Misuse,
             Self::Malformed { .. } => Code::Malformed,
             Self::Full { .. } => Code::Limit,
             Self::NoRandomness => Code::Unavailable,

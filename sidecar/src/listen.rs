@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,8 +20,10 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::api::{Ending, ended};
 use crate::driver::system_clock;
 use crate::peer::Peer;
 use crate::tls::{Ask, Leaf, Loaded, Protocols, Reloading};
@@ -53,25 +55,35 @@ const READY: usize = 16;
 /// Pause after the system refuses to accept: for want of descriptors, for example, which come back as connections close.
 const BREATHER: Duration = Duration::from_millis(100);
 
+/// How long a connection that came last has to send its first bytes before its server ends: until then HTTP/1 is not told from HTTP/2,
+/// and a server that ends closes what it cannot tell.
+const FIRST_WORDS: Duration = Duration::from_millis(200);
+
 /// What a port is: its name in metrics, what is spoken on it, and whether by TLS.
 #[derive(Clone, Debug)]
 pub struct Door {
     name: &'static str,
     protocols: Protocols,
     tls: Option<(Reloading, Ask)>,
+    ending: Option<Ending>,
 }
 
 impl Door {
     /// A port without TLS.
     #[must_use]
     pub const fn new(name: &'static str, protocols: Protocols) -> Self {
-        Self { name, protocols, tls: None }
+        Self { name, protocols, tls: None, ending: None }
     }
 
     /// The same with TLS.
     #[must_use]
     pub fn tls(self, tls: Reloading, ask: Ask) -> Self {
         Self { tls: Some((tls, ask)), ..self }
+    }
+
+    /// The same until `ending` says so. Who has come through by then is served; who waits outside is left to whoever listens next.
+    pub(crate) fn until(self, ending: Ending) -> Self {
+        Self { ending: Some(ending), ..self }
     }
 
     pub(crate) const fn name(&self) -> &'static str {
@@ -96,7 +108,11 @@ impl Door {
         let address = listener.local_addr()?;
         let (ready, incoming) = mpsc::channel(READY);
         let secured = self.tls.as_ref().map(|(tls, ask)| Secured::new(tls, *ask, self.protocols));
+        // Without somebody who ends it, it goes on until it is dropped.
+        let (never, lasting) = watch::channel(false);
+        let ending = self.ending.unwrap_or(lasting);
         let port = Port {
+            first_words: if self.protocols == Protocols::Http { FIRST_WORDS } else { Duration::ZERO },
             open: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             counts: counts.port(self.name),
             secured,
@@ -104,7 +120,11 @@ impl Door {
             handshakes: JoinSet::new(),
             oldest: VecDeque::new(),
         };
-        Ok(Incoming { address, incoming, task: tokio::spawn(port.run(listener)) })
+        let task = tokio::spawn(async move {
+            port.run(listener, ending).await;
+            drop(never);
+        });
+        Ok(Incoming { address, incoming, exhausted: watch::Sender::new(false), task })
     }
 }
 
@@ -113,7 +133,16 @@ impl Door {
 pub struct Incoming {
     address: SocketAddr,
     incoming: mpsc::Receiver<Connection>,
+    /// Says that the door was closed and everybody who came through was handed on.
+    exhausted: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+impl Incoming {
+    /// Turns true once nobody comes any more: what has to be told where a listener cannot end.
+    pub(crate) fn exhausted(&self) -> Ending {
+        self.exhausted.subscribe()
+    }
 }
 
 impl Drop for Incoming {
@@ -140,7 +169,10 @@ impl axum::serve::Listener for Incoming {
                 let address = connection.address();
                 (connection, address)
             }
-            None => std::future::pending().await,
+            None => {
+                self.exhausted.send_replace(true);
+                std::future::pending().await
+            }
         }
     }
 
@@ -170,6 +202,8 @@ impl tower::Service<IncomingStream<'_, Incoming>> for WithPeer {
 
 /// What one port takes connections with.
 struct Port {
+    /// How long whoever comes last has to begin.
+    first_words: Duration,
     open: Arc<Semaphore>,
     counts: Arc<OnPort>,
     secured: Option<Secured>,
@@ -180,20 +214,30 @@ struct Port {
 }
 
 impl Port {
-    async fn run(mut self, listener: TcpListener) {
+    async fn run(mut self, listener: TcpListener, ending: Ending) {
+        let (mut closed, mut last) = (pin!(ended(ending)), None);
         loop {
             let accepted = tokio::select! {
+                () = &mut closed => break,
                 accepted = listener.accept() => accepted,
                 Some(_) = self.handshakes.join_next() => continue,
             };
             match accepted {
-                Ok((stream, address)) => self.take(stream, address).await,
+                Ok((stream, address)) => {
+                    last = Some(Instant::now());
+                    self.take(stream, address).await;
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "no connection can be accepted; raise the limit of open files");
                     tokio::time::sleep(BREATHER).await;
                 }
             }
+        }
+        drop(listener);
+        while self.handshakes.join_next().await.is_some() {}
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + self.first_words).await;
         }
     }
 

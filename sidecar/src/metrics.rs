@@ -1,23 +1,46 @@
 //! What the sidecar counts, and the Prometheus text that says so.
 //!
 //! Guarantees: a label is a route's name from the configuration, a status code or what a gate did, never anything a caller or a model
-//! sent (INV-8), so the number of series is bounded by the configuration. One registry per sidecar, handed down; no
-//! process-wide state.
+//! sent (INV-8), so the number of series is bounded by the configuration; models are told apart by the beginning of their digests, a
+//! bounded number of them. One registry per sidecar, handed down; no process-wide state. A scrape and an export over OTLP read the same instruments.
 //! Does not do: deciding what is worth an alert.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ledgerstone::code::Code;
+use ledgerstone::hash::Hash;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _, UpDownCounter};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_prometheus::PrometheusExporter;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Temporality};
 use prometheus::{Encoder as _, TextEncoder};
+
+use self::exemplars::Exemplars;
+use self::gen_ai::GenAiInstruments;
+use self::models::ModelLabels;
+use crate::telemetry::{GenAi, Seen};
+
+mod exemplars;
+mod gen_ai;
+mod models;
+mod openmetrics;
+mod respond;
 
 /// Bounds of the duration histograms in seconds: from a fast local disk's sync to a caller's patience.
 const SECONDS: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The histograms whose buckets name traces.
+const APPEND: &str = "ledgerstone_append_duration";
+const DECISION: &str = "ledgerstone_decision_duration";
+const MODEL_CALL: &str = "ledgerstone_model_duration";
 
 /// Bounds of the batch size histogram: powers of two up to `limits::BATCH_ENTRIES_MAX`.
 const ENTRIES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
@@ -37,6 +60,13 @@ struct Instruments {
     model_changed: Counter<u64>,
     model_declared_other: Counter<u64>,
     append: Histogram<f64>,
+    decision: Histogram<f64>,
+    model_call: Histogram<f64>,
+    gen_ai: GenAiInstruments,
+    outcomes: Counter<u64>,
+    models: ModelLabels,
+    exemplars: Exemplars,
+    reader: Reader,
     batch: Histogram<u64>,
     sync: Histogram<f64>,
 }
@@ -54,7 +84,10 @@ impl Metrics {
             .without_target_info()
             .build()
             .map_err(|_| MetricsError::Registry)?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let reader = Reader(Arc::new(exporter));
+        let resource = Resource::builder_empty().build();
+        let provider =
+            SdkMeterProvider::builder().with_resource(resource).with_reader(reader.clone()).build();
         let meter = provider.meter("ledgerstone");
         let seconds = |name: &'static str, what: &'static str| {
             let builder = meter.f64_histogram(name).with_unit("s").with_description(what);
@@ -83,10 +116,23 @@ impl Metrics {
                     "Answers that declare another model than the one on disk or in the configuration",
                 )
                 .build(),
-            append: seconds(
-                "ledgerstone_append_duration",
-                "From handing an entry to the log until it is durable and signed",
+            append: seconds(APPEND, "From handing an entry to the log until it is durable and signed"),
+            decision: seconds(
+                DECISION,
+                "From the arrival of a request until its record is durable, by route; the model's time is in it",
             ),
+            model_call: seconds(
+                MODEL_CALL,
+                "From asking the model server until its whole answer is here, by route",
+            ),
+            gen_ai: GenAiInstruments::new(&meter),
+            outcomes: meter
+                .u64_counter("ledgerstone_outcomes")
+                .with_description("Persons decided about, by route, model and action")
+                .build(),
+            models: ModelLabels::default(),
+            exemplars: Exemplars::default(),
+            reader,
             batch: meter
                 .u64_histogram("ledgerstone_batch_entries")
                 .with_description("Entries made durable by one fdatasync")
@@ -111,6 +157,13 @@ impl Metrics {
         self.0.gate.add(1, &labels);
     }
 
+    /// Begins what alerts compare over time of a route: a series that begins with its first event would hide that one.
+    pub(crate) fn begin(&self, route: &str) {
+        let labels = [KeyValue::new("route", route.to_owned())];
+        self.0.model_changed.add(0, &labels);
+        self.0.model_declared_other.add(0, &labels);
+    }
+
     /// Counts a change of the files of a route's model.
     pub(crate) fn model_changed(&self, route: &str) {
         self.0.model_changed.add(1, &[KeyValue::new("route", route.to_owned())]);
@@ -128,9 +181,51 @@ impl Metrics {
         InFlight(self.clone())
     }
 
-    /// Notes how long one append took, from hand-over to answer.
-    pub fn append(&self, took: Duration) {
+    /// Notes how long one append took, from hand-over to answer, and in which trace.
+    pub fn append(&self, took: Duration, seen: Option<Seen>) {
         self.0.append.record(took.as_secs_f64(), &[]);
+        self.0.exemplars.note(APPEND, None, took, seen);
+    }
+
+    /// Notes how long one decision of a route took, from its arrival until its record was durable.
+    pub(crate) fn decided(&self, route: &str, took: Duration, seen: Option<Seen>) {
+        self.0.decision.record(took.as_secs_f64(), &[KeyValue::new("route", route.to_owned())]);
+        self.0.exemplars.note(DECISION, Some(route), took, seen);
+    }
+
+    /// Notes how long the model server took.
+    pub(crate) fn model_call(&self, route: &str, took: Duration, seen: Option<Seen>) {
+        self.0.model_call.record(took.as_secs_f64(), &[KeyValue::new("route", route.to_owned())]);
+        self.0.exemplars.note(MODEL_CALL, Some(route), took, seen);
+    }
+
+    /// Notes how long a generative model took, and the tokens that went in and came out.
+    pub(crate) fn generated(
+        &self,
+        gen_ai: &GenAi<'_>,
+        took: Duration,
+        code: tonic::Code,
+        tokens: [Option<u64>; 2],
+    ) {
+        let labels = gen_ai.attributes();
+        let failed = (code != tonic::Code::Ok).then(|| KeyValue::new("error.type", code_name(code)));
+        let ended: Vec<KeyValue> = labels.iter().cloned().chain(failed).collect();
+        self.0.gen_ai.duration.record(took.as_secs_f64(), &ended);
+        for (kind, tokens) in ["input", "output"].into_iter().zip(tokens) {
+            let Some(tokens) = tokens else { continue };
+            let of = labels.iter().cloned().chain([KeyValue::new("gen_ai.token.type", kind)]);
+            self.0.gen_ai.tokens.record(tokens, &of.collect::<Vec<_>>());
+        }
+    }
+
+    /// Counts persons that a model decided about with one outcome.
+    pub(crate) fn outcomes(&self, route: &str, model: Option<Hash>, action: &'static str, persons: u64) {
+        let labels = [
+            KeyValue::new("route", route.to_owned()),
+            KeyValue::new("model", self.0.models.label(model)),
+            KeyValue::new("action", action),
+        ];
+        self.0.outcomes.add(persons, &labels);
     }
 
     /// Notes one committed batch and how long its `fdatasync` took.
@@ -190,6 +285,37 @@ impl Metrics {
         _ = observed.build();
     }
 
+    /// Everything as it stands now, for an export.
+    pub(crate) fn snapshot(&self) -> Option<ResourceMetrics> {
+        let mut metrics = ResourceMetrics::default();
+        self.0.reader.collect(&mut metrics).ok().map(|()| metrics)
+    }
+
+    /// Everything as OpenMetrics text, version 1.0.0, with the traces that measurements were made in.
+    #[must_use]
+    pub fn render_open(&self) -> String {
+        openmetrics::render(&self.0.registry.gather(), &self.0.exemplars)
+    }
+
+    /// The values of the counter `name`, each with its labels.
+    pub(crate) fn counts(&self, name: &str) -> Vec<(BTreeMap<String, String>, u64)> {
+        let families = self.0.registry.gather();
+        let family = families.iter().filter(|family| family.name() == name);
+        let series = family.flat_map(|family| family.get_metric()).map(|metric| {
+            let label =
+                |pair: &prometheus::proto::LabelPair| (pair.name().to_owned(), pair.value().to_owned());
+            let labels = metric.get_label().iter().map(label).collect();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a counter counts up in ones"
+            )]
+            let value = metric.get_counter().get_value() as u64;
+            (labels, value)
+        });
+        series.collect()
+    }
+
     /// Everything as Prometheus text, version 0.0.4.
     ///
     /// # Errors
@@ -205,6 +331,32 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").field("provider", &self.0.provider).finish_non_exhaustive()
+    }
+}
+
+/// Reads the instruments, for a scrape and for an export.
+#[derive(Clone, Debug)]
+struct Reader(Arc<PrometheusExporter>);
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
     }
 }
 
@@ -280,7 +432,7 @@ mod tests {
         metrics.decision("loans", tonic::Code::Ok);
         metrics.decision("loans", tonic::Code::Ok);
         metrics.decision("loans", tonic::Code::Unavailable);
-        metrics.append(Duration::from_millis(2));
+        metrics.append(Duration::from_millis(2), None);
         metrics.batch(3, Duration::from_micros(200));
         metrics.gauge("ledgerstone_tree_size", "Leaves", || 7);
         let waiting = metrics.in_flight();

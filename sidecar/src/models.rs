@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ledgerstone::entry::{Entry, RegisteredName};
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::registry::Registration;
+use ledgerstone::siem::Fact;
 use tokio::task::spawn_blocking;
 
 use crate::index::{Index, IndexError};
@@ -21,6 +22,7 @@ use crate::intercept::Routes;
 use crate::intercept::route::Route;
 use crate::metrics::Metrics;
 use crate::reader::LogReader;
+use crate::siem::Alerts;
 
 pub mod artifact;
 mod folder;
@@ -39,6 +41,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Models {
     routes: Routes,
     known: Mutex<Known>,
+    alerts: OnceLock<Arc<Alerts>>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +81,13 @@ impl Models {
     /// Follows the models of `routes`.
     #[must_use]
     pub fn new(routes: Routes) -> Self {
-        Self { routes, known: Mutex::default() }
+        Self { routes, known: Mutex::default(), alerts: OnceLock::new() }
+    }
+
+    /// Tells `alerts` of models that are not registered.
+    pub(crate) fn tell(&self, alerts: &Arc<Alerts>) {
+        // Set once, by the one caller that builds the application.
+        _ = self.alerts.set(Arc::clone(alerts));
     }
 
     /// Takes a model entry of the log; other entries say nothing here. False if no further name can be kept.
@@ -157,6 +166,13 @@ impl Models {
         known.complete.then(|| digest.is_some() && newest.map(|newest| newest.digest) == digest)
     }
 
+    /// The name and version that `digest` was registered as last, if it still is the newest one of that name.
+    pub(crate) fn registered_as(&self, digest: &Hash) -> Option<String> {
+        let known = self.known();
+        let newest = known.newest.values().find(|newest| newest.digest == *digest)?;
+        Some(format!("{} {}", newest.name, newest.version))
+    }
+
     /// Says in the log of the sidecar how each route stands, where that changed.
     pub(crate) fn check(&self) {
         for route in self.routes.configured() {
@@ -166,6 +182,12 @@ impl Models {
                 continue;
             }
             let (name, serves) = (route.name(), route.identity().map(|identity| identity.digest));
+            if let (Some(alerts), Standing::Unregistered | Standing::Differs { .. }) =
+                (self.alerts.get(), standing)
+            {
+                let model = route.registered_name().map_or_else(String::new, |name| name.to_string());
+                alerts.raise(Fact::UnregisteredModel { route: name.to_owned(), model, digest: serves });
+            }
             match standing {
                 Standing::NoDigest | Standing::Reading => {}
                 Standing::Unregistered => {
@@ -224,6 +246,7 @@ impl Models {
 
     /// Adds the gauges that are read from this state.
     pub(crate) fn measure(self: &Arc<Self>, metrics: &Metrics) {
+        self.routes.configured().for_each(|route| metrics.begin(route.name()));
         let models = Arc::clone(self);
         metrics.gauge_by_route(
             "ledgerstone_models_unregistered",

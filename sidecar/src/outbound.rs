@@ -10,8 +10,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) mod grpc;
+pub mod http;
 
 /// One row of the table: a URL that somebody configures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ const fn place(key: &'static str, schemes: &'static str, what: &'static str) -> 
 }
 
 /// Every URL that the sidecar asks, or hands to others (`links.public_url`, which it never asks). `docs/hardening.md` shows it.
-pub const PLACES: [Place; 15] = [
+pub const PLACES: &[Place] = &[
     place("upstream.address", "http, https, unix", "the model server, over gRPC"),
     place("keys.vault.address", "https; http to this machine", "the transit engine of a Vault or OpenBao"),
     place("keys.aws_kms.endpoint", "https; http to this machine", "AWS KMS"),
@@ -51,7 +56,12 @@ pub const PLACES: [Place; 15] = [
     place("anchors.ethereum.beacon", "http, https", "a node of its beacon chain"),
     place("anchor deploy --rpc", "http, https", "the node that a contract is deployed through"),
     place("access.oidc.jwks", "https; http to this machine", "the keys of an issuer of tokens"),
+    place("telemetry.endpoint", "http, https", "an OpenTelemetry Collector"),
     place("server.tls.workload_api", "unix", "a SPIFFE agent"),
+    place("siem.address", "udp, tcp, tls", "a syslog receiver"),
+    place("siem.url", "http, https", "a receiver of events over HTTP: signed batches, Splunk, OTLP"),
+    place("siem.brokers", "tcp, tls", "the brokers of a Kafka"),
+    place("siem.servers", "nats, tls", "the servers of a NATS"),
     place("links.public_url", "http, https", "nothing: it stands in links that others open"),
 ];
 
@@ -71,6 +81,10 @@ const METADATA_NAMES: [&str; 5] =
 /// Addresses of metadata services that are not link-local: Alibaba, Azure, Oracle.
 const METADATA_ADDRESSES: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+
+/// How long one address of several may take to answer: a round trip over satellites takes 700 ms. The operating system would wait for
+/// two minutes, longer than any caller, and an IPv6 address that leads nowhere stands before the IPv4 address that does.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// Why an address is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -184,7 +198,25 @@ pub(crate) async fn connect(host: &str, port: u16, is_role: bool) -> io::Result<
         Ok(ip) if is_role && ROLE_ADDRESSES.contains(&ip) => vec![SocketAddr::new(ip, port)],
         _ => resolve(host, port).await?,
     };
-    TcpStream::connect(addresses.as_slice()).await
+    first_of(&addresses).await
+}
+
+/// A connection to the first address that answers, in their order; the last one has all the time that the caller gives.
+async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let (last, others) = addresses.split_last().ok_or(io::ErrorKind::NotFound)?;
+    for address in others {
+        if let Ok(Ok(stream)) = timeout(ANSWER_MAX, TcpStream::connect(address)).await {
+            return Ok(stream);
+        }
+    }
+    TcpStream::connect(last).await
+}
+
+/// The first `chars_max` characters of what the other side said, printable ASCII on one line.
+#[must_use]
+pub(crate) fn printable(said: &[u8], chars_max: usize) -> String {
+    let shown = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' };
+    said.iter().take(chars_max).map(shown).collect::<String>().trim().to_owned()
 }
 
 /// A value as messages show it: of a URL no user, no password and no path, because keys stand in all of them.

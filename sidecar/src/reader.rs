@@ -121,6 +121,10 @@ impl LogReader {
         let path = path.map_err(|_| ReadError::NotPublished { index: LeafIndex::new(start), size })?;
         let bytes = self.tile(&path)?;
         let entries = EntryBundle::decode(&bytes).map_err(|source| ReadError::Bundle { path, source })?;
+        // One that was cut off between two entries reads well.
+        if entries.len() != usize::from(width) {
+            return Err(LogReadError::Damaged { path });
+        }
         Ok(Bundle {
             start: LeafIndex::new(start),
             entries: entries.into_iter().map(<[u8]>::to_vec).collect(),
@@ -266,7 +270,7 @@ pub enum LogReadError {
     /// A file cannot be read or is damaged.
     #[error(transparent)]
     Store(#[from] ReadError),
-    /// A full tile or bundle holds less than it should.
+    /// A tile or bundle holds less than it should, or more.
     #[error("{path} is damaged: restore it from a copy of the log")]
     Damaged {
         /// The tile or bundle.

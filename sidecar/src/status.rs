@@ -39,7 +39,7 @@ pub struct Status {
     /// Apart from the rest, because the session counts with it and the rest holds the session.
     committed: Committed,
     draining: AtomicBool,
-    bypass: OnceLock<Bypass>,
+    bypass: OnceLock<Arc<Bypass>>,
     running: OnceLock<Running>,
     /// Tells that it serves or drains.
     changes: Notify,
@@ -107,7 +107,7 @@ impl Status {
     }
 
     /// Says what to look at for callers past the sidecar, and looks.
-    pub(crate) fn guard(&self, bypass: Bypass) {
+    pub(crate) fn guard(&self, bypass: Arc<Bypass>) {
         // Set once, by the one caller that builds the application.
         _ = self.bypass.set(bypass);
         self.look();
@@ -115,7 +115,7 @@ impl Status {
 
     /// Looks whether the model server can be asked past the sidecar.
     pub(crate) fn look(&self) {
-        if self.bypass.get().is_some_and(Bypass::look) {
+        if self.bypass.get().is_some_and(|bypass| bypass.look()) {
             self.changes.notify_waiters();
         }
     }
@@ -185,7 +185,7 @@ impl Status {
         if !running.session.is_admitting() {
             return Err(NotReady::NotAdmitting);
         }
-        match self.bypass.get().and_then(Bypass::forbidden) {
+        match self.bypass.get().and_then(|bypass| bypass.forbidden()) {
             Some(listening) => Err(NotReady::Bypassed { listening }),
             None => Ok(()),
         }
@@ -239,7 +239,7 @@ impl Status {
             metrics,
             "ledgerstone_upstream_exposed",
             "1 while the model server listens on more than loopback",
-            |status, _| u64::from(status.bypass.get().is_some_and(Bypass::is_open)),
+            |status, _| u64::from(status.bypass.get().is_some_and(|bypass| bypass.is_open())),
         );
         self.gauge(metrics, "ledgerstone_ready", "1 while requests may be sent here", |status, _| {
             u64::from(status.ready().is_ok())

@@ -1,14 +1,35 @@
-//! Log lines of the binary, as text or JSON on standard error.
+//! Log lines of the binary, as text or JSON on standard error; and, where the configuration names an OpenTelemetry Collector, traces,
+//! metrics and the same log lines to it.
 //!
 //! Guarantees: standard output stays free for what a command prints. Does not do: carrying content. Lines and spans are
 //! keyed by decision id; a value of a record never enters one (INV-8), and [`Redacted`] is how code that holds such a
 //! value prints it.
+//!
+//! [`context`] reads and writes where a call stands in its caller's trace, `spans` makes the spans, `gen_ai` what they say of generative models, `lines` takes the log lines,
+//! `queue` holds what waits, `otlp` sends it, `exporter` puts them together.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+pub mod context;
+mod exporter;
+mod gen_ai;
+mod lines;
+mod otlp;
+mod queue;
+mod spans;
+
+pub use self::exporter::Exporter;
+pub(crate) use self::gen_ai::GenAi;
+pub use self::lines::LogLines;
+pub use self::otlp::CollectorError;
+pub(crate) use self::spans::DecisionSpan;
+pub use self::spans::{Seen, Tracing};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -20,19 +41,21 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging for this process.
+/// Starts logging for this process. The lines can go to a Collector, too, once there is one.
 ///
 /// # Errors
 /// [`TelemetryError`] if the filter makes no sense, or if logging was started before.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+pub fn init(format: LogFormat, filter: &str) -> Result<LogLines, TelemetryError> {
     let parsed = EnvFilter::try_new(filter);
     let filter = parsed.map_err(|_| TelemetryError::Filter { filter: filter.to_owned() })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = match format {
-        LogFormat::Text => lines.with_target(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let format_of = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let written = match format {
+        LogFormat::Text => format_of.with_target(false).boxed(),
+        LogFormat::Json => format_of.json().flatten_event(true).boxed(),
     };
-    started.map_err(|_| TelemetryError::AlreadyStarted)
+    let lines = LogLines::default();
+    let started = tracing_subscriber::registry().with(filter).with(written).with(lines.clone()).try_init();
+    started.map(|()| lines).map_err(|_| TelemetryError::AlreadyStarted)
 }
 
 /// An error with its causes, each said once: many errors repeat their cause in their own text.

@@ -24,9 +24,9 @@ use tonic::body::Body;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tower::{Service as _, ServiceExt as _};
 
-use crate::anchor::http::Address;
 use crate::intercept::body::Replay;
-use crate::outbound;
+use crate::outbound::http::Address;
+use crate::outbound::{self, grpc};
 
 /// Flow-control window of one call: an answer of this size needs no round trip to grow it.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -140,10 +140,8 @@ impl Upstream {
 impl Answer {
     /// The gRPC status of the answer; one that is not HTTP 200 says it by its HTTP status.
     pub(crate) fn status(&self) -> Status {
-        let trailers = self.trailers.as_ref().and_then(Status::from_header_map);
-        trailers
-            .or_else(|| Status::from_header_map(&self.head.headers))
-            .unwrap_or_else(|| http_status(self.head.status))
+        let trailers = self.trailers.as_ref().and_then(status_in);
+        trailers.or_else(|| status_in(&self.head.headers)).unwrap_or_else(|| http_status(self.head.status))
     }
 
     fn has_status(&self) -> bool {
@@ -208,6 +206,13 @@ impl tower::Service<Name> for Screened {
         // The connector puts the port in.
         Box::pin(async move { Ok(outbound::resolve(name.as_str(), 0).await?.into_iter()) })
     }
+}
+
+/// The gRPC status that headers or trailers say.
+fn status_in(headers: &HeaderMap) -> Option<Status> {
+    let mut headers = headers.clone();
+    grpc::screen(&mut headers);
+    Status::from_header_map(&headers)
 }
 
 /// How gRPC reads an HTTP status that is not 200 ("HTTP to gRPC Status Code Mapping").
@@ -351,5 +356,45 @@ impl UpstreamError {
     #[must_use]
     pub fn code(&self) -> Code {
         Code::Misuse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    /// The status of an answer whose trailers, or else head, say 3 with these details.
+    fn status(details: &'static str, in_trailers: bool) -> Status {
+        let mut said = HeaderMap::new();
+        said.insert("grpc-status", HeaderValue::from_static("3"));
+        said.insert("grpc-message", HeaderValue::from_static("no"));
+        said.insert("grpc-status-details-bin", HeaderValue::from_static(details));
+        let (mut head, ()) = Response::new(()).into_parts();
+        let trailers = if in_trailers {
+            Some(said)
+        } else {
+            head.headers = said;
+            None
+        };
+        Answer { head, body: Bytes::new(), trailers }.status()
+    }
+
+    #[test]
+    fn details_that_are_no_base64_leave_the_status_as_it_is() {
+        let cases: [(&str, &[u8]); 6] =
+            [("?", b""), ("=", b""), ("AAA\t", b""), ("", b""), ("CAM=", b"\x08\x03"), ("CAM", b"\x08\x03")];
+        for in_trailers in [true, false] {
+            for (details, read) in cases {
+                let status = status(details, in_trailers);
+                assert_eq!(
+                    (status.code(), status.message()),
+                    (tonic::Code::InvalidArgument, "no"),
+                    "{details}"
+                );
+                assert_eq!(status.details(), read, "{details}");
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@
     reason = "a test"
 )]
 
+#[path = "support/mount.rs"]
+mod mount;
 mod support;
 
 use std::fs;
@@ -37,6 +39,7 @@ use ledgerstone_sidecar::log_keys;
 use ledgerstone_verifier::command::verify_log;
 use ledgerstone_verifier::progress::Silent;
 
+use mount::Mount;
 use support::{PATIENCE, Sidecar, free_port, http_get, request, serve_doubler};
 
 const NOWHERE: &str = "127.0.0.1:9";
@@ -284,40 +287,6 @@ async fn a_reader_of_its_output_that_has_had_enough_is_no_error() {
     assert!(text.contains("the record cannot be printed") && text.contains("No space left"), "{text}");
 }
 
-/// A file system in memory, unmounted when dropped.
-struct Mount(PathBuf);
-
-impl Mount {
-    /// Mounts one of `size` at `path`; nothing where this user may not.
-    fn new(path: &Path, size: &str) -> Option<Self> {
-        fs::create_dir_all(path).unwrap();
-        let options = format!("size={size}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "ledgerstone-test"])
-            .arg(path)
-            .output();
-        let mounted = mounted.is_ok_and(|output| output.status.success());
-        let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-        assert!(mounted || !ci, "mounting a file system needs root under CI=true");
-        if !mounted {
-            println!("skipped: this user may not mount a file system, 1 case");
-        }
-        mounted.then(|| Self(path.to_owned()))
-    }
-
-    fn remount(&self, how: &str) {
-        let status =
-            Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).status().unwrap();
-        assert!(status.success(), "remount {how}");
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_disk_that_is_read_only_is_said_at_start() {
     let folder = tempfile::tempdir().unwrap();
@@ -376,7 +345,7 @@ async fn a_full_disk_withholds_answers_and_the_sidecar_goes_on_when_there_is_roo
     let mut running = sidecar.start();
     drop(sidecar.client().await);
     let mut answered = call_until(&sidecar, tonic::Code::Ok).await;
-    let filler = disk.0.join("filler");
+    let filler = disk.path().join("filler");
     let full =
         Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", filler.display())).output();
     assert!(!full.unwrap().status.success(), "the disk is not full");

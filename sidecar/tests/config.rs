@@ -364,7 +364,8 @@ fn sample(all: bool) -> String {
             && (line[key.len()..].starts_with(" = ")
                 || line == "[server.tls]"
                 || line.starts_with("[keys.")
-                || line.starts_with("[access"))
+                || line.starts_with("[access")
+                || line.starts_with("[[siem"))
     };
     let uncomment = |line: &str| match line.strip_prefix("# ").filter(|rest| all && is_setting(rest)) {
         Some(setting) => setting.to_owned(),

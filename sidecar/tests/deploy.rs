@@ -27,6 +27,8 @@ mod cluster;
 mod example;
 #[path = "deploy/image.rs"]
 mod image;
+#[path = "deploy/package.rs"]
+mod package;
 #[path = "deploy/pods.rs"]
 mod pods;
 #[path = "deploy/refusals.rs"]

@@ -152,6 +152,17 @@ impl GapReason {
             _ => None,
         }
     }
+
+    /// The reason as words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRecorded => "not recorded",
+            Self::TimeUp => "time up",
+            Self::Dropped => "dropped",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// What a decision entry says beyond its digests.

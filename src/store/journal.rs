@@ -30,6 +30,14 @@ pub enum JournalError {
     /// The file is too short for its header, or its header is damaged.
     #[error("the header is damaged: restore the segment from a copy")]
     Header,
+    /// The segment has a later format.
+    #[error(
+        "the segment has format version {found}, and this release reads 1: go on with the release that wrote it, or a later one"
+    )]
+    Newer {
+        /// The version found.
+        found: u8,
+    },
     /// The header is whole but was written for another log.
     #[error("the segment belongs to the log whose origin hashes to {found}: it was put into the wrong store")]
     OtherOrigin {
@@ -59,7 +67,7 @@ impl JournalError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Header | Self::Range(_) | Self::Damaged { .. } => Code::Malformed,
-            Self::OtherOrigin { .. } => Code::Misuse,
+            Self::OtherOrigin { .. } | Self::Newer { .. } => Code::Misuse,
             Self::Contradiction { .. } => Code::Inconsistent,
         }
     }

@@ -5,8 +5,11 @@
 
 mod approval;
 mod audit;
+mod key;
 mod model;
+mod operate;
 mod report;
+mod siem;
 
 use std::path::PathBuf;
 
@@ -23,16 +26,20 @@ pub use audit::{
 };
 #[cfg(feature = "serve")]
 pub use audit::{AuditServeArguments, LogFormat};
+pub use key::{BundleCommand, BundleInspectArguments, KeyCommand, KeyGenerateArguments, KeyShowArguments};
 pub use model::{
     Engine, ModelCommand, ModelCompareArguments, ModelDigestArguments, ModelGenerateArguments,
     ModelPredictArguments, ModelRegisterArguments, ModelShowArguments, ModelVerifyArguments,
     RegistryArguments,
 };
 
+pub use operate::{CompletionsArguments, DoctorArguments, ManArguments, TopArguments};
+
 use crate::source::WebOptions;
 pub use report::{
     CountedOutcome, FiguresArguments, ReportCommand, ReportFairnessArguments, ReportSummaryArguments,
 };
+pub use siem::{SiemCommand, SiemReconcileArguments};
 
 /// How `--help` of every command ends.
 const EXIT_CODES: &str = "\
@@ -94,6 +101,21 @@ pub enum Command {
     /// Count outcomes over many decisions: over time, or by protected group
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Look at a running sidecar end to end and say what to fix
+    #[command(after_help = EXIT_CODES)]
+    Doctor(DoctorArguments),
+    /// Watch a running sidecar: decisions, latency, gaps, heartbeats, anchors
+    #[command(after_help = EXIT_CODES)]
+    Top(TopArguments),
+    /// Print completions for a shell
+    #[command(after_help = EXIT_CODES)]
+    Completions(CompletionsArguments),
+    /// Write the manual pages
+    #[command(after_help = EXIT_CODES)]
+    Man(ManArguments),
+    /// Hold what a SIEM has of a log against the log
+    #[command(subcommand)]
+    Siem(SiemCommand),
 }
 
 /// `ledgerstone verify ...`.
@@ -436,59 +458,4 @@ pub struct LogProofArguments {
     /// Prove against this checkpoint instead of the newest one
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
-}
-
-/// `ledgerstone key ...`.
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make the keys of a new log: an Ed25519 key and an ML-DSA-44 key in one file
-    #[command(after_help = EXIT_CODES)]
-    Generate(KeyGenerateArguments),
-    /// Print the public keys that belong to a key file
-    #[command(after_help = EXIT_CODES)]
-    Show(KeyShowArguments),
-}
-
-/// Arguments of `key generate`.
-#[derive(Debug, Args)]
-pub struct KeyGenerateArguments {
-    /// The log's name for all time, by custom a host and a path, such as `log.example.com/lending`
-    #[arg(long, value_name = "NAME")]
-    pub origin: String,
-    /// Where to write the secret keys (readable by you alone); an existing file is left alone
-    #[arg(long, short, value_name = "FILE")]
-    pub output: PathBuf,
-    /// Write the policy file for those who verify, too; an existing file is left alone
-    #[arg(long, value_name = "FILE")]
-    pub policy: Option<PathBuf>,
-}
-
-/// Arguments of `key show`.
-#[derive(Debug, Args)]
-pub struct KeyShowArguments {
-    /// The key file
-    #[arg(value_name = "FILE")]
-    pub key: PathBuf,
-}
-
-/// `ledgerstone bundle ...`.
-#[derive(Debug, Subcommand)]
-pub enum BundleCommand {
-    /// Print what a bundle holds, after proving that every entry of it stands in the log
-    #[command(after_help = EXIT_CODES)]
-    Inspect(BundleInspectArguments),
-}
-
-/// Arguments of `bundle inspect`.
-#[derive(Debug, Args)]
-pub struct BundleInspectArguments {
-    /// The bundle, as `ledgerstone-sidecar bundle export` wrote it
-    #[arg(value_name = "BUNDLE")]
-    pub bundle: PathBuf,
-    /// The keys, as a file.
-    #[command(flatten)]
-    pub trust: TrustArguments,
-    /// An age identity file that opens the bundle; may be repeated
-    #[arg(long = "identity", value_name = "FILE")]
-    pub identities: Vec<PathBuf>,
 }

@@ -20,6 +20,8 @@ mod audit_size;
 mod audit_submit;
 mod audit_verify;
 mod bundle_inspect;
+mod completions;
+pub mod doctor;
 mod grpc;
 mod key_generate;
 mod key_show;
@@ -50,6 +52,8 @@ mod registry;
 mod report_fairness;
 mod report_files;
 mod report_summary;
+mod siem_reconcile;
+mod top;
 mod trust;
 pub mod verify_anchors;
 pub mod verify_log;
@@ -57,7 +61,7 @@ pub mod verify_receipt;
 
 use crate::cli::{
     ApprovalCommand, AuditCommand, BundleCommand, Command, KeyCommand, LogCommand, ModelCommand,
-    ReceiptCommand, ReportCommand, VerifyCommand,
+    ReceiptCommand, ReportCommand, SiemCommand, VerifyCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
@@ -105,9 +109,14 @@ pub fn run(command: &Command, output: &mut Output) -> Result<Exit, Refusal> {
         Command::Audit(AuditCommand::Verify(arguments)) => audit_verify::run(arguments, output),
         Command::Report(ReportCommand::Summary(arguments)) => report_summary::run(arguments, output),
         Command::Report(ReportCommand::Fairness(arguments)) => report_fairness::run(arguments, output),
+        Command::Siem(SiemCommand::Reconcile(arguments)) => siem_reconcile::run(arguments, output),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle_inspect::run(arguments, output),
         Command::Audit(AuditCommand::Register(arguments)) => audit_register::run(arguments, output),
         Command::Model(ModelCommand::Generate(arguments)) => model_generate::run(arguments, output),
+        Command::Doctor(arguments) => doctor::run(arguments, output),
+        Command::Top(arguments) => top::run(arguments, output),
+        Command::Completions(arguments) => completions::run(*arguments, output),
+        Command::Man(arguments) => completions::man(arguments, output),
         Command::Audit(AuditCommand::Calibrate(arguments)) => audit_calibrate::run(arguments, output),
     }
 }

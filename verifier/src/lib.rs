@@ -4,6 +4,7 @@
 //! made is never passed. Does not do: trusting any key that the user did not name. The binary `ledgerstone` is this
 //! library behind a command line; other programs may call [`command`] directly.
 
+pub mod admin;
 pub mod anchors;
 pub mod audit;
 pub mod bundle;

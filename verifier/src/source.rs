@@ -19,7 +19,7 @@ use crate::exit::Refusal;
 
 pub use directory::Directory;
 pub(crate) use directory::read_regular;
-pub(crate) use web::CA_BYTES_MAX;
+pub(crate) use web::{Answered, CA_BYTES_MAX};
 pub use web::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, Web, WebOptions, install_crypto_provider};
 
 /// Bytes of a hash tile, and of a full entry bundle of the largest entries with their 2-byte lengths; the larger of

@@ -17,7 +17,7 @@ use ledgerstone_sidecar::anchor::evm::block::{self, Wanted};
 use ledgerstone_sidecar::anchor::evm::deploy::{Deployed, Deployment};
 use ledgerstone_sidecar::anchor::evm::key::{AnchorSigner as _, FileSigner};
 use ledgerstone_sidecar::anchor::evm::rpc::{ANSWER_BYTES_MAX, Endpoint};
-use ledgerstone_sidecar::anchor::http::Client;
+use ledgerstone_sidecar::outbound::http::Client;
 use ledgerstone_verifier::anchors::folder_of;
 use serde_json::{Value, json};
 

@@ -23,8 +23,8 @@ use super::oidc::{Oidc, OidcConfig, Person, Unknown};
 use super::role::{Role, Roles};
 use super::rule::{Certificates, Rule, claims};
 use super::table::{Open, Port, Row, row};
-use crate::anchor::http::CaError;
 use crate::metrics::Metrics;
+use crate::outbound::http::CaError;
 use crate::peer::Peer;
 
 /// What `[access]` says.

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::jwks::{JWKS_BYTES_MAX, JwksError, KeySet};
 use super::role::Roles;
 use super::token::{self, Expected, TOKEN_BYTES_MAX, TokenError};
-use crate::anchor::http::{Address, CaError, Client, HttpFault, Question};
+use crate::outbound::http::{Address, CaError, Client, HttpFault, Question};
 
 /// The shortest time between two questions.
 pub const ASK_PAUSE: Duration = Duration::from_secs(5);

@@ -244,6 +244,17 @@ pub const TABLE: &[Row] = &[
     http(Port::Admin, "GET", "/models", &[Operator], "which models are served"),
     http(Port::Admin, "GET", "/anchors", &[Operator], "how the anchors stand"),
     http(Port::Admin, "GET", "/hardening", &[Operator], "what the process gave up"),
+    http(Port::Admin, "GET", "/siem", &[Operator], "how the sinks of the SIEM export stand"),
+    always(http(Port::Admin, "GET", "/console", &[], "the console's page, which holds no data")),
+    http(Port::Admin, "GET", "/console/state", READERS, "what the console shows"),
+    http(
+        Port::Admin,
+        "GET",
+        "/console/decisions/{decision_id}",
+        READERS,
+        "the entries about a decision, without their records, with proofs",
+    ),
+    http(Port::Admin, "GET", "/status", &[Operator], "numbers and settings for `ledgerstone doctor`"),
 ];
 
 /// The path under which a follow-up of `kind` is added: who may add it over gRPC stands in that row too.

@@ -16,6 +16,8 @@ use ledgerstone::store::fs::{FsReader, ReadError, StdDisk};
 use super::DeskError;
 use super::folder::{ANCHORS, FolderError, LaneFolder};
 use super::heads::Heads;
+use crate::backup::BackupError;
+use crate::backup::outside::unconfirmed;
 
 /// What a lane has stated last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,9 @@ pub(super) fn lanes(disk: &StdDisk) -> Result<Vec<LaneName>, FolderError> {
 /// # Errors
 /// [`GuardError`] says which lane is ahead and how to recover.
 pub fn check_size(store: &Path, origin: &KeyName) -> Result<Vec<Last>, GuardError> {
+    if let Some(restored) = unconfirmed(store)? {
+        return Err(GuardError::Restored { size: restored.size() });
+    }
     let last = statements(store)?;
     if last.is_empty() {
         return Ok(last);
@@ -100,6 +105,17 @@ pub(super) fn check_roots(last: &[Last], heads: &Heads) -> Result<(), GuardError
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardError {
+    /// The store was restored, and nobody has said yet that no copy outside is ahead of it.
+    #[error(
+        "the store was restored from a backup with {size} entries, and what was recorded after it would be signed a second time: hold the newest checkpoint that anybody outside has against it (`restore --confirm CHECKPOINT`; docs/backup.md)"
+    )]
+    Restored {
+        /// Leaves of the log as it was restored.
+        size: TreeSize,
+    },
+    /// That cannot be read.
+    #[error(transparent)]
+    Marker(#[from] BackupError),
     /// The log is smaller than what was anchored.
     #[error(
         "lane {lane} anchored {anchored} entries of this log outside (statement {seq}), and the store has only {log}: an older copy was restored. Going on would sign a second history. Bring back the store that reaches further; if it is lost, keep this one as evidence and begin a log under another origin with `init`"
@@ -155,7 +171,8 @@ impl GuardError {
     pub fn code(&self) -> Code {
         match self {
             Self::Behind { .. } | Self::Fork { .. } => Code::Inconsistent,
-            Self::OtherLog { .. } => Code::Misuse,
+            Self::OtherLog { .. } | Self::Restored { .. } => Code::Misuse,
+            Self::Marker(error) => error.code(),
             Self::Folder(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Log(error) => error.code(),

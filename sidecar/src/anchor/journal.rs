@@ -17,6 +17,9 @@ use ledgerstone::store::fs::StdDisk;
 /// First bytes of the file.
 const FILE_MAGIC: [u8; 8] = *b"LSanj\0\0\x01";
 
+/// What a journal of any version begins with; the byte after it is the version.
+const ANY_VERSION: &[u8] = b"LSanj\0\0";
+
 /// First bytes of a record.
 const RECORD_MAGIC: [u8; 8] = *b"LSanr\0\0\x01";
 
@@ -134,6 +137,11 @@ struct Read {
 
 fn read_records(bytes: &[u8], identity: &Hash, path: &str) -> Result<Read, JournalError> {
     let header = header(identity);
+    if let Some([found, ..]) = bytes.strip_prefix(ANY_VERSION)
+        && *found > 1
+    {
+        return Err(JournalError::Newer { path: path.to_owned(), found: *found });
+    }
     if !bytes.starts_with(&header) {
         return Err(JournalError::Other { path: path.to_owned() });
     }
@@ -254,6 +262,16 @@ pub enum JournalError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// It has a later format.
+    #[error(
+        "the anchor journal {path} has format version {found}, and this release reads 1: go on with the release that wrote it, or a later one"
+    )]
+    Newer {
+        /// The file, below the store.
+        path: String,
+        /// The version found.
+        found: u8,
+    },
     /// It is another lane's or another log's.
     #[error("{path} is not the anchor journal of this lane of this log: put back the one that is")]
     Other {
@@ -304,7 +322,7 @@ impl JournalError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Io { .. } | Self::Append { .. } | Self::Broken => Code::Unavailable,
-            Self::Other { .. } => Code::Misuse,
+            Self::Other { .. } | Self::Newer { .. } => Code::Misuse,
             Self::Damaged { .. } => Code::Malformed,
             Self::Full => Code::Limit,
             Self::TooLarge { .. } => Code::Internal,

@@ -15,6 +15,8 @@ use ledgerstone::anchor::schedule::{Build, Built};
 use ledgerstone::anchor::statement::{AnchorKind, LaneName};
 use ledgerstone::entry::AnchorDetails;
 use ledgerstone::merkle::LeafIndex;
+use ledgerstone::store::disk::Disk;
+use ledgerstone::store::fs::StdDisk;
 use ledgerstone::time::UnixMillis;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -61,7 +63,12 @@ pub struct Desk {
     pub(super) entries: Entries,
     pub(super) clock: Wall,
     pub(super) ending: Ending,
+    pub(super) hold: Hold,
 }
+
+/// Keeps other processes from the files of all lanes for as long as somebody has a copy: whatever writes has one, also when its lane was
+/// aborted meanwhile.
+pub(super) type Hold = Arc<<StdDisk as Disk>::Lock>;
 
 /// A clock that prints as one.
 #[derive(Clone)]
@@ -97,7 +104,7 @@ impl Desk {
     /// [`DeskError::Journal`]; the lane cannot go on until the sidecar is started again.
     pub async fn journal(&self, record: Vec<u8>) -> Result<(), DeskError> {
         let journal = Arc::clone(&self.journal);
-        blocking(move || {
+        self.blocking(move || {
             // A journal that a panic left half written refuses by itself: its end was not moved.
             let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             Ok(journal.append(&record)?)
@@ -112,7 +119,7 @@ impl Desk {
     /// [`DeskError`]: try again, unless its code is `inconsistent`.
     pub async fn build(&self, build: Build) -> Result<Built, DeskError> {
         let (heads, folder) = (self.heads.clone(), self.folder.clone());
-        blocking(move || heads.build(&folder, &build)).await
+        self.blocking(move || heads.build(&folder, &build)).await
     }
 
     /// The exact bytes of statement `seq`.
@@ -121,7 +128,7 @@ impl Desk {
     /// [`DeskError::Folder`] if it is not there or damaged.
     pub async fn statement(&self, seq: u64) -> Result<Vec<u8>, DeskError> {
         let folder = self.folder.clone();
-        blocking(move || {
+        self.blocking(move || {
             let path = format!("{}/statement", folder.path(seq));
             let link = folder.link(seq)?.ok_or(FolderError::Damaged { path })?;
             Ok(link.statement)
@@ -135,7 +142,7 @@ impl Desk {
     /// [`DeskError::Folder`].
     pub async fn prove(&self, seq: u64, proof: Proof, bytes: Vec<u8>) -> Result<(), DeskError> {
         let folder = self.folder.clone();
-        blocking(move || Ok(folder.prove(seq, proof, &bytes)?)).await
+        self.blocking(move || Ok(folder.prove(seq, proof, &bytes)?)).await
     }
 
     /// The proof of statement `seq` that lies in the store, if one does.
@@ -144,7 +151,7 @@ impl Desk {
     /// [`DeskError::Folder`].
     pub async fn proof(&self, seq: u64, proof: Proof) -> Result<Option<Vec<u8>>, DeskError> {
         let folder = self.folder.clone();
-        blocking(move || Ok(folder.proof(seq, proof)?)).await
+        self.blocking(move || Ok(folder.proof(seq, proof)?)).await
     }
 
     /// Says in the log that a statement was fixed outside, once; returns where it says so.
@@ -154,11 +161,18 @@ impl Desk {
     pub async fn append(&self, details: AnchorDetails) -> Result<LeafIndex, DeskError> {
         self.entries.append(details).await
     }
-}
 
-/// Runs what blocks on the disk.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, DeskError> + Send + 'static,
-) -> Result<T, DeskError> {
-    spawn_blocking(work).await.map_err(|_| DeskError::Defect)?
+    /// Runs what blocks on the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, DeskError> + Send + 'static,
+    ) -> Result<T, DeskError> {
+        let hold = Arc::clone(&self.hold);
+        let working = spawn_blocking(move || {
+            let done = work();
+            drop(hold);
+            done
+        });
+        working.await.map_err(|_| DeskError::Defect)?
+    }
 }

@@ -25,11 +25,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::DeskError;
 use super::folder::Proof;
-use super::http::{Address, Client, HttpFault, Question};
 use super::lane::{Desk, Lane, LaneRun};
 use super::setup::{self, SetupError};
 use super::submission::{Target, TargetFault, Work, described, random, run, settings};
 use crate::config::anchors::OpenTimestampsConfig;
+use crate::outbound::http::{Address, Client, HttpFault, Question};
 
 /// Blocks from the one that holds a statement to the newest, both included, before it counts: what Bitcoin's users wait for.
 const CONFIRMATIONS: usize = 6;

@@ -22,11 +22,11 @@ use tokio::task::spawn_blocking;
 
 use super::DeskError;
 use super::folder::Proof;
-use super::http::{Address, Client, Question};
 use super::lane::{Desk, Lane, LaneRun};
 use super::setup::{self, SetupError};
 use super::submission::{Target, TargetFault, Work, described, random, run, settings};
 use crate::config::anchors::Rfc3161Config;
+use crate::outbound::http::{Address, Client, Question};
 
 /// A timestamp authority that is asked.
 #[derive(Debug)]

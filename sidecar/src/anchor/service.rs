@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledgerstone::anchor::quorum::AnchorQuorum;
 use ledgerstone::anchor::statement::{AnchorKind, LaneName};
@@ -16,6 +16,7 @@ use ledgerstone::code::Code;
 use ledgerstone::entry::Entry;
 use ledgerstone::merkle::{LeafIndex, TreeSize};
 use ledgerstone::note::KeyName;
+use ledgerstone::store::disk::Disk;
 use ledgerstone::store::fs::StdDisk;
 use ledgerstone::time::UnixMillis;
 use opentelemetry::KeyValue;
@@ -26,16 +27,23 @@ use super::folder::{FolderError, LaneFolder};
 use super::guard::{self, GuardError, Last};
 use super::heads::Heads;
 use super::journal::{self, Journal, JournalError, Recovered};
-use super::lane::{Desk, Lane, Wall};
+use super::lane::{Desk, Hold, Lane, Wall};
 use super::standing::{Shown, Standing};
-use crate::api::Ending;
+use crate::api::{Ending, ended};
 use crate::driver::{Clock, system_clock};
 use crate::intercept::Session;
 use crate::metrics::Metrics;
 use crate::reader::LogReader;
+use crate::siem::Alerts;
 
 /// How often the lag of each lane is looked at.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// The file that whoever writes the files of lanes has locked.
+const LOCK: &str = "anchors/journal/.lock";
+
+/// How long a write of the sidecar that had the store before may take: its lanes were told to end, and a disk may be slow.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Version of the file that describes a lane.
 const LANE_FORMAT: &str = "ledgerstone-anchor-lane/v1";
@@ -58,6 +66,7 @@ struct OpenLane {
     journal: Journal,
     records: Vec<Vec<u8>>,
     folder: LaneFolder,
+    hold: Hold,
 }
 
 impl Anchors {
@@ -79,6 +88,17 @@ impl Anchors {
         self.lanes.iter()
     }
 
+    /// Tells `alerts` of lanes that are late, and of what contradicts them.
+    pub(crate) fn tell(&self, alerts: &Arc<Alerts>) {
+        self.lanes.iter().for_each(|lane| lane.tell(alerts));
+    }
+
+    /// How many kinds of anchors must have fixed a size, where that is configured.
+    #[must_use]
+    pub const fn quorum(&self) -> Option<&AnchorQuorum> {
+        self.quorum.as_ref()
+    }
+
     /// The size that the quorum has fixed; nothing where none is configured.
     #[must_use]
     pub fn anchored_size(&self) -> Option<TreeSize> {
@@ -92,7 +112,11 @@ impl Anchors {
         origin: &KeyName,
         lanes: Vec<Box<dyn Lane>>,
     ) -> Result<Opened, StartError> {
+        if lanes.is_empty() {
+            return Ok(Opened(Vec::new()));
+        }
         let disk = StdDisk::new(store);
+        let hold = Arc::new(take_hold(&disk, PATIENCE)?);
         let opened = lanes.into_iter().map(|lane| {
             let name = lane.name().clone();
             let folder = LaneFolder::new(disk.clone(), name.clone());
@@ -103,7 +127,7 @@ impl Anchors {
             if torn_bytes > 0 {
                 tracing::warn!(lane = %name, torn_bytes, "the end of an anchor journal was torn and is dropped");
             }
-            Ok(OpenLane { lane, journal, records, folder })
+            Ok(OpenLane { lane, journal, records, folder, hold: Arc::clone(&hold) })
         });
         Ok(Opened(opened.collect::<Result<_, StartError>>()?))
     }
@@ -133,12 +157,16 @@ impl Anchors {
                 entries: Entries::new(Arc::clone(session), log.clone()),
                 clock: self.clock.clone(),
                 ending: ending.clone(),
+                hold: open.hold,
             };
             tokio::spawn(open.lane.run(desk, open.records))
         });
         let mut tasks: Vec<JoinHandle<()>> = lanes.collect();
         if !tasks.is_empty() {
-            tasks.push(tokio::spawn(Arc::clone(self).watch(log.clone())));
+            let (watch, ends) = (Arc::clone(self).watch(log.clone()), ended(ending.clone()));
+            tasks.push(tokio::spawn(async move {
+                tokio::select! { () = watch => {}, () = ends => {} }
+            }));
         }
         tasks
     }
@@ -312,6 +340,20 @@ fn describe(text: &mut String, lane: &Standing, now: UnixMillis, published: u64)
     }
 }
 
+/// Locks the files of all lanes, once whoever had the store before has written its last. Blocks.
+fn take_hold(disk: &StdDisk, patience: Duration) -> Result<<StdDisk as Disk>::Lock, StartError> {
+    let failed = |source| StartError::from(FolderError::Io { path: LOCK.to_owned(), source });
+    disk.create_folder(journal::FOLDER).map_err(failed)?;
+    let begun = Instant::now();
+    loop {
+        match disk.lock(LOCK).map_err(failed)? {
+            Some(hold) => return Ok(hold),
+            None if begun.elapsed() >= patience => return Err(StartError::Held),
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 /// When the entry at the end of what is confirmed was recorded.
 async fn recorded_at(log: &LogReader, confirmed: TreeSize) -> Option<UnixMillis> {
     let log = log.clone();
@@ -340,6 +382,11 @@ pub enum StartError {
     /// A folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Somebody else writes them.
+    #[error(
+        "another sidecar still writes the files of anchors in this store: see whether it hangs (its disk?), and end it first"
+    )]
+    Held,
 }
 
 impl StartError {
@@ -349,6 +396,7 @@ impl StartError {
         match self {
             Self::Journal(error) => error.code(),
             Self::Folder(error) => error.code(),
+            Self::Held => Code::Unavailable,
         }
     }
 }
@@ -357,5 +405,24 @@ impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&LaneName> = self.0.iter().map(|open| open.lane.name()).collect();
         f.debug_tuple("Opened").field(&names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_opened_once_the_last_write_of_those_before_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = StdDisk::new(folder.path());
+        let writes = Arc::new(take_hold(&disk, Duration::ZERO).unwrap());
+        let lane = Arc::clone(&writes);
+        drop(writes);
+        let early = take_hold(&disk, Duration::ZERO);
+        assert!(matches!(early, Err(StartError::Held)), "{early:?}");
+        let opens = std::thread::spawn(move || take_hold(&disk, PATIENCE).map(drop));
+        drop(lane);
+        opens.join().unwrap().unwrap();
     }
 }

@@ -8,13 +8,13 @@ use ledgerstone::anchor::statement::LaneName;
 use ledgerstone::code::Code;
 use ledgerstone::note::KeyName;
 
-use super::http::CaError;
 use super::lane::Lane;
 use super::opentimestamps::OpenTimestampsLane;
 use super::rfc3161::Rfc3161Lane;
 use super::submission::TargetFault;
 use crate::config::anchors::{AnchorsConfig, EthereumConfig};
 use crate::keyring::KeyProvider;
+use crate::outbound::http::CaError;
 
 /// Bytes of a file of the operator: a segment of Bitcoin headers has 20 MiB, revocation lists fewer.
 const FILE_BYTES_MAX: u64 = 24 * 1024 * 1024;

@@ -3,12 +3,16 @@
 //! Guarantees: what is shown was durable before; an alarm is written to the log lines when it begins and when its cause is gone,
 //! not in between. A label is a lane's name from the configuration (INV-8). Does not do: deciding anything.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ledgerstone::anchor::alarm::Alarm;
 use ledgerstone::anchor::statement::{AnchorKind, LaneName};
 use ledgerstone::merkle::TreeSize;
+use ledgerstone::siem::Fact;
 use ledgerstone::time::UnixMillis;
+
+use crate::driver::system_clock;
+use crate::siem::Alerts;
 
 /// The state of a lane that does not run yet.
 const STARTING: &str = "starting";
@@ -64,6 +68,7 @@ pub struct Standing {
     lane: LaneName,
     kind: AnchorKind,
     shown: Mutex<Shown>,
+    alerts: OnceLock<Arc<Alerts>>,
 }
 
 impl Standing {
@@ -81,7 +86,13 @@ impl Standing {
             alarms_begun: 0,
             waiting_since: None,
         };
-        Arc::new(Self { lane, kind, shown: Mutex::new(shown) })
+        Arc::new(Self { lane, kind, shown: Mutex::new(shown), alerts: OnceLock::new() })
+    }
+
+    /// Tells `alerts` when an alarm begins.
+    pub(super) fn tell(&self, alerts: &Arc<Alerts>) {
+        // Set once, by the one caller that builds the application.
+        _ = self.alerts.set(Arc::clone(alerts));
     }
 
     /// The lane's name.
@@ -190,10 +201,23 @@ impl Standing {
         cells.alarms = kept;
         drop(cells);
         for (alarm, text) in begun {
+            self.raise(alarm, &text);
             tracing::error!(lane = %self.lane, kind = %self.kind, alarm, "{text}");
         }
         for alarm in ended {
             tracing::info!(lane = %self.lane, kind = %self.kind, alarm, "the alarm has ended");
+        }
+    }
+
+    /// Tells of an alarm: that the lane is late, or that its files contradict the log.
+    fn raise(&self, alarm: &'static str, text: &str) {
+        let Some(alerts) = self.alerts.get() else { return };
+        if CONTRADICTIONS.contains(&alarm) {
+            alerts.raise(Fact::Tamper { check: None, detail: format!("anchor lane {}: {text}", self.lane) });
+        } else if alarm == LAG {
+            let (anchored_size, since) = (self.confirmed_size(), self.shown().waiting_since);
+            let late_ms = since.map_or(0, |since| system_clock().millis_since(since));
+            alerts.raise(Fact::AnchorLate { lane: self.lane.clone(), anchored_size, late_ms });
         }
     }
 
@@ -202,6 +226,10 @@ impl Standing {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The words of the alarms that say that the log, the lane's files and what is fixed outside contradict each other.
+const CONTRADICTIONS: [&str; 5] =
+    ["log_behind", "wrong_statement", "head_ahead", "head_foreign", "head_behind"];
 
 /// The word of the alarm that the oldest entry waits for too long.
 const LAG: &str = "lag";

@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::DeskError;
-use super::http::HttpFault;
 use super::lane::{Desk, LaneRun};
 use super::standing::{Confirmed, Stated};
 use crate::config::anchors::LaneConfig;
+use crate::outbound::http::HttpFault;
 
 /// How often the state machine is told that time passed.
 const TICK: Duration = Duration::from_millis(250);

@@ -17,6 +17,7 @@ use ledgerstone::proto::ledgerstone_v1::{
     HoldRequest, HoldResponse, ReleaseRequest, ReleaseResponse, RotateRequest, RotateResponse, SweepRequest,
     SweepResponse, Target as Message,
 };
+use ledgerstone::siem::Fact;
 use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status};
 
@@ -28,6 +29,7 @@ use crate::intercept::SessionError;
 use crate::intercept::recorder::now;
 use crate::keyring::{Keyring, RingError};
 use crate::retention;
+use crate::siem::Alerts;
 
 mod approve;
 pub(crate) mod http;
@@ -40,13 +42,27 @@ const ROTATE_FOR: Duration = Duration::from_secs(1);
 pub struct KeyringApi {
     erasures: Erasures,
     approvals: Arc<Approvals>,
+    alerts: Option<Arc<Alerts>>,
 }
 
 impl KeyringApi {
     /// Serves what `erasures` do; `approvals` says whether another key-encryption key may come into force.
     #[must_use]
     pub fn new(erasures: Erasures, approvals: Arc<Approvals>) -> Self {
-        Self { erasures, approvals }
+        Self { erasures, approvals, alerts: None }
+    }
+
+    /// Tells `alerts` when keys are wrapped anew or copied.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Arc<Alerts>) -> Self {
+        Self { alerts: Some(alerts), ..self }
+    }
+
+    fn used(&self, purpose: &str) {
+        if let Some(alerts) = &self.alerts {
+            let key = self.erasures.ring().provider().key_id().to_string();
+            alerts.raise(Fact::KeyUse { key, purpose: purpose.to_owned() });
+        }
     }
 
     async fn erase(&self, request: EraseRequest) -> Result<EraseResponse, Refused> {
@@ -103,6 +119,7 @@ impl KeyringApi {
     }
 
     async fn back_up(&self) -> Result<BackUpResponse, Refused> {
+        self.used("copy of the keyring");
         self.with(|ring| Ok(BackUpResponse { path: ring.back_up(now().get())?.display().to_string() })).await
     }
 
@@ -113,6 +130,7 @@ impl KeyringApi {
         if let Some(index) = approve::key(Arc::clone(&self.approvals), session, in_force, approval).await? {
             return Ok(RotateResponse { keys: 0, left: 0, approved_at: Some(index.get()) });
         }
+        self.used("wrapping of keys anew");
         self.with(|ring| {
             let (until, mut keys) = (Instant::now() + ROTATE_FOR, 0);
             loop {

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use ledgerstone::code::Code;
 
-use crate::anchor::http::CaError;
 use crate::anchor::{GuardError, SetupError, StartError};
 use crate::driver::{OpenError, StopError};
 use crate::index::IndexError;
@@ -14,8 +13,11 @@ use crate::keyring::{KeysError, RingError};
 use crate::links::LinkError;
 use crate::log_keys::LogKeyFileError;
 use crate::metrics::MetricsError;
+use crate::outbound::http::CaError;
 use crate::reader::LogReadError;
 use crate::receipt_key::ReceiptKeyFileError;
+use crate::siem::ExportError;
+use crate::telemetry::CollectorError;
 use crate::tls::TlsError;
 use crate::upstream::UpstreamError;
 
@@ -60,9 +62,18 @@ pub enum BuildError {
     /// A lane of the anchors.
     #[error(transparent)]
     Anchors(#[from] SetupError),
+    /// A sink of the SIEM export.
+    #[error(transparent)]
+    Siem(#[from] ExportError),
+    /// The sidecar that runs did not hand over.
+    #[error(transparent)]
+    Handover(#[from] crate::handover::HandoverError),
     /// The certificates that the issuer's address is checked against.
     #[error("access.oidc.ca_file: {0}")]
     Issuer(#[source] CaError),
+    /// The OpenTelemetry Collector.
+    #[error("telemetry: {0}")]
+    Telemetry(#[from] CollectorError),
 }
 
 fn port(source: &io::Error) -> String {
@@ -88,7 +99,10 @@ impl BuildError {
             Self::Port { .. } | Self::Socket(_) => Code::Unavailable,
             Self::Metrics(error) => error.code(),
             Self::Anchors(error) => error.code(),
+            Self::Siem(error) => error.code(),
+            Self::Handover(error) => error.code(),
             Self::Issuer(_) => Code::Misuse,
+            Self::Telemetry(error) => error.code(),
         }
     }
 }

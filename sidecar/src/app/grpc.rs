@@ -1,5 +1,7 @@
 //! The gRPC port: the model server's service, the log, the receipts, health and reflection.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +61,7 @@ pub(super) struct Services {
     pub(super) receipts: ReceiptsApi,
 }
 
-/// Serves until `ending`; returns the server and what keeps its health service up to date.
+/// Serves until nobody comes any more; returns the server and what keeps its health service up to date until `ending`.
 pub(super) fn serve(
     Opened { incoming, access }: Opened,
     services: Services,
@@ -91,13 +93,13 @@ pub(super) fn serve(
         .add_service(v1.map_err(|_| RecoverError::Defect)?)
         .add_service(v1alpha.map_err(|_| RecoverError::Defect)?);
     let router = server.add_routes(access.grpc(routes));
-    let serve = router.serve_with_incoming_shutdown(incoming, ended(ending));
+    let serve = router.serve_with_incoming_shutdown(incoming, pending());
     let server = tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the gRPC server ended");
         }
     });
-    Ok((server, tokio::spawn(report(Arc::clone(status), reporter))))
+    Ok((server, tokio::spawn(report(Arc::clone(status), reporter, ending))))
 }
 
 /// What is served about records beside recording them.
@@ -107,8 +109,8 @@ pub(super) struct Records {
     pub(super) links: Option<LinkMaker>,
 }
 
-/// Serves what adds to decisions, erases them and links to them, over gRPC and as JSON, on an address of its own until `ending`.
-pub(super) fn serve_recorder(opened: Opened, served: Records, ending: Ending) -> JoinHandle<()> {
+/// Serves what adds to decisions, erases them and links to them, over gRPC and as JSON, on an address of its own.
+pub(super) fn serve_recorder(opened: Opened, served: Records) -> JoinHandle<()> {
     let Opened { incoming, access } = opened;
     let mut server = Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE.0));
     let Records { recorder, keyring, links } = served;
@@ -117,7 +119,7 @@ pub(super) fn serve_recorder(opened: Opened, served: Records, ending: Ending) ->
         .merge(links::api::router(links));
     let service = RecorderServer::new(recorder).max_decoding_message_size(ADDITION_BYTES_MAX);
     let routes = Routes::from(json).add_service(service).add_service(KeyringServer::new(keyring));
-    let serve = server.add_routes(access.grpc(routes)).serve_with_incoming_shutdown(incoming, ended(ending));
+    let serve = server.add_routes(access.grpc(routes)).serve_with_incoming_shutdown(incoming, pending());
     tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the recorder's server ended");
@@ -125,14 +127,14 @@ pub(super) fn serve_recorder(opened: Opened, served: Records, ending: Ending) ->
     })
 }
 
-/// Serves the registry on its own address until `ending`.
-pub(super) fn serve_registry(opened: Opened, registry: RegistryApi, ending: Ending) -> JoinHandle<()> {
+/// Serves the registry on its own address.
+pub(super) fn serve_registry(opened: Opened, registry: RegistryApi) -> JoinHandle<()> {
     let Opened { incoming, access } = opened;
     let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0));
     let service = RegistryServer::new(registry).max_decoding_message_size(REGISTRATION_BYTES_MAX);
     let serve = server
         .add_routes(access.grpc(Routes::new(service)))
-        .serve_with_incoming_shutdown(incoming, ended(ending));
+        .serve_with_incoming_shutdown(incoming, pending());
     tokio::spawn(async move {
         if let Err(error) = serve.await {
             tracing::error!(%error, "the registry's server ended");
@@ -140,8 +142,23 @@ pub(super) fn serve_registry(opened: Opened, registry: RegistryApi, ending: Endi
     })
 }
 
-/// Keeps the health service at what the sidecar's state is.
-async fn report(status: Arc<Status>, reporter: HealthReporter) {
+/// Keeps the health service at what the sidecar's state is. In the end it is told, and whoever watches is let go: a connection with a
+/// stream that never ends would hold up those who wait for the next sidecar.
+async fn report(status: Arc<Status>, mut reporter: HealthReporter, ending: Ending) {
+    let mut ends = pin!(ended(ending));
+    tokio::select! {
+        () = &mut ends => {}
+        () = keep_told(&status, &reporter) => {}
+    }
+    for name in [""].into_iter().chain(SERVICES) {
+        if status.ready().is_err() {
+            reporter.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        reporter.clear_service_status(name).await;
+    }
+}
+
+async fn keep_told(status: &Status, reporter: &HealthReporter) {
     let mut reported = None;
     loop {
         let change = status.change();

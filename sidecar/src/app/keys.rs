@@ -8,6 +8,8 @@ use ledgerstone::hash::Hash;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::RecoverError;
+use crate::api::KeyringApi;
+use crate::approvals::Approvals;
 use crate::config::Config;
 use crate::erasure::{self, Erasures};
 use crate::index::Index;
@@ -18,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::reader::LogReader;
 use crate::receipts::ReceiptService;
 use crate::retention;
+use crate::siem::Export;
 use crate::status::Status;
 
 /// How long to wait after keys could not be wrapped anew.
@@ -26,6 +29,11 @@ const ROTATE_RETRY: Duration = Duration::from_secs(60);
 /// The log's name as the keyring and the lookup index know it.
 pub(super) fn origin(config: &Config) -> Hash {
     Hash::of(config.log.origin.as_str().as_bytes())
+}
+
+/// What answers about the keyring over the network.
+pub(super) fn api(erasures: &Erasures, approvals: Arc<Approvals>, export: &Export) -> KeyringApi {
+    KeyringApi::new(erasures.clone(), approvals).with_alerts(Arc::clone(export.alerts()))
 }
 
 /// Opens the keyring of the log and lets it learn everything that is published.

@@ -1,10 +1,16 @@
 //! The model server as the configuration has it, and what is shown to it, kept up to date.
 
+use std::sync::Arc;
+
 use ledgerstone::hash::Hash;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::BuildError;
 use crate::config::{Config, UpstreamConfig};
+use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::reader::LogReader;
 use crate::tls::{self, TlsError};
 use crate::upstream::{Upstream, UpstreamOptions};
 
@@ -20,6 +26,18 @@ fn read(config: &UpstreamConfig) -> Result<UpstreamOptions, TlsError> {
     let identity = config.identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
     options.tls = config.ca_file.as_deref().map(|ca| tls::client(ca, identity)).transpose()?;
     Ok(options)
+}
+
+/// Work that learns which models were registered before, and looks whether their files change.
+pub(super) fn watch(
+    config: &Config,
+    models: Arc<Models>,
+    metrics: Metrics,
+    index: &Arc<Index>,
+    reader: &LogReader,
+) -> [JoinHandle<()>; 2] {
+    let registered = Arc::clone(&models).read_back(Arc::clone(index), reader.clone());
+    [tokio::spawn(registered), tokio::spawn(models.watch(config.models_watch_interval, metrics))]
 }
 
 /// Work that takes the files of the upstream's TLS again when they have changed.

@@ -25,6 +25,7 @@ use super::{BuildError, CLOSE, RecoverError};
 use crate::access::{AccessLayer, Port as Guarded};
 use crate::api::{Ending, ended};
 use crate::config::{CertificateSource, Config, TlsConfig};
+use crate::handover::Sockets;
 use crate::intercept::Session;
 use crate::listen::{Counts, Door, Incoming, WithPeer};
 use crate::peer::Peer;
@@ -69,12 +70,13 @@ impl Ports {
     /// Binds every port, the admin port beside the others: it is served first.
     pub(super) async fn bind(
         config: &Config,
+        sockets: &Sockets,
         tls: Option<&Reloading>,
         counts: &Counts,
     ) -> Result<(Self, Port), BuildError> {
         use Ask::{Certificate, Nothing};
         let access = Doors::new(config)?;
-        let binder = Binder { tls, counts, access: &access };
+        let binder = Binder { sockets, tls, counts, access: &access };
         let needed = access.certificate();
         let server = &config.server;
         let bind = async |key, address, door| binder.bind(key, address, door).await;
@@ -118,6 +120,7 @@ pub(super) fn follow(config: &Config, tls: Option<Reloading>) -> Option<JoinHand
 
 /// What every port is bound with.
 struct Binder<'a> {
+    sockets: &'a Sockets,
     tls: Option<&'a Reloading>,
     counts: &'a Counts,
     access: &'a Doors,
@@ -130,7 +133,8 @@ impl Binder<'_> {
         address: SocketAddr,
         (door, ask): (Door, Ask),
     ) -> Result<Port, BuildError> {
-        let (bound, key) = (TcpListener::bind(address).await, port.key());
+        let key = port.key();
+        let bound = self.sockets.listener(key, address).await;
         let listener = bound.map_err(|source| BuildError::Port { key, address, source })?;
         let door = match self.tls {
             None => door,
@@ -145,9 +149,10 @@ impl Port {
         self.listener.local_addr()
     }
 
-    /// Begins to take connections.
-    pub(super) fn open(self) -> io::Result<Opened> {
-        Ok(Opened { incoming: self.door.open(self.listener, &self.counts)?, access: self.access })
+    /// Begins to take connections, and goes on until `ending`.
+    pub(super) fn open(self, ending: &Ending) -> io::Result<Opened> {
+        let door = self.door.until(ending.clone());
+        Ok(Opened { incoming: door.open(self.listener, &self.counts)?, access: self.access })
     }
 
     /// Says so where whoever reaches a port `may` do what it serves.
@@ -176,11 +181,12 @@ impl Side {
     /// Starts one on `port`, if there is one.
     pub(super) fn start(
         port: Option<Port>,
+        ending: &Ending,
         serve: impl FnOnce(Opened) -> JoinHandle<()>,
     ) -> Result<Option<Self>, RecoverError> {
         let Some(port) = port else { return Ok(None) };
         let address = port.address().map_err(RecoverError::Port)?;
-        Ok(Some(Self { address, server: serve(port.open().map_err(RecoverError::Port)?) }))
+        Ok(Some(Self { address, server: serve(port.open(ending).map_err(RecoverError::Port)?) }))
     }
 }
 
@@ -197,11 +203,11 @@ impl Served {
         // The guard asks more than this, where there is one.
         let is_mixed = port.door.is_mixed() && !port.access.is_guarded();
         let router = if is_mixed { router.layer(from_fn(probe_or_certificate)) } else { router };
-        let Opened { incoming, access } = port.open()?;
-        let router = access.http(router);
         let (ending, ends): (_, Ending) = watch::channel(false);
+        let Opened { incoming, access } = port.open(&ends)?;
+        let (router, exhausted) = (access.http(router), incoming.exhausted());
         let serve = async move {
-            let serve = axum::serve(incoming, WithPeer(router)).with_graceful_shutdown(ended(ends));
+            let serve = axum::serve(incoming, WithPeer(router)).with_graceful_shutdown(ended(exhausted));
             if let Err(error) = serve.await {
                 tracing::error!(%error, %address, "an HTTP server ended");
             }
@@ -209,10 +215,19 @@ impl Served {
         Ok(Self { address, ending, task: tokio::spawn(serve) })
     }
 
+    /// Has the server end, and returns once every connection is closed.
+    pub(super) async fn end(&mut self) {
+        self.ending.send_replace(true);
+        // It may have been asked before.
+        if !self.task.is_finished() {
+            _ = (&mut self.task).await;
+        }
+    }
+
     /// Ends the server; connections that are still open after a moment are closed.
     pub(super) async fn stop(mut self) {
         self.ending.send_replace(true);
-        if timeout_at(Instant::now() + CLOSE, &mut self.task).await.is_err() {
+        if !self.task.is_finished() && timeout_at(Instant::now() + CLOSE, &mut self.task).await.is_err() {
             self.task.abort();
         }
     }

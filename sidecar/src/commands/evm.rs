@@ -13,11 +13,11 @@ use crate::anchor::evm::deploy::Deployment;
 use crate::anchor::evm::key::{AnchorSigner as _, FileSigner};
 use crate::anchor::evm::rpc::Endpoint;
 use crate::anchor::evm::{self, build};
-use crate::anchor::http::Client;
 use crate::cli::{AnchorKeyArguments, DeployArguments};
 use crate::config::Config;
 use crate::driver::system_clock;
 use crate::keyring::{self, FileKeyProvider, KeyProvider};
+use crate::outbound::http::Client;
 
 /// How long one answer of the endpoint may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::anchor::http::Address;
 use crate::cli::injector::{InjectorArguments, OwnArguments};
 use crate::injector::authority::{LIFETIME_MAX, LIFETIME_MIN, Terms};
 use crate::injector::kubernetes::Access;
 use crate::injector::{Certificates, Injector, Settings};
+use crate::outbound::http::Address;
 use crate::stop::Stop;
 use crate::tls::Files;
 

@@ -11,7 +11,7 @@ use crate::access::{
     AccessConfig, Algorithm, ClaimPath, Expected, KeySource, OidcConfig, RULES_MAX, Rate, RateLimits, Role,
     Rule, Who,
 };
-use crate::anchor::http::Address;
+use crate::outbound::http::Address;
 
 const WHO: &str = "one of spiffe, dns, fingerprint and claim";
 const SPIFFE: &str = "spiffe://DOMAIN/PATH, with /* at its end for everything under it, for example spiffe://bank.example/ns/lending/*";

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ConfigError;
 use super::layers::{Layers, Source};
 use super::quantity;
-use crate::anchor::http::Address;
+use crate::outbound::http::Address;
 
 mod beacon_chain;
 mod ethereum;
@@ -262,18 +262,18 @@ fn check_names<'a>(lanes: impl Iterator<Item = (&'a LaneConfig, Source)>) -> Res
 }
 
 /// Where a table stands.
-struct At<'a>(&'a Source);
+pub(super) struct At<'a>(pub(super) &'a Source);
 
 const URL: &str = "http://HOST[:PORT][/PATH] or https://..., without a user and a password";
 const CA: &str = "ca_file beside an https address: whose certificates to trust, for example /etc/ssl/certs/ca-certificates.crt";
 
 impl At<'_> {
-    fn wrong(&self, key: &'static str, value: &str, expected: &str) -> ConfigError {
+    pub(super) fn wrong(&self, key: &'static str, value: &str, expected: &str) -> ConfigError {
         let (value, expected) = (value.to_owned(), expected.to_owned());
         ConfigError::BadValue { from: self.0.clone(), key, value, expected }
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         key: &'static str,
         value: &str,
@@ -283,7 +283,7 @@ impl At<'_> {
         read(value).ok_or_else(|| self.wrong(key, value, expected))
     }
 
-    fn duration(&self, key: &'static str, value: &str) -> Result<Duration, ConfigError> {
+    pub(super) fn duration(&self, key: &'static str, value: &str) -> Result<Duration, ConfigError> {
         self.read(key, value, quantity::DURATION, quantity::duration)
     }
 
@@ -292,7 +292,12 @@ impl At<'_> {
         self.read(key, &value.to_string(), &expected, |_| Some(value).filter(|count| *count >= ENTRIES_MIN))
     }
 
-    fn address(&self, key: &'static str, value: &str, ca_file: Option<&str>) -> Result<Address, ConfigError> {
+    pub(super) fn address(
+        &self,
+        key: &'static str,
+        value: &str,
+        ca_file: Option<&str>,
+    ) -> Result<Address, ConfigError> {
         let address = self.read(key, value, URL, Address::parse)?;
         match address.is_tls() && ca_file.is_none() {
             true => Err(self.wrong(key, value, CA)),
@@ -300,11 +305,11 @@ impl At<'_> {
         }
     }
 
-    fn path(&self, key: &'static str, value: &str, base: &Path) -> Result<PathBuf, ConfigError> {
+    pub(super) fn path(&self, key: &'static str, value: &str, base: &Path) -> Result<PathBuf, ConfigError> {
         self.read(key, value, "a path", |text| (!text.is_empty()).then(|| base.join(text)))
     }
 
-    fn optional_path(
+    pub(super) fn optional_path(
         &self,
         key: &'static str,
         value: Option<&str>,

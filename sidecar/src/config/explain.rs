@@ -12,6 +12,7 @@ use ledgerstone::hash::Hash;
 use super::Source;
 use super::layers::Layers;
 use super::setting::SETTINGS;
+use super::siem;
 use crate::outbound::without_users;
 
 /// One line: a key, its value and its source.
@@ -28,7 +29,7 @@ pub struct Row {
 /// The whole configuration, line by line.
 #[derive(Clone, Debug)]
 pub struct Explained {
-    /// Every key in a fixed order, then every lane of the anchors, then every route.
+    /// Every key in a fixed order, then every lane of the anchors, every route and every sink.
     pub rows: Vec<Row>,
     /// Environment variables of our prefix that fit no key.
     pub ignored: Vec<String>,
@@ -58,7 +59,8 @@ impl Explained {
             value: serde_json::to_string(rule).ok(),
             source: source.clone(),
         });
-        let rows = keys.chain(earlier).chain(rules).chain(lanes).chain(routes).collect();
+        let sinks = siem::rows(layers).map(|(key, value, source)| Row { key, value, source });
+        let rows = keys.chain(earlier).chain(rules).chain(lanes).chain(routes).chain(sinks).collect();
         Self { rows, ignored: layers.ignored.clone() }
     }
 

@@ -11,9 +11,9 @@ use ledgerstone::limits::SUBJECT_KEYS_MAX;
 
 use super::layers::{Found, Layers, Source};
 use super::{ConfigError, quantity};
-use crate::anchor::http::Address;
 use crate::keyring::vault::VaultConfig;
 use crate::keyring::{KeyId, SecretSource};
+use crate::outbound::http::Address;
 
 /// Which providers hold keys.
 #[derive(Clone, Debug)]

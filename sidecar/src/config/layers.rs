@@ -20,6 +20,7 @@ use super::anchors::{EthereumTable, OpenTimestampsTable, Rfc3161Table, Tables};
 use super::error::ConfigError;
 use super::named::Named;
 use super::setting::{Fallback, SETTINGS, VARIABLE_PREFIX, find};
+use super::siem::SinkTable;
 use crate::intercept::route::RouteConfig;
 use crate::nearest::nearest;
 
@@ -85,6 +86,7 @@ pub(super) struct Layers {
     /// Whether there is a section `[access]`, be it empty.
     pub(super) has_access: bool,
     pub(super) access_rules: Vec<(RuleTable, Source)>,
+    pub(super) siem: Vec<(SinkTable, Source)>,
     pub(super) ignored: Vec<String>,
     /// The directory that relative paths of the file start from.
     pub(super) base: PathBuf,
@@ -113,6 +115,7 @@ impl Layers {
         for (key, value) in table.get_ref() {
             match value.get_ref() {
                 _ if key.get_ref() == "route" => self.routes(&file, value)?,
+                _ if key.get_ref() == "siem" => self.siem(&file, value)?,
                 DeValue::Table(table) if key.get_ref() == "anchors" => self.anchors(&file, table)?,
                 DeValue::Table(table) if key.get_ref() == "keys" => self.keys(&file, table)?,
                 DeValue::Table(table) if key.get_ref() == "access" => self.access(&file, table)?,
@@ -160,6 +163,17 @@ impl Layers {
         }
         let parsed: Routes = toml::from_str(file.text).map_err(|error| file.syntax(&error, "[[route]]"))?;
         self.routes = file.placed(parsed.route, Some(value));
+        Ok(())
+    }
+
+    /// Takes the `[[siem]]` tables, in the same way.
+    fn siem(&mut self, file: &File<'_>, value: &Spanned<DeValue<'_>>) -> Result<(), ConfigError> {
+        #[derive(Deserialize)]
+        struct Sinks {
+            siem: Vec<SinkTable>,
+        }
+        let parsed: Sinks = toml::from_str(file.text).map_err(|error| file.syntax(&error, "[[siem]]"))?;
+        self.siem = file.placed(parsed.siem, Some(value));
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::layers::Layers;
-use crate::anchor::http::Address;
+use crate::outbound::http::Address;
 
 /// What the configuration names.
 #[derive(Clone, Debug, Default)]

@@ -219,6 +219,26 @@ pub(super) const SETTINGS: &[Setting] = &[
     value("hardening.memory", "best-effort", "keys locked in memory: required, best-effort or off"),
     unset("hardening.read", "more files and folders that may be read, with ':' between them"),
     unset("hardening.write", "more folders that may be written, with ':' between them"),
+    unset("telemetry.endpoint", "the OpenTelemetry Collector, for example http://127.0.0.1:4317"),
+    value("telemetry.protocol", "grpc", "how it is spoken to: grpc or http/protobuf"),
+    value("telemetry.signals", "traces, metrics, logs", "what it gets"),
+    value(
+        "telemetry.sampler",
+        "parentbased_traceidratio",
+        "which decisions are traced: as their callers are, or traceidratio",
+    ),
+    value(
+        "telemetry.sampling_ratio",
+        "0.1",
+        "the share of decisions that are traced where no caller says so",
+    ),
+    unset("telemetry.headers_file", "a file with header fields for every export, a line each"),
+    unset("telemetry.ca_file", "the certificate authority of an https Collector, as PEM"),
+    unset("telemetry.cert", "the certificate chain that is shown to it, as PEM"),
+    unset("telemetry.key", "its private key, as PEM"),
+    value("telemetry.timeout", "10s", "how long one export may take"),
+    value("telemetry.metrics_interval", "60s", "how often metrics are sent"),
+    unset("server.handover", "the Unix socket at which `run --take-over` takes over from this sidecar"),
 ];
 
 /// The setting with that key.

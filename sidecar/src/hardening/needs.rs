@@ -7,16 +7,16 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::anchor::http::Address;
 use crate::config::Config;
 use crate::config::keys::ProviderConfig;
 use crate::keyring::SecretSource;
+use crate::outbound::http::Address;
 
 /// Keys of files that are read once, at the start: these files alone, not their folders.
 const READ_ONCE: [&str; 3] = ["log.key_file", "keys.file", "receipt.key_file"];
 
-/// What resolving names and counting processors reads.
-const SYSTEM: [&str; 16] = [
+/// What resolving names, counting processors and telling the memory in use reads.
+const SYSTEM: [&str; 17] = [
     "/etc/gai.conf",
     "/etc/host.conf",
     "/etc/hosts",
@@ -29,6 +29,7 @@ const SYSTEM: [&str; 16] = [
     "/proc/meminfo",
     "/proc/self/cgroup",
     "/proc/self/mountinfo",
+    "/proc/self/statm",
     "/proc/stat",
     "/proc/sys/vm/overcommit_memory",
     "/sys/devices/system/cpu",
@@ -76,19 +77,24 @@ impl Needs {
         for (key, path) in &config.named.paths {
             match *key {
                 "log.store" => needs.write.push(path.clone()),
+                // It was made before, and is inherited.
+                "server.handover" => {}
                 "links.file" => needs.write.extend(path.parent().map(Path::to_owned)),
                 key if READ_ONCE.contains(&key) => needs.read.push(path.clone()),
                 _ => needs.replaced(path),
             }
         }
         needs.routes(config);
+        needs.siem(config);
         let mut asked = needs.anchors(config);
         asked.extend(config.named.addresses.iter().map(|(_, address)| address.clone()));
         needs.read.extend(config.hardening.read.iter().cloned());
         needs.write.extend(config.hardening.write.iter().cloned());
         needs.keys(config, &variable, &mut asked);
         let mut ports: Vec<u16> = asked.iter().map(Address::port).collect();
-        if asked.iter().any(is_name) {
+        let sinks = config.siem.iter().flat_map(|sink| sink.target.hosts());
+        ports.extend(sinks.clone().filter_map(|(_, port)| port));
+        if asked.iter().map(Address::host).chain(sinks.map(|(host, _)| host)).any(is_name) {
             // Whoever manages /etc/resolv.conf may put another file in its place.
             needs.read.push("/etc".into());
             needs.replaced(Path::new("/etc/resolv.conf"));
@@ -130,6 +136,14 @@ impl Needs {
         let urls = urls.chain(anchors.opentimestamps.iter().flat_map(|lane| &lane.calendars));
         let urls = urls.chain(anchors.ethereum.iter().flat_map(|lane| lane.rpc.iter().chain(&lane.beacon)));
         urls.cloned().collect()
+    }
+
+    /// What sinks read and write.
+    fn siem(&mut self, config: &Config) {
+        for target in config.siem.iter().map(|sink| &sink.target) {
+            target.files().into_iter().for_each(|path| self.replaced(path));
+            self.write.extend(target.folder().map(Path::to_owned));
+        }
     }
 
     /// What the providers of keys need beyond what their settings name.
@@ -190,8 +204,8 @@ impl Needs {
 }
 
 /// Whether a host is looked up outside this machine.
-fn is_name(address: &Address) -> bool {
-    address.host().parse::<IpAddr>().is_err() && address.host() != "localhost"
+fn is_name(host: &str) -> bool {
+    host.parse::<IpAddr>().is_err() && host != "localhost"
 }
 
 #[cfg(test)]

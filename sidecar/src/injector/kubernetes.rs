@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::authority::Files;
-use crate::anchor::http::{Address, CaError, Client, HttpFault, Question, shown};
+use crate::outbound::http::{Address, CaError, Client, HttpFault, Question, shown};
 
 /// How long one exchange with the API server may take.
 const EXCHANGE: Duration = Duration::from_secs(10);

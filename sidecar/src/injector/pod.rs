@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::template::{self, Said, Template};
-use crate::anchor::http::shown;
+use crate::outbound::http::shown;
 
 /// The prefix of the annotations.
 const PREFIX: &str = "ledgerstone.io/";

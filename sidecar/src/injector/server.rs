@@ -27,9 +27,6 @@ const AT_ONCE: usize = 32;
 /// How long a question may take to come. API servers send it in one go, and wait for at most 30 seconds.
 const ARRIVAL: Duration = Duration::from_secs(3);
 
-/// Media type of the Prometheus text format.
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// What was answered, by outcome.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
@@ -149,14 +146,7 @@ pub(super) fn admin(state: State, metrics: Metrics) -> Router {
             }
         }
     };
-    let render = move || async move {
-        match metrics.render() {
-            Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, METRICS_TYPE)], text),
-            Err(error) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, METRICS_TYPE)], format!("# {error}\n"))
-            }
-        }
-    };
+    let render = move |headers: HeaderMap| async move { metrics.respond(&headers) };
     let live = get(|| async { "live\n" });
     Router::new().route("/live", live).route("/ready", get(ready)).route("/metrics", get(render))
 }

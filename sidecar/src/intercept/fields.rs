@@ -25,7 +25,7 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::outcome::{Labels, labels, scores};
+pub(super) use self::outcome::{Labels, Outcomes, labels, outcomes, scores};
 
 /// Everything that a record is made of.
 #[derive(Debug)]

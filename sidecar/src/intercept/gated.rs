@@ -106,6 +106,12 @@ impl Gated {
         Some(status)
     }
 
+    /// The name of the rule that refused first.
+    pub(crate) fn refusing<'a>(&self, gate: &'a Gate) -> Option<&'a str> {
+        let evaluation = self.evaluations.iter().find(|evaluation| evaluation.effect == Effect::Refuse)?;
+        gate.rules().get(evaluation.rule).map(|rule| rule.config.name.as_str())
+    }
+
     /// The names of the rules that ask for a person's review, for a header.
     pub(crate) fn reviews(&self, gate: &Gate) -> Option<String> {
         if self.effect() != Effect::Review {

@@ -41,6 +41,7 @@ pub fn decision(recorder: &Recorder, request: &Bytes, response: &Bytes) -> Optio
     }
     let case = Case {
         id: decision_id(received).ok()?,
+        arrived: std::time::Instant::now(),
         route,
         caller,
         gated,
@@ -50,6 +51,6 @@ pub fn decision(recorder: &Recorder, request: &Bytes, response: &Bytes) -> Optio
         asked,
         answered,
     };
-    let (entry, sealed, _keys) = recorder.prepare_now(1, &case).ok()?;
+    let (entry, sealed, ..) = recorder.prepare_now(1, &case).ok()?;
     Some(entry.encode().ok()?.len() + sealed.len())
 }

@@ -14,13 +14,14 @@ use ledgerstone::entry::{DecisionDetails, DecisionId, Entry, Kind, Mode};
 use ledgerstone::limits::SEALED_BYTES_MAX;
 use ledgerstone::merkle::LeafIndex;
 use ledgerstone::record::{RecordError, RecordSecret};
+use ledgerstone::siem::Fact;
 use ledgerstone::time::UnixMillis;
 
 use super::answered::Answered;
 use super::append::AppendFault;
 use super::asked::Asked;
 use super::declared;
-use super::fields::{self, Facts, FieldsError, Times};
+use super::fields::{self, Facts, FieldsError, Outcomes, Times};
 use super::gated::{self, Gated};
 use super::route::{RawConfig, Route, Routes};
 use super::session::{Seen, Session};
@@ -29,6 +30,8 @@ use crate::keyring::{About, KeyringError, RecordKeys, Taken};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::seal::{self, SealError, SealedContent};
+use crate::siem::Alerts;
+use crate::telemetry::{DecisionSpan, Tracing};
 
 /// Bytes of request and response up to which a record is made on the thread that serves the call: hashing and sealing
 /// them takes about 100 microseconds. Larger ones go to a thread that may block.
@@ -40,12 +43,12 @@ const RAW_BYTES_MAX: usize = SEALED_BYTES_MAX / 2;
 /// How long a decision waits for a new subject key where none is at hand.
 const KEYS_WAIT: Duration = Duration::from_secs(5);
 
-/// An entry, its sealed record, and the keys that are in use until the log has it.
-pub(super) type Prepared = (Entry, Bytes, Taken);
+/// An entry, its sealed record, the keys that are in use until the log has it, and what is counted of it.
+pub(super) type Prepared = (Entry, Bytes, Taken, Outcomes);
 
 /// Records decisions. Clones stand for the same one.
 #[derive(Clone)]
-pub struct Recorder(Arc<Inner>, Option<Arc<Models>>);
+pub struct Recorder(Arc<Inner>, Option<Arc<Models>>, Option<Arc<Alerts>>, Tracing);
 
 struct Inner {
     session: Arc<Session>,
@@ -59,6 +62,8 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) id: DecisionId,
+    /// When its request arrived.
+    pub(crate) arrived: Instant,
     pub(crate) route: Arc<Route>,
     pub(crate) caller: Origin,
     pub(crate) subject_header: Option<String>,
@@ -86,13 +91,30 @@ impl Recorder {
         origin: &str,
         metrics: Metrics,
     ) -> Self {
-        Self(Arc::new(Inner { session, keys, routes, origin: origin.to_owned(), metrics }), None)
+        let inner = Inner { session, keys, routes, origin: origin.to_owned(), metrics };
+        Self(Arc::new(inner), None, None, Tracing::default())
     }
 
     /// Lets rules of the policy gate ask which models are registered. Without it a rule that does refuses.
     #[must_use]
     pub fn with_models(self, models: Arc<Models>) -> Self {
-        Self(self.0, Some(models))
+        Self(self.0, Some(models), self.2, self.3)
+    }
+
+    /// Tells `alerts` of decisions that a rule of the policy gate refused.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Arc<Alerts>) -> Self {
+        Self(self.0, self.1, Some(alerts), self.3)
+    }
+
+    /// Traces decisions. Without it none is.
+    #[must_use]
+    pub fn with_tracing(self, tracing: Tracing) -> Self {
+        Self(self.0, self.1, self.2, tracing)
+    }
+
+    pub(crate) fn tracing(&self) -> &Tracing {
+        &self.3
     }
 
     pub(crate) fn models(&self) -> Option<&Models> {
@@ -120,20 +142,42 @@ impl Recorder {
     }
 
     /// Records one decision and returns once its entry is durable.
-    pub(crate) async fn record(&self, seen: Seen, case: Case) -> Result<Recorded, NotRecorded> {
-        let id = case.id;
+    pub(crate) async fn record(
+        &self,
+        seen: Seen,
+        case: Case,
+        span: &DecisionSpan,
+    ) -> Result<Recorded, NotRecorded> {
+        let (id, arrived) = (case.id, case.arrived);
         let code = case.answered.code;
         let route = Arc::clone(&case.route);
         gated::tell(&route, &case.gated);
         let effect = case.gated.counted();
-        let (entry, sealed, keys) = self.prepare(seen.sequence(), case).await?;
-        let handed_over = Instant::now();
-        let index = seen.append(entry, Some(sealed)).await?;
+        let refusing = route.gate().and_then(|gate| case.gated.refusing(gate));
+        let (entry, sealed, keys, outcomes) = self.prepare(seen.sequence(), case).await?;
+        let (model, handed_over) = (entry.model, Instant::now());
+        let mut step = span.step("ledgerstone.append");
+        let appended = seen.append(entry, Some(sealed)).await;
+        if appended.is_err() {
+            step.failed("not_recorded");
+        }
+        drop(step);
+        let index = appended?;
         keys.done();
-        self.0.metrics.append(handed_over.elapsed());
-        self.0.metrics.decision(route.name(), code);
+        let (metrics, seen) = (&self.0.metrics, span.seen());
+        metrics.append(handed_over.elapsed(), seen);
+        metrics.decided(route.name(), arrived.elapsed(), seen);
+        metrics.decision(route.name(), code);
+        for (action, persons) in outcomes {
+            metrics.outcomes(route.name(), model, action, persons);
+        }
+        span.recorded(index, model, effect);
         if route.gate().is_some() {
-            self.0.metrics.gate(route.name(), effect);
+            metrics.gate(route.name(), effect);
+        }
+        if let (Some(alerts), Some(rule)) = (&self.2, refusing) {
+            let fact = Fact::PolicyRefusal { route: route.name().to_owned(), rule: rule.to_owned() };
+            alerts.raise_about(fact, None, Some(id));
         }
         tracing::debug!(decision = %id, leaf_index = index.get(), route = route.name(), "recorded");
         Ok(Recorded { id, index })
@@ -202,6 +246,7 @@ impl Inner {
         let record = fields::record(&facts).or_else(|error| fields::minimal(&facts, &error))?;
         let secret = RecordSecret::from_bytes(*seal::random()?);
         let commitment = record.commit(&secret).commitment();
+        let outcomes = fields::outcomes(&record);
         let (request, response) = raw.kept();
         let content = SealedContent { secret, record, request, response };
         let about = About::of(&content.record, case.times.received);
@@ -214,7 +259,7 @@ impl Inner {
         entry.model = model.map(|model| model.digest);
         entry.policy = Some(case.route.policy_digest());
         entry.mode = Some(Mode::Strict);
-        Ok((entry, sealed.into(), keys))
+        Ok((entry, sealed.into(), keys, outcomes))
     }
 }
 

@@ -19,8 +19,9 @@ use crate::models::artifact::{Artifact, ArtifactError};
 use crate::models::{Identity, Served};
 
 pub use self::config::{
-    Action, ContestConfig, ExplanationConfig, FeaturesConfig, LabelConfig, MaskConfig, MatchConfig,
-    ModelConfig, RawConfig, ReceiptConfig, RouteConfig, ScoreConfig, SubjectSource, ThresholdConfig,
+    Action, ContestConfig, ExplanationConfig, FeaturesConfig, GenAiConfig, GenAiOperation, LabelConfig,
+    MaskConfig, MatchConfig, ModelConfig, RawConfig, ReceiptConfig, RouteConfig, ScoreConfig, SubjectSource,
+    ThresholdConfig,
 };
 pub use self::error::RouteError;
 pub use self::glob::Glob;

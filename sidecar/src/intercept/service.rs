@@ -12,7 +12,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response};
 use ledgerstone::time::UnixMillis;
@@ -30,15 +30,17 @@ use super::frame::PREFIX_BYTES;
 use super::gated::{self, Call, Gated};
 use super::metadata;
 use super::recorder::{Case, NotRecorded, Recorded, Recorder, decision_id, now};
-use super::route::SubjectSource;
+use super::route::{MODEL_INFER, Route, SubjectSource};
 use super::session::Seen;
 use crate::access::Origin;
 use crate::gate::When;
+use crate::telemetry::{DecisionSpan, GenAi};
 use crate::upstream::{Answer, CollectError, Upstream, collect};
 
 /// Full name of the service.
 const SERVICE: &str = "inference.GRPCInferenceService";
 
+const MODEL_STREAM_INFER: &str = "inference.GRPCInferenceService/ModelStreamInfer";
 const MODEL_INFER_PATH: &str = "/inference.GRPCInferenceService/ModelInfer";
 const MODEL_STREAM_INFER_PATH: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
 
@@ -136,11 +138,11 @@ enum Outgoing {
 
 impl Outgoing {
     /// Has the rules of the route look at the model's answer. One that they refuse stays here; what it was is recorded.
-    fn gated(self, call: Call<'_>, answered: &mut Answered, gated: &mut Gated) -> Self {
+    fn gated(self, call: Call<'_>, answered: &mut Answered, gated: &mut Gated, span: &DecisionSpan) -> Self {
         if !matches!(self, Self::Answer(_)) || answered.code != Code::Ok {
             return self;
         }
-        match gated::pass(call, Some(answered), When::Answer, gated) {
+        match pass(call, Some(answered), When::Answer, gated, span) {
             None => self,
             Some(status) => {
                 answered.code = status.code();
@@ -148,6 +150,22 @@ impl Outgoing {
             }
         }
     }
+}
+
+/// Evaluates the rules of `when`, in a step of their own where there are any.
+fn pass(
+    call: Call<'_>,
+    answered: Option<&Answered>,
+    when: When,
+    gated: &mut Gated,
+    span: &DecisionSpan,
+) -> Option<Status> {
+    call.route.gate().filter(|gate| gate.has(when))?;
+    let mut step = span.step("ledgerstone.gate");
+    let refusal = gated::pass(call, answered, when, gated);
+    step.say("ledgerstone.gate.when", if when == When::Request { "request" } else { "answer" });
+    step.say("ledgerstone.gate.effect", gated.counted());
+    refusal
 }
 
 impl Inner {
@@ -177,18 +195,26 @@ impl Inner {
             Ok(seen) => seen,
             Err(error) => return self.unrecorded(Status::unavailable(error.to_string())),
         };
+        let method = if refusal.is_some() { MODEL_STREAM_INFER } else { MODEL_INFER };
         let (release, released) = oneshot::channel();
-        let inner = Arc::clone(&self);
+        let (inner, sequence) = (Arc::clone(&self), seen.sequence());
         tokio::spawn(async move {
             let counted = inner.recorder.metrics().in_flight();
-            let response = inner.run(seen, request, refusal, permit, &release).await;
+            let span = inner.recorder.tracing().decision(method, request.headers());
+            let response = span.around(inner.run(seen, request, refusal, permit, &release, &span)).await;
+            drop(span);
             drop(counted);
             // An error says that the caller is gone; the record is made all the same.
             let _ = release.send(response);
         });
-        released.await.unwrap_or_else(|_| {
-            self.unrecorded(Status::internal("the decision was not recorded because of a defect; report it"))
-        })
+        tokio::select! {
+            released = released => released.unwrap_or_else(|_| {
+                self.unrecorded(Status::internal("the decision was not recorded because of a defect; report it"))
+            }),
+            () = self.recorder.session().given_up(sequence) => self.unrecorded(Status::unavailable(
+                "the sidecar stopped before the decision was made; the log has a gap in its place; try again",
+            )),
+        }
     }
 
     async fn run(
@@ -198,12 +224,13 @@ impl Inner {
         refusal: Option<Status>,
         permit: OwnedSemaphorePermit,
         release: &oneshot::Sender<Response<Body>>,
+        span: &DecisionSpan,
     ) -> Response<Body> {
-        let received = now();
+        let (received, arrived) = (now(), Instant::now());
         let (parts, body) = request.into_parts();
         let id = match decision_id(received) {
             Ok(id) => id,
-            Err(error) => return self.withheld(&error),
+            Err(error) => return self.withheld(&error, span),
         };
         let (asked, refusal) = match refusal {
             Some(refusal) => (Asked::incomplete("the request was not read"), Some(refusal)),
@@ -223,19 +250,25 @@ impl Inner {
             received,
             models: self.recorder.models(),
         };
-        let refusal = refusal.or_else(|| gated::pass(call, None, When::Request, &mut gated));
+        let refusal = refusal.or_else(|| pass(call, None, When::Request, &mut gated, span));
         let (outgoing, mut answered, model) = match refusal {
             Some(status) => (Outgoing::Status(status.clone()), Answered::refused(&status), None),
-            None => self.answer(parts, &asked).await,
+            None => self.answer(parts, &asked, &route, span).await,
         };
-        let outgoing = outgoing.gated(call, &mut answered, &mut gated);
+        let outgoing = outgoing.gated(call, &mut answered, &mut gated, span);
         let review = route.gate().and_then(|gate| gated.reviews(gate));
         let times = Times { received, model, decided: now() };
         let caller_gone = release.is_closed();
-        let case = Case { id, route, caller, subject_header, caller_gone, gated, times, asked, answered };
-        match self.recorder.record(seen, case).await {
-            Ok(recorded) => self.release(outgoing, &recorded, review, permit),
-            Err(error) => self.withheld(&error),
+        span.decided(id, &route);
+        let code = answered.code;
+        let case =
+            Case { id, arrived, route, caller, subject_header, caller_gone, gated, times, asked, answered };
+        match self.recorder.record(seen, case, span).await {
+            Ok(recorded) => {
+                span.answered(code);
+                self.release(outgoing, &recorded, review, permit)
+            }
+            Err(error) => self.withheld(&error, span),
         }
     }
 
@@ -276,20 +309,32 @@ impl Inner {
         &self,
         mut head: http::request::Parts,
         asked: &Asked,
+        route: &Route,
+        span: &DecisionSpan,
     ) -> (Outgoing, Answered, Option<(UnixMillis, UnixMillis)>) {
         metadata::forwardable(&mut head.headers);
         head.extensions.clear();
         let max = self.limits.message_bytes_max;
-        let started = now();
+        let mut call = span.model_call(route, &mut head.headers);
+        let (started, begun) = (now(), Instant::now());
         let answer = self.upstream.unary(head, asked.body.clone(), max.saturating_add(PREFIX_BYTES)).await;
         let model = Some((started, now()));
-        match answer {
+        let took = begun.elapsed();
+        self.recorder.metrics().model_call(route.name(), took, span.seen());
+        let (outgoing, answered) = match answer {
             Ok(answer) => {
                 let answered = Answered::read(&answer, max);
-                (Outgoing::Answer(answer), answered, model)
+                (Outgoing::Answer(answer), answered)
             }
-            Err(fault) => (Outgoing::Status(fault.status()), Answered::failed(&fault), model),
+            Err(fault) => (Outgoing::Status(fault.status()), Answered::failed(&fault)),
+        };
+        call.answered(answered.code);
+        if let Some(gen_ai) = GenAi::of(route) {
+            let tokens = answered.infer.as_ref().map_or([None; 2], |answer| gen_ai.tokens(answer));
+            call.generated(tokens);
+            self.recorder.metrics().generated(&gen_ai, took, answered.code, tokens);
         }
+        (outgoing, answered, model)
     }
 
     /// Lets an answer go: only a [`Recorded`] can (INV-9).
@@ -319,8 +364,9 @@ impl Inner {
     }
 
     /// Keeps an answer back whose record is not in the log.
-    fn withheld(&self, error: &NotRecorded) -> Response<Body> {
+    fn withheld(&self, error: &NotRecorded, span: &DecisionSpan) -> Response<Body> {
         tracing::error!(%error, "an answer is withheld because its record is not in the log");
+        span.withheld(Code::Unavailable);
         self.unrecorded(Status::unavailable(
             "the decision could not be recorded, so its answer is not released; try again",
         ))

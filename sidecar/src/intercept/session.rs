@@ -8,8 +8,10 @@
 //! Requests that are turned away before anything was asked of the model are counted. When their gap entry is written
 //! they get a run of numbers of their own, so that a flood of them takes a counter and not a list.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +22,13 @@ use ledgerstone::entry::{
 };
 use ledgerstone::hash::Hash;
 use ledgerstone::merkle::LeafIndex;
-use tokio::sync::Notify;
+use ledgerstone::time::UnixMillis;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout_at};
 
 use super::append::{Append, AppendFault};
+use super::recorder::now;
 use book::{Book, Refused};
 
 mod book;
@@ -69,6 +73,10 @@ pub struct Session {
     turned: Notify,
     /// A number ended.
     ended: Notify,
+    /// The numbers that were given up at the end.
+    given_up: watch::Sender<BTreeSet<u64>>,
+    /// When the last heartbeat was durable, in milliseconds since 1970; 0 before the first.
+    beat: AtomicU64,
 }
 
 impl Session {
@@ -93,6 +101,8 @@ impl Session {
             unsettled: Notify::new(),
             turned: Notify::new(),
             ended: Notify::new(),
+            given_up: watch::Sender::default(),
+            beat: AtomicU64::new(0),
         }))
     }
 
@@ -151,7 +161,8 @@ impl Session {
         self.book().close();
         // A timeout is not an error: what is left is abandoned below.
         let _ = timeout_at(deadline, self.drained()).await;
-        self.book().abandon();
+        let given_up = self.book().abandon();
+        self.given_up.send_replace(given_up);
         self.drained().await;
         self.sweep().await?;
         let _own = self.own.lock().await;
@@ -188,6 +199,12 @@ impl Session {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.book().is_broken()
+    }
+
+    /// When the last heartbeat was durable, if there was one.
+    #[must_use]
+    pub fn last_heartbeat(&self) -> Option<UnixMillis> {
+        Some(UnixMillis::new(self.beat.load(Ordering::Acquire))).filter(|at| at.get() > 0)
     }
 
     pub(crate) fn writer(&self) -> &WriterName {
@@ -228,7 +245,16 @@ impl Session {
         self.ended.notified()
     }
 
-    async fn drained(&self) {
+    /// Returns once the number `sequence` was given up: whoever waits for its answer gets none. Never, where that does not happen.
+    pub(crate) async fn given_up(&self, sequence: u64) {
+        let mut given_up = self.given_up.subscribe();
+        if given_up.wait_for(|numbers| numbers.contains(&sequence)).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Returns once nothing is in flight.
+    pub(crate) async fn drained(&self) {
         loop {
             let ended = self.ended.notified();
             if self.book().in_flight() == 0 {
@@ -251,7 +277,9 @@ impl Session {
         };
         let details = HeartbeatDetails { in_flight, lowest_in_flight: lowest };
         let entry = Entry::heartbeat(self.writer.clone(), self.id, sequence, details);
-        self.append_own(sequence, entry).await.map(drop)
+        self.append_own(sequence, entry).await?;
+        self.beat.store(now().get(), Ordering::Release);
+        Ok(())
     }
 
     /// Gives requests that were turned away their numbers, and writes every gap entry that is due.

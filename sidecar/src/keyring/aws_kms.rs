@@ -25,8 +25,8 @@ use super::{
     Created, Fault, KEY_BYTES, KeyId, KeyProvider, KeyringError, KeysError, Provider, RecordKey,
     WRAPPED_KEY_BYTES_MAX, WrappedKey,
 };
-use crate::anchor::http::{Address, Answer, Client, Question, shown};
 use crate::config::keys::AwsKmsConfig;
+use crate::outbound::http::{Address, Answer, Client, Question, shown};
 
 pub mod credentials;
 

@@ -1,13 +1,15 @@
 //! Copies of the keyring: in slots that the sidecar manages beside it, and wherever the operator asks for one.
 //!
 //! Guarantees: a copy is whole, appears under its name when it is durable, and holds wrapped keys only; nobody waits for one to be
-//! written but an erasure, which deletes the managed slots before it is answered. A copy that the sidecar does not manage may
-//! still hold keys that are destroyed here: whoever restores one deletes them first, because the log names them.
+//! written but an erasure, which deletes the managed slots before it is answered, and the end of the keyring. A copy that the sidecar
+//! does not manage may still hold keys that are destroyed here: whoever restores one deletes them first, because the log names them.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use ledgerstone::hash::Hash;
 
 use super::create_private;
 use super::database::Database;
@@ -82,6 +84,14 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, RingError> {
     Ok(paths)
 }
 
+/// Whether managed copies may be begun.
+#[derive(Debug)]
+pub(super) enum Copying {
+    Allowed,
+    /// The keyring was closed, and the file may be another process's.
+    Over,
+}
+
 impl Keyring {
     /// Writes a managed copy and lets go of the oldest beyond [`SLOTS_MAX`]. `at` is the time in milliseconds. Blocks.
     ///
@@ -92,8 +102,11 @@ impl Keyring {
         let fault = |source| RingError::File { path: slots_folder.clone(), source };
         fs::create_dir_all(&slots_folder).map_err(fault)?;
         let path = slots_folder.join(format!("{at:020}.db"));
-        // An erasure waits for the copy, and then deletes it; nothing else waits.
-        let _turn = self.copies();
+        // An erasure waits for the copy, and then deletes it; so does the end of the keyring, and nothing else.
+        let turn = self.copies();
+        if matches!(*turn, Copying::Over) {
+            return Err(fault(io::Error::other("the keyring is closed")));
+        }
         for begun in slots(self.folder())?.iter().filter(|path| path.extension() != Some("db".as_ref())) {
             fs::remove_file(begun).map_err(fault)?;
         }
@@ -136,6 +149,14 @@ impl Keyring {
     pub fn backups(&self) -> Result<usize, RingError> {
         Ok(slots(self.folder())?.len())
     }
+}
+
+/// Writes a copy of the keyring of the log `origin` in `store` to `path`, which must not exist; no key is unwrapped. Blocks.
+///
+/// # Errors
+/// [`RingError`] if it cannot be read or written.
+pub fn copy_of(store: &Path, origin: Hash, path: &Path) -> Result<(), RingError> {
+    copy(&Database::open_to_read(&super::ring::file(store), origin)?, path)
 }
 
 fn copy(database: &Database, path: &Path) -> Result<(), RingError> {

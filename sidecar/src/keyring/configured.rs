@@ -13,8 +13,8 @@ use ledgerstone::code::Code;
 use super::remote::random_jitter;
 use super::vault::VaultProvider;
 use super::{FileKeyProvider, KeyFileError, KeyId, KeyProvider, KeyringError, RecordKey, WrappedKey};
-use crate::anchor::http::CaError;
 use crate::config::keys::{KeysConfig, ProviderConfig};
+use crate::outbound::http::CaError;
 
 /// A key provider that an operator can look after.
 pub trait Provider: KeyProvider + fmt::Debug {

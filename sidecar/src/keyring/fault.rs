@@ -5,7 +5,7 @@ use std::time::Duration;
 use ledgerstone::code::Code;
 
 use super::SecretError;
-use crate::anchor::http::HttpFault;
+use crate::outbound::http::HttpFault;
 
 /// What happened to a call of a key provider.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Fault;
-use crate::anchor::http::{Answer, Client, HttpFault, Question};
+use crate::outbound::http::{Answer, Client, HttpFault, Question};
 
 /// Exchanges at once, each on a connection of its own that is kept.
 pub const IN_FLIGHT_MAX: usize = 16;

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
+use super::backup::Copying;
 use super::counts::Counts;
 use super::database::{Database, StoredKey};
 use super::error::RingError;
@@ -49,7 +50,7 @@ pub struct Keyring {
     hot: Hot,
     database: Mutex<Database>,
     /// Held while a managed copy is written, or all are deleted. Taken before the one above.
-    copies: Mutex<()>,
+    copies: Mutex<Copying>,
     folder: PathBuf,
     origin: Hash,
     /// Keys that the pool is filled up to.
@@ -156,7 +157,7 @@ impl Keyring {
             provider,
             hot: Hot::new(tags, pool / 2),
             database: Mutex::new(database),
-            copies: Mutex::new(()),
+            copies: Mutex::new(Copying::Allowed),
             folder,
             origin,
             pool,
@@ -206,11 +207,13 @@ impl Keyring {
     }
 
     /// Lets go of the file, which then needs nothing beside it. Whoever still has the keyring gets errors: a task that was
-    /// aborted may be in the middle of a call that blocks. Blocks.
+    /// aborted may be in the middle of a call that blocks. A copy that is being written is waited for, and none is begun: whoever has the
+    /// file next may erase, and a copy that appears after that would hold keys that were destroyed. Blocks.
     ///
     /// # Errors
     /// [`RingError`] if the write-ahead log could not be emptied; then it belongs to the file.
     pub fn close(&self) -> Result<(), RingError> {
+        *self.copies() = Copying::Over;
         self.database().close()
     }
 
@@ -239,7 +242,7 @@ impl Keyring {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn copies(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn copies(&self) -> MutexGuard<'_, Copying> {
         self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -54,7 +54,25 @@ impl fmt::Display for SecretSource {
     }
 }
 
+/// Reads a secret of several lines.
+///
+/// # Errors
+/// As [`SecretSource::read`] of a file.
+pub(crate) fn read_lines(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    read_text(path, true)
+}
+
 fn read_file(path: &Path, is_private: bool) -> Result<Zeroizing<String>, SecretError> {
+    let text = read_text(path, is_private)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if !is_line(line) {
+        return Err(SecretError::NotOneLine { place: path.display().to_string() });
+    }
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+fn read_text(path: &Path, is_private: bool) -> Result<Zeroizing<String>, SecretError> {
     let place = || path.display().to_string();
     let unreadable =
         |error: std::io::Error| SecretError::Unreadable { place: place(), reason: error.to_string() };
@@ -66,13 +84,8 @@ fn read_file(path: &Path, is_private: bool) -> Result<Zeroizing<String>, SecretE
     // Room for all of it, so that growing leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
     file.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    let text = str::from_utf8(&bytes).map_err(|_| SecretError::NotOneLine { place: place() })?;
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if !is_line(line) || bytes.len() > SECRET_BYTES_MAX {
-        return Err(SecretError::NotOneLine { place: place() });
-    }
-    Ok(Zeroizing::new(line.to_owned()))
+    let text = str::from_utf8(&bytes).ok().filter(|text| text.len() <= SECRET_BYTES_MAX);
+    text.map(|text| Zeroizing::new(text.to_owned())).ok_or_else(|| SecretError::NotOneLine { place: place() })
 }
 
 fn is_line(text: &str) -> bool {

@@ -20,7 +20,7 @@ use super::{
     Created, Fault, KEY_BYTES, KeyId, KeyProvider, KeyringError, KeysError, Provider, RecordKey,
     SecretSource, WrappedKey, bound,
 };
-use crate::anchor::http::{Address, Answer, Client, Question, shown};
+use crate::outbound::http::{Address, Answer, Client, Question, shown};
 
 /// What a wrapped key starts with.
 const PREFIX: &str = "vault:v";
@@ -314,7 +314,7 @@ fn said(answer: &Answer) -> String {
 fn refusal(answer: &Answer) -> Fault {
     let (status, said) = (answer.status.as_u16(), said(answer));
     match status {
-        300..=399 => Fault::Http(crate::anchor::http::HttpFault::Redirect { status }),
+        300..=399 => Fault::Http(crate::outbound::http::HttpFault::Redirect { status }),
         400 if said.contains("key not found") => Fault::NoKey { said },
         401 | 403 => Fault::Denied { said },
         404 => Fault::NoKey { said },

@@ -124,3 +124,26 @@ fn the_documentation_has_the_same_table() {
         assert!(page.contains(&row), "docs/hardening.md lacks {row}");
     }
 }
+
+/// A server that answers no further connection, and those that fill it.
+async fn full() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(stream);
+    }
+    (address, waiting, listener)
+}
+
+#[tokio::test]
+async fn an_address_that_answers_nothing_does_not_keep_the_next_one_from_being_asked() {
+    let (hole, _waiting, _listener) = full().await;
+    let good = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let good = good.local_addr().map(|address| (address, good)).unwrap();
+    let connected = timeout(Duration::from_secs(10), first_of(&[hole, good.0])).await;
+    assert_eq!(connected.expect("it goes on to the next one").unwrap().peer_addr().unwrap(), good.0);
+    assert_eq!(first_of(&[]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+}

@@ -24,6 +24,7 @@ use super::certificate::Leaf;
 use super::error::TlsError;
 use super::reloading::{Clients, Material, Reloading, Versions};
 use super::spiffe::SpiffeId;
+use crate::outbound::grpc::screened;
 use crate::telemetry::with_causes;
 
 mod messages;
@@ -144,7 +145,8 @@ impl WorkloadApi {
     async fn stream(&self) -> Result<Streaming<X509SvidResponse>, Status> {
         let away = |error: tonic::transport::Error| Status::unavailable(with_causes(&error));
         let channel = self.endpoint.connect().await.map_err(away)?;
-        let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut client =
+            tonic::client::Grpc::new(screened(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX);
         client.ready().await.map_err(away)?;
         let mut request = Request::new(X509SvidRequest {});
         request.metadata_mut().insert(HEADER, MetadataValue::from_static("true"));

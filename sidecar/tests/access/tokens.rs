@@ -10,7 +10,7 @@ use ledgerstone_sidecar::access::{
     Algorithm, ClaimPath, Expected, FetchError, JwksError, KeySet, KeySource, Oidc, OidcConfig, Port, Role,
     Roles, TOKEN_BYTES_MAX, TokenError, Unknown, verify,
 };
-use ledgerstone_sidecar::anchor::http::{Address, HttpFault};
+use ledgerstone_sidecar::outbound::http::{Address, HttpFault};
 use serde_json::{Value as Json, json};
 
 use crate::issuer::{AUDIENCE, Issuer, NAME, claims, now};

@@ -9,7 +9,7 @@ use ledgerstone::anchor::evm::beacon::{BeaconError, Chain, ForkAt, MINIMAL, Upda
 use ledgerstone::anchor::evm::beacon::{PinnedCommittee, SyncCommittee, Trust};
 use ledgerstone::anchor::evm::{BeaconFork, Bundle};
 use ledgerstone_sidecar::anchor::evm::{Beacon, LightError};
-use ledgerstone_sidecar::anchor::http::{Address, Client};
+use ledgerstone_sidecar::outbound::http::{Address, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

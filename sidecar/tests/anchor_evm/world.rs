@@ -15,9 +15,9 @@ use ledgerstone_sidecar::anchor::LaneFolder;
 use ledgerstone_sidecar::anchor::evm::deploy::{Deployed, Deployment};
 use ledgerstone_sidecar::anchor::evm::key::{AnchorSigner as _, FileSigner};
 use ledgerstone_sidecar::anchor::evm::rpc::Endpoint;
-use ledgerstone_sidecar::anchor::http::Client;
 use ledgerstone_sidecar::app::{App, Running};
 use ledgerstone_sidecar::config::{Config, Inputs};
+use ledgerstone_sidecar::outbound::http::Client;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use ledgerstone_sidecar::anchor::http::{Address, Client, HttpFault, Question};
+use ledgerstone_sidecar::outbound::http::{Address, Client, HttpFault, Question};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 

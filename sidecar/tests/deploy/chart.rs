@@ -290,9 +290,31 @@ fn alerts_and_dashboard_name_only_what_the_sidecar_measures() {
     }
     assert!(named.len() > 20, "{named:?}");
     for name in &named {
-        let suffixes = ["", "_total", "_seconds_bucket", "_sum", "_count"];
+        let suffixes = ["", "_total", "_seconds_bucket", "_seconds_count", "_seconds_sum", "_sum", "_count"];
         let bases: Vec<_> = suffixes.iter().filter_map(|suffix| name.strip_suffix(suffix)).collect();
         assert!(bases.iter().any(|base| measured.contains(*base)), "{name} is none of {measured:?}");
+    }
+}
+
+#[test]
+fn every_alert_has_its_section_in_the_runbook_and_leads_there() {
+    let Some(tools) = Tools::find("alerts and runbook") else { return };
+    let render = tools.render(&["--set", "monitoring.prometheusRule.enabled=true"]);
+    let rules = list(&render.the("PrometheusRule")["spec"]["groups"][0]["rules"]).to_vec();
+    assert!(rules.len() >= 13, "{} rules", rules.len());
+    let page = read("docs/operations.md");
+    let (_, runbook) = page.split_once("\n## Runbook\n").unwrap();
+    for rule in &rules {
+        let name = text(&rule["alert"]);
+        let heading = format!("\n### {name}\n");
+        let (_, section) =
+            runbook.split_once(&heading).unwrap_or_else(|| panic!("docs/operations.md has no ### {name}"));
+        let section = section.split("\n### ").next().unwrap();
+        assert!(section.trim().len() > 100, "{name} says too little: {section}");
+        let url = text(&rule["annotations"]["runbook_url"]);
+        let anchor =
+            url.strip_prefix("https://github.com/ledgerstone/ledgerstone/blob/main/docs/operations.md#");
+        assert_eq!(anchor, Some(name.to_lowercase().as_str()));
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::tools::{read, root, skipped};
 
-const UNITS: [&str; 2] = ["ledgerstone-sidecar", "ledgerstone-init"];
+const UNITS: [&str; 3] = ["ledgerstone-sidecar", "ledgerstone-init", "ledgerstone-sidecar@"];
 
 /// The most that `systemd-analyze security` may find, in tenths: 10 is "exposed", 0 is "safe".
 const EXPOSURE_MAX: &str = "15";
@@ -43,13 +43,15 @@ fn systemd_takes_the_units_and_finds_them_hardened() {
 }
 
 #[test]
-fn both_units_are_hardened_alike_and_only_one_creates_a_log() {
-    let [sidecar, init] = UNITS.map(|name| read(&format!("deploy/systemd/{name}.service")));
+fn the_units_are_hardened_alike_and_only_one_creates_a_log() {
+    let [sidecar, init, instance] = UNITS.map(|name| read(&format!("deploy/systemd/{name}.service")));
     let hardening = |unit: &str| {
         let from = unit.find("\nUser=").unwrap();
         unit[from..unit.find("\n[Install]").unwrap_or(unit.len())].trim().to_owned()
     };
     assert_eq!(hardening(&sidecar), hardening(&init));
+    assert_eq!(hardening(&sidecar), hardening(&instance));
+    assert!(instance.contains("ExecStart=/usr/local/bin/ledgerstone-sidecar run --take-over\n"));
     assert!(sidecar.contains("ExecStart=/usr/local/bin/ledgerstone-sidecar run\n"));
     assert!(init.contains("ExecStart=/usr/local/bin/ledgerstone-sidecar init\n"));
     assert!(

@@ -99,6 +99,10 @@ fn with(key: &str, url: &str) -> String {
         "access.oidc.jwks" => {
             format!("[access.oidc]\nissuer = \"https://i.example\"\naudience = \"a\"\njwks = '{url}'")
         }
+        "siem.url" => {
+            format!("[[siem]]\nname = \"a\"\nkind = \"webhook\"\nsecret_variable = \"S\"\nurl = '{url}'")
+        }
+        "telemetry.endpoint" => format!("[telemetry]\nca_file = \"ca\"\nendpoint = '{url}'"),
         "links.public_url" => format!("[links]\nfile = \"links\"\npublic_url = '{url}'"),
         _ => String::new(),
     };
@@ -108,7 +112,7 @@ fn with(key: &str, url: &str) -> String {
 }
 
 /// Keys of the configuration among the rows of the table.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "access.oidc.jwks",
     "upstream.address",
     "keys.vault.address",
@@ -118,16 +122,21 @@ const KEYS: [&str; 10] = [
     "anchors.opentimestamps.calendars",
     "anchors.ethereum.rpc",
     "anchors.ethereum.beacon",
+    "siem.url",
+    "telemetry.endpoint",
     "links.public_url",
 ];
 
-/// The rows that the environment and the command line fill, and the one that is no URL.
-const OTHERS: [&str; 5] = [
+/// The rows that the environment and the command line fill, and those that are no URL; `config::siem` tries out its own.
+const OTHERS: [&str; 8] = [
     "server.tls.workload_api",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "anchor deploy --rpc",
+    "siem.address",
+    "siem.brokers",
+    "siem.servers",
 ];
 
 #[test]

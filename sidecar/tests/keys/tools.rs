@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
-use ledgerstone_sidecar::anchor::http::{Address, Client, Question};
 use ledgerstone_sidecar::keyring::{KEY_BYTES, KeyId, RecordKey};
+use ledgerstone_sidecar::outbound::http::{Address, Client, Question};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

@@ -10,6 +10,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ledgerstone::proto::inference as oip;
@@ -126,9 +127,14 @@ pub async fn serve_doubler() -> SocketAddr {
     address
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, that this process gets once, and that no outgoing connection takes: Linux gives those ports from
+/// 32768 on.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(131);
+    let ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(first) % 12_000);
+    let mut ports = ports.map(|place| u16::try_from(20_000 + place).unwrap());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// A configured sidecar in a folder of its own.
@@ -275,6 +281,18 @@ impl Running {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.0.wait().unwrap()
+    }
+
+    /// The exit status once it has ended by itself.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The process id.

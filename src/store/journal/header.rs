@@ -8,6 +8,8 @@ use crate::time::UnixMillis;
 
 /// Says: a Ledgerstone journal segment, first version.
 const MAGIC: &[u8; 8] = b"LSseg\x00\x00\x01";
+/// What a segment of any version begins with; the byte after it is the version.
+const ANY_VERSION: &[u8; 7] = b"LSseg\x00\x00";
 /// Bytes before the hashes of the range.
 const FIXED_BYTES: usize = 8 + Hash::LEN + 8 + 1 + 8 + Hash::LEN + 8 + 8 + 1;
 
@@ -87,7 +89,8 @@ impl SegmentHeader {
     /// # Errors
     /// When the bytes are no whole header, or one of another log.
     pub fn decode(segment: &[u8], origin: &Hash) -> Result<(Self, usize), JournalError> {
-        let Parts { header, size, hashes, length } = Self::parse(segment).ok_or(JournalError::Header)?;
+        let Parts { header, size, hashes, length } =
+            Self::parse(segment).ok_or_else(|| unreadable(segment))?;
         if header.origin != *origin {
             return Err(JournalError::OtherOrigin { found: header.origin });
         }
@@ -127,5 +130,13 @@ impl SegmentHeader {
         };
         let hashes = hashes.chunks_exact(Hash::LEN).filter_map(|chunk| Hash::try_from(chunk).ok()).collect();
         Some(Parts { header, size: TreeSize::new(u64::from_be_bytes(*size)), hashes, length })
+    }
+}
+
+/// Why a header cannot be read: a later release wrote it, or it is damaged.
+fn unreadable(segment: &[u8]) -> JournalError {
+    match segment.strip_prefix(ANY_VERSION.as_slice()) {
+        Some([found, ..]) if *found > 1 => JournalError::Newer { found: *found },
+        _ => JournalError::Header,
     }
 }

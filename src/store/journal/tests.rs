@@ -200,3 +200,15 @@ fn writes_the_worked_example_of_the_specification() {
     let written: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(shown.replace(' ', ""), written);
 }
+
+#[test]
+fn tells_a_later_format_from_damage() {
+    let (mut bytes, _) = segment(&three_batches());
+    bytes[7] = 2;
+    assert_eq!(read(&bytes), Err(JournalError::Newer { found: 2 }));
+    bytes[7] = 0;
+    assert_eq!(read(&bytes), Err(JournalError::Header));
+    bytes[7] = 2;
+    bytes[6] = 1;
+    assert_eq!(read(&bytes), Err(JournalError::Header));
+}

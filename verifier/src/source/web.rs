@@ -123,6 +123,57 @@ fn tls(options: &WebOptions) -> Result<TlsConfig, Refusal> {
     Ok(config.build())
 }
 
+/// What a server answered, whatever its status.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The server's clock, as the header `date` has it (RFC 9110, section 5.6.7).
+    pub(crate) date: Option<String>,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Web {
+    /// Asks for `path` and reads an answer of at most `bytes_max` bytes, whatever its status is.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the server does not answer, or with more.
+    pub(crate) fn get(&self, path: &str, bytes_max: usize) -> Result<Answered, ReadError> {
+        let place = format!("{}/{path}", self.prefix);
+        let response = self.call(&place)?;
+        let status = response.status().as_u16();
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
+        Ok(Answered { status, date, body: body(response, &place, bytes_max)? })
+    }
+
+    fn call(&self, place: &str) -> Result<ureq::http::Response<ureq::Body>, ReadError> {
+        let mut request = self.agent.get(place);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization.as_str());
+        }
+        request.call().map_err(|error| network(place, error))
+    }
+}
+
+fn network(place: &str, source: ureq::Error) -> ReadError {
+    ReadError::Network { place: place.to_owned(), source: Box::new(source) }
+}
+
+fn body(
+    mut response: ureq::http::Response<ureq::Body>,
+    place: &str,
+    bytes_max: usize,
+) -> Result<Vec<u8>, ReadError> {
+    let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    match response.body_mut().with_config().limit(bound).read_to_vec() {
+        Err(ureq::Error::BodyExceedsLimit(_)) => {
+            Err(ReadError::TooLarge { place: place.to_owned(), bytes_max })
+        }
+        other => other.map_err(|error| network(place, error)),
+    }
+}
+
 impl Source for Web {
     fn label(&self) -> &str {
         &self.prefix
@@ -130,22 +181,11 @@ impl Source for Web {
 
     fn read(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
         let place = format!("{}/{path}", self.prefix);
-        let failed =
-            |source: ureq::Error| ReadError::Network { place: place.clone(), source: Box::new(source) };
-        let mut request = self.agent.get(&place);
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization.as_str());
-        }
-        let mut response = request.call().map_err(failed)?;
+        let response = self.call(&place)?;
         match response.status().as_u16() {
-            200 => {}
-            404 | 410 => return Err(ReadError::Missing { place }),
-            status => return Err(ReadError::Status { place, status }),
-        }
-        let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-        match response.body_mut().with_config().limit(bound).read_to_vec() {
-            Err(ureq::Error::BodyExceedsLimit(_)) => Err(ReadError::TooLarge { place, bytes_max }),
-            other => other.map_err(failed),
+            200 => body(response, &place, bytes_max),
+            404 | 410 => Err(ReadError::Missing { place }),
+            status => Err(ReadError::Status { place, status }),
         }
     }
 }

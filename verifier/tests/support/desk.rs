@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ledgerstone::siem::Format;
 use tempfile::TempDir;
 
 use crate::anchors;
@@ -16,6 +17,7 @@ use crate::log::{self, ORIGIN};
 /// `header.hex` (block 125552) are values of randomness, `testnet.json` and `testnet-round.json` those of a chain that is not known.
 /// `small.gguf` is a language model. `classifier/` is a text model and `letters.txt` has two texts for it.
 /// `anchored/` is the log of `store/` with its anchors, and `anchor-trust.toml` trusts what they rest on.
+/// `siem.jsonl` is what a SIEM holds of `store/`, in OCSF.
 /// `range.jsonl` holds results of a range with one exception, `drawn.template` those of a draw whose SHA-256 is still to be put in.
 pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().expect("a temporary directory");
@@ -23,6 +25,7 @@ pub(crate) fn desk() -> TempDir {
     fs::create_dir(at("store")).expect("a directory");
     let published = log::small_log(&at("store"), log::keys(ORIGIN, 1), 64 * 1024 * 1024).stop();
     let write = |name: &str, text: &str| fs::write(at(name), text).expect("a file");
+    write("siem.jsonl", &log::events(&at("store"), Format::Ocsf));
     write("lending.policy", &log::policy(&log::keys(ORIGIN, 1)).to_string());
     write("log.key", &log::keys(ORIGIN, 1).to_text());
     write("early.checkpoint", &published[1].1);

@@ -15,6 +15,7 @@ use ledgerstone::note::KeyName;
 use ledgerstone::policy::Policy;
 use ledgerstone::receipt::Receipt;
 use ledgerstone::record::{FieldPath, Record, RecordBuilder, RecordSecret, Value};
+use ledgerstone::siem::{Event, Format, Log};
 use ledgerstone::store::batch::{Batch, BatchEntry};
 use ledgerstone::store::fs::{FsReader, Identity, OpenError, Opened, Options, StdDisk, init, open};
 use ledgerstone::store::{ApplyStore, CommitStore, Outcome};
@@ -288,6 +289,20 @@ pub(crate) fn receipt(number: u64, index: u64, store: &Path) -> Receipt {
     let shown = record.indices(|path| !path.as_str().starts_with("input/"));
     let disclosure = record.commit(&secret(number)).disclose(&shown).expect("fields to show");
     Receipt::new(entry, disclosure, index, proof, note).expect("a receipt")
+}
+
+/// What a SIEM holds of the log in `store`, one event a line.
+pub(crate) fn events(store: &Path, format: Format) -> String {
+    let reader = FsReader::open(store);
+    let size = reader.size().expect("a published size");
+    let log = Log::new(&KeyName::new(ORIGIN).expect("an origin"));
+    let mut text = String::new();
+    for index in (0..size.get()).map(LeafIndex::new) {
+        let bytes = reader.entry(index, size).expect("an entry");
+        format.render(&Event::of_entry(&log, index, &bytes).expect("an event"), &mut text);
+        text.push('\n');
+    }
+    text
 }
 
 /// A session that dies with sequence number 2 in its hands, and another, stopped, whose start entry names `previous`.

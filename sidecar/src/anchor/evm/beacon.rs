@@ -18,7 +18,7 @@ use ledgerstone::limits::{BEACON_JSON_BYTES_MAX, EVM_BEACON_UPDATES_MAX, EVM_SEG
 use super::block::{self, Block, BlockError, Wanted};
 use super::capture::{self, CaptureError};
 use super::rpc::Endpoint;
-use crate::anchor::http::{Address, Client, HttpFault, Question};
+use crate::outbound::http::{Address, Client, HttpFault, Question};
 
 /// How far the beacon node's final block may lie below the endpoints' while nothing is wrong: five epochs of 32 slots.
 const BEHIND_BLOCKS_MAX: u64 = 5 * 32;

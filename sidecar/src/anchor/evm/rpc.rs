@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::anchor::http::{Address, Client, HttpFault, Question};
+use crate::outbound::http::{Address, Client, HttpFault, Question};
 
 /// Bytes of an ordinary answer. The largest is a block with the hashes of its transactions: 60 M gas over 21,000 gas for
 /// the smallest transaction make 2,857 hashes of 70 characters, 200 KB; a chain with twenty times that still fits.

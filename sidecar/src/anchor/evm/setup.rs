@@ -15,9 +15,9 @@ use super::key::{AnchorKeyError, AnchorSigner, FileSigner};
 use super::lane::EvmLane;
 use super::rpc::{BadUrl, Endpoint};
 use super::view::{Chain, Finality};
-use crate::anchor::http::{CaError, Client};
 use crate::config::anchors::{BeaconForkConfig, EthereumConfig};
 use crate::keyring::KeyProvider;
+use crate::outbound::http::{CaError, Client};
 
 /// After how long what failed is tried again, in milliseconds: as the chain is looked at, not faster.
 const RETRY_MS_MIN: u64 = 1_000;
@@ -33,7 +33,8 @@ pub fn build(
 ) -> Result<EvmLane, EvmSetupError> {
     // A look at the chain is about a dozen questions to each endpoint.
     let http = Client::new(config.lane.timeout, config.lane.ca_file.as_deref())?.keeping_connections();
-    let endpoint = |address: &crate::anchor::http::Address| Endpoint::new(&address.to_string(), http.clone());
+    let endpoint =
+        |address: &crate::outbound::http::Address| Endpoint::new(&address.to_string(), http.clone());
     let endpoints = config.rpc.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
     let signer = FileSigner::load(&config.key_file, Some(keys))?;
     let account = signer.address();

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::beacon_chain::{BeaconChainConfig, BeaconChainTable};
 use super::{At, LaneConfig, NAME, entries, hour, patience};
-use crate::anchor::http::Address;
 use crate::config::error::ConfigError;
+use crate::outbound::http::Address;
 
 /// Endpoints of one lane; each is asked about a dozen questions per look at the chain.
 const ENDPOINTS_MAX: usize = 8;

@@ -120,3 +120,40 @@ fn the_root_folder_is_never_allowed_as_a_whole() {
     }
     assert!(!needs.read.iter().chain(&needs.write).any(|path| path == Path::new("/")), "{needs:?}");
 }
+
+#[test]
+fn sinks_need_their_folders_their_files_and_the_ports_of_tcp() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = r#"
+[[siem]]
+name = "a"
+kind = "syslog"
+address = "tls://127.0.0.1:6514"
+ca_file = "tls/ca.pem"
+cert = "own/cert.pem"
+key = "own/key.pem"
+[[siem]]
+name = "b"
+kind = "syslog"
+address = "udp://127.0.0.1:514"
+[[siem]]
+name = "c"
+kind = "file"
+path = "out/events.json"
+[[siem]]
+name = "d"
+kind = "webhook"
+url = "http://127.0.0.1:9001/in"
+secret_file = "secrets/hook"
+"#;
+    let found = needs(folder.path(), "file = \"kek.key\"", sinks, &[]);
+    assert_eq!(found.connect, Some(vec![6514, 8001, 9001]));
+    for path in ["tls", "own", "secrets"] {
+        assert!(found.read.contains(&folder.path().join(path)), "{path}: {:?}", found.read);
+    }
+    assert_eq!(found.write, [folder.path().join("out"), folder.path().join("store")]);
+    assert!(!found.read.contains(&PathBuf::from("/etc")), "nothing is looked up outside");
+    let named = sinks.replace("udp://127.0.0.1", "udp://siem.example");
+    let found = needs(folder.path(), "file = \"kek.key\"", &named, &[]);
+    assert!(found.read.contains(&PathBuf::from("/etc")) && found.connect.unwrap().contains(&53));
+}

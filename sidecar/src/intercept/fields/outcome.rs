@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ledgerstone::record::schema;
+use ledgerstone::record::{Record, Value, schema};
 
 use super::{Element, Facts, Fallible, Fields, Row, column};
 use crate::gate::Effect;
@@ -11,6 +11,9 @@ use crate::intercept::route::{Action, LabelConfig, Route, ScoreConfig, Threshold
 
 /// What stands as the action where the policy gate let no answer out.
 const REFUSE: &str = "refuse";
+
+/// What is counted where a record says no action.
+const NONE: &str = "none";
 
 /// The label of each row; none for a row that has none.
 pub(crate) type Labels<'a> = Vec<Option<Cow<'a, str>>>;
@@ -45,6 +48,34 @@ pub(super) fn put(fields: &mut Fields<'_>, facts: &Facts<'_>) -> Fallible {
         fields.put_row(schema::OUTPUT_LABEL, row, label.as_ref())?;
     }
     Ok(())
+}
+
+/// Each action of a record with the number of persons it was about; `none` where the record says no action.
+pub(crate) type Outcomes = Vec<(&'static str, u64)>;
+
+/// What a record says became of the persons in it. What a mask left out is not counted.
+pub(crate) fn outcomes(record: &Record) -> Outcomes {
+    let actions = record.fields().iter().filter(|field| {
+        let below = field.path.as_str().strip_prefix(schema::OUTCOME_ACTION.as_str());
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    });
+    let mut counted = Outcomes::new();
+    for field in actions {
+        let Value::Text(text) = &field.value else { continue };
+        let action = match Action::parse(text) {
+            Some(action) => action.as_str(),
+            None if text == REFUSE => REFUSE,
+            None => continue,
+        };
+        match counted.iter_mut().find(|(known, _)| *known == action) {
+            Some((_, persons)) => *persons += 1,
+            None => counted.push((action, 1)),
+        }
+    }
+    if counted.is_empty() {
+        counted.push((NONE, 1));
+    }
+    counted
 }
 
 fn all(fields: &mut Fields<'_>, rows: usize, action: &str) -> Fallible {

@@ -91,6 +91,9 @@ pub struct RouteConfig {
     /// The rules of its policy gate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gate: Vec<GateConfig>,
+    /// Marks a route to a generative model, and says what its telemetry says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gen_ai: Option<GenAiConfig>,
 }
 
 impl RouteConfig {
@@ -124,6 +127,7 @@ impl RouteConfig {
             lawful_basis: None,
             purpose: None,
             gate: Vec::new(),
+            gen_ai: None,
         }
     }
 }
@@ -308,6 +312,49 @@ impl Action {
         [Self::Approve, Self::Deny, Self::Refer, Self::Counteroffer, Self::Rank, Self::Triage, Self::Score]
             .into_iter()
             .find(|action| action.as_str() == text)
+    }
+}
+
+/// What the telemetry of a route to a generative model says, by the OpenTelemetry semantic conventions for generative AI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenAiConfig {
+    /// `gen_ai.operation.name`.
+    pub operation: GenAiOperation,
+    /// `gen_ai.provider.name`, for example `openai`, `aws.bedrock`, or a name of one's own.
+    pub provider: String,
+    /// The integer parameter of the answer with the number of tokens that went in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<String>,
+    /// The integer parameter of the answer with the number of tokens that came out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<String>,
+}
+
+/// What is asked of a generative model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GenAiOperation {
+    /// An answer in a conversation.
+    Chat,
+    /// The continuation of a text.
+    TextCompletion,
+    /// Content of several kinds.
+    GenerateContent,
+    /// Vectors of texts.
+    Embeddings,
+}
+
+impl GenAiOperation {
+    /// As the conventions write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::TextCompletion => "text_completion",
+            Self::GenerateContent => "generate_content",
+            Self::Embeddings => "embeddings",
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The numbers of one session: which were given, which are in flight, which wait for a gap entry. No I/O, no locks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ledgerstone::entry::{GapDetails, GapReason};
 
@@ -180,14 +180,15 @@ impl Book {
         self.broken = true;
     }
 
-    /// Gives up what is in flight and not with the log.
-    pub(super) fn abandon(&mut self) {
+    /// Gives up what is in flight and not with the log; which numbers those are.
+    pub(super) fn abandon(&mut self) -> BTreeSet<u64> {
         let seen = |(sequence, phase): (&u64, &Phase)| (*phase == Phase::Seen).then_some(*sequence);
-        let given_up: Vec<u64> = self.in_flight.iter().filter_map(seen).collect();
-        for sequence in given_up {
-            self.in_flight.remove(&sequence);
-            self.lose(sequence, GapReason::NotRecorded);
+        let given_up: BTreeSet<u64> = self.in_flight.iter().filter_map(seen).collect();
+        for sequence in &given_up {
+            self.in_flight.remove(sequence);
+            self.lose(*sequence, GapReason::NotRecorded);
         }
+        given_up
     }
 
     pub(super) fn in_flight(&self) -> u64 {

@@ -22,7 +22,7 @@ pub use aws_credential_types::Credentials;
 
 use super::super::remote::{ANSWER_BYTES_MAX, wiped_body};
 use super::super::{Fault, SecretSource};
-use crate::anchor::http::{Address, Answer, Client, Question, shown};
+use crate::outbound::http::{Address, Answer, Client, Question, shown};
 
 /// Looks a variable of the environment up.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;

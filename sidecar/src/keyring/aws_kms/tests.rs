@@ -4,7 +4,11 @@ const ARN: &str = "arn:aws:kms:eu-central-1:123456789012:key/e2d8fe1e-768f-4fba-
 const ID: &str = "e2d8fe1e-768f-4fba-afd4-b30939b86be2";
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer { status: http::StatusCode::from_u16(status).unwrap(), body: body.to_owned().into() }
+    Answer {
+        status: http::StatusCode::from_u16(status).unwrap(),
+        retry_after: None,
+        body: body.to_owned().into(),
+    }
 }
 
 fn encrypted_as(key: &str, length: usize) -> Answer {

@@ -96,3 +96,19 @@ fn a_second_name_of_the_keyring_itself_is_not_overwritten() {
     assert_eq!(fs::read(&file).unwrap(), before);
     assert!(!replaced(ring.folder(), 1).exists() && !replaced(ring.folder(), 2).exists());
 }
+
+#[test]
+fn no_copy_appears_once_the_keyring_is_closed() {
+    let store = tempfile::tempdir().unwrap();
+    let ring = keyring(store.path());
+    let turn = ring.copies();
+    let (closing, (closed, is_closed)) = (Arc::clone(&ring), mpsc::channel());
+    thread::spawn(move || closed.send(closing.close()).unwrap());
+    let early = is_closed.recv_timeout(Duration::from_millis(50));
+    assert!(early.is_err(), "a copy that is being written is waited for");
+    drop(turn);
+    is_closed.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
+    // The file is there for whoever has it next, who may erase.
+    assert!(ring::file(store.path()).exists() && ring.back_up(1).is_err());
+    assert!(slots(ring.folder()).unwrap().is_empty());
+}

@@ -1,7 +1,7 @@
 use super::*;
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer { status: StatusCode::from_u16(status).unwrap(), body: body.to_owned().into() }
+    Answer { status: StatusCode::from_u16(status).unwrap(), retry_after: None, body: body.to_owned().into() }
 }
 
 /// A ciphertext of version `version` with `length` bytes.

@@ -1,7 +1,7 @@
 use super::*;
 
 fn answer(body: &str) -> Answer {
-    Answer { status: http::StatusCode::OK, body: body.to_owned().into() }
+    Answer { status: http::StatusCode::OK, retry_after: None, body: body.to_owned().into() }
 }
 
 fn chain(variables: &'static [(&str, &str)]) -> Chain {

@@ -1,4 +1,4 @@
-//! The HTTP(S) client of the anchors and of the key providers: one request, one bounded answer.
+//! The HTTP(S) client of everything that the sidecar asks over HTTP/1.1: one request, one bounded answer.
 //!
 //! Guarantees: an answer is cut off at its bound before anybody reads it; every exchange ends within its time limit;
 //! a redirect is refused, because whoever may name another place may name one inside this network; `https` is checked
@@ -8,7 +8,7 @@
 //! compression.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +17,19 @@ use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use ledgerstone::code::Code;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::outbound;
 
+mod authority;
 mod connection;
 
-use connection::{Connection, Kept};
-
-/// Bytes of a file with certificate authorities: a system's bundle has 220 kB.
-const CA_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub use self::authority::CaError;
+pub(crate) use self::authority::client_config;
+use self::connection::{Connection, Kept};
 
 /// Characters of a refused answer's text that are shown.
 const SHOWN_CHARS_MAX: usize = 120;
@@ -171,6 +170,8 @@ impl fmt::Debug for Question {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
+    /// How long to wait before asking again, where the server said it in seconds (RFC 9110, section 10.2.3).
+    pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
 }
@@ -185,11 +186,11 @@ impl Answer {
     /// An answer as it would have come; none for a status that HTTP does not have.
     #[must_use]
     pub fn new(status: u16, body: Bytes) -> Option<Self> {
-        Some(Self { status: StatusCode::from_u16(status).ok()?, body })
+        Some(Self { status: StatusCode::from_u16(status).ok()?, retry_after: None, body })
     }
 
     /// The body of an answer with status 200.
-    fn wanted(self) -> Result<Bytes, HttpFault> {
+    pub(crate) fn wanted(self) -> Result<Bytes, HttpFault> {
         match self.status {
             StatusCode::OK => Ok(self.body),
             status if status.is_redirection() => Err(HttpFault::Redirect { status: status.as_u16() }),
@@ -198,10 +199,37 @@ impl Answer {
     }
 }
 
+/// What `https` is spoken with.
+#[derive(Clone)]
+enum Tls {
+    /// What the files said when the client was made.
+    Then(Arc<ClientConfig>),
+    /// What they say when a connection is made: of authorities, and of what is shown.
+    Now(PathBuf, Option<(PathBuf, PathBuf)>),
+}
+
+impl Tls {
+    fn config(&self) -> Result<Arc<ClientConfig>, CaError> {
+        match self {
+            Self::Then(config) => Ok(Arc::clone(config)),
+            Self::Now(ca, identity) => {
+                let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+                http1(ca, identity)
+            }
+        }
+    }
+}
+
+fn http1(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, CaError> {
+    let mut config = client_config(Some(ca), identity)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// Asks. Clones stand for the same client.
 #[derive(Clone)]
 pub struct Client {
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<Tls>,
     limit: Duration,
     kept: Option<Kept>,
 }
@@ -219,7 +247,34 @@ impl Client {
     /// # Errors
     /// [`CaError`] if the file cannot be read or holds no certificate.
     pub fn new(limit: Duration, ca_file: Option<&Path>) -> Result<Self, CaError> {
-        let tls = ca_file.map(client_config).transpose()?;
+        Self::showing(limit, ca_file, None)
+    }
+
+    /// The same, which shows a certificate chain with its private key to whoever asks for one.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and where the two do not belong together.
+    pub fn showing(
+        limit: Duration,
+        ca_file: Option<&Path>,
+        identity: Option<(&Path, &Path)>,
+    ) -> Result<Self, CaError> {
+        let tls = ca_file.map(|ca| http1(ca, identity)).transpose()?.map(Tls::Then);
+        Ok(Self { tls, limit, kept: None })
+    }
+
+    /// The same, which reads the files anew for each connection, so that a certificate that was renewed holds from the next one on.
+    ///
+    /// # Errors
+    /// As [`Client::showing`].
+    pub fn renewing(
+        limit: Duration,
+        ca_file: Option<&Path>,
+        identity: Option<(&Path, &Path)>,
+    ) -> Result<Self, CaError> {
+        let owned = |(cert, key): (&Path, &Path)| (cert.to_owned(), key.to_owned());
+        let tls = ca_file.map(|ca| Tls::Now(ca.to_owned(), identity.map(owned)));
+        tls.as_ref().map(Tls::config).transpose()?;
         Ok(Self { tls, limit, kept: None })
     }
 
@@ -275,7 +330,8 @@ impl Client {
         if !is_tls {
             return Connection::over(stream).await;
         }
-        let tls = self.tls.clone().ok_or(HttpFault::NoAuthority)?;
+        let tls = self.tls.as_ref().ok_or(HttpFault::NoAuthority)?.config();
+        let tls = tls.map_err(|error| HttpFault::Files { reason: error.to_string() })?;
         let name = ServerName::try_from(host.clone()).map_err(|_| HttpFault::NoAuthority)?;
         let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(unreachable)?;
         Connection::over(stream).await
@@ -301,62 +357,7 @@ fn request(question: &Question) -> Option<Request<Full<Bytes>>> {
 
 /// The beginning of a text from outside: printable ASCII on one line.
 pub(crate) fn shown(body: &[u8]) -> String {
-    let text = body.iter().take(SHOWN_CHARS_MAX);
-    text.map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' })
-        .collect::<String>()
-        .trim()
-        .to_owned()
-}
-
-fn client_config(path: &Path) -> Result<Arc<ClientConfig>, CaError> {
-    let mut roots = RootCertStore::empty();
-    // A system's bundle may hold one that this TLS does not know what to do with; those that it does count.
-    let (usable, _) = roots.add_parsable_certificates(certificates(path)?);
-    if usable == 0 {
-        return Err(CaError::Malformed { path: path.display().to_string() });
-    }
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// Reads the certificates of a PEM file.
-///
-/// # Errors
-/// [`CaError`] if it cannot be read or holds none.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
-    let name = || path.display().to_string();
-    let unreadable = |source| CaError::Unreadable { path: name(), source };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > CA_BYTES_MAX {
-        return Err(unreadable(std::io::ErrorKind::FileTooLarge.into()));
-    }
-    let pem = std::fs::read(path).map_err(unreadable)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    certificates
-        .ok()
-        .filter(|certificates| !certificates.is_empty())
-        .ok_or_else(|| CaError::Malformed { path: name() })
-}
-
-/// Why certificates cannot be had from a file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CaError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {source}; check that it exists and that this user may read it")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-    /// It holds no certificate, or something that is none.
-    #[error("{path} holds no certificates; it must be PEM, for example /etc/ssl/certs/ca-certificates.crt")]
-    Malformed {
-        /// The file.
-        path: String,
-    },
+    outbound::printable(body, SHOWN_CHARS_MAX)
 }
 
 /// How an exchange ended without the answer that was wanted.
@@ -403,6 +404,12 @@ pub enum HttpFault {
     /// `https` without certificates, or a host that no certificate can be for.
     #[error("it is https and no ca_file says whose certificates to trust")]
     NoAuthority,
+    /// Files of TLS that could be used at the start, and cannot now.
+    #[error("{reason}")]
+    Files {
+        /// Which, and why.
+        reason: String,
+    },
 }
 
 impl HttpFault {
@@ -410,7 +417,7 @@ impl HttpFault {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::NoAuthority | Self::Redirect { .. } => Code::Misuse,
+            Self::NoAuthority | Self::Files { .. } | Self::Redirect { .. } => Code::Misuse,
             Self::TooLarge { .. } => Code::Limit,
             _ => Code::Unavailable,
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -53,12 +54,14 @@ impl Connection {
             sender.ready().await.map_err(closed)?;
             let answer = sender.send_request(request).await.map_err(closed)?;
             let status = answer.status();
+            let seconds =
+                answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             let body = Limited::new(answer.into_body(), max).collect().await;
             let body = body.map_err(|error| match error.is::<LengthLimitError>() {
                 true => HttpFault::TooLarge { max },
                 false => HttpFault::Closed,
             })?;
-            Ok(Answer { status, body: body.to_bytes() })
+            Ok(Answer { status, retry_after: seconds.map(Duration::from_secs), body: body.to_bytes() })
         };
         let driver = &mut self.driver;
         // The last bytes of an answer and the end of the connection may come as one.
