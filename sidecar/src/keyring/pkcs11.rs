@@ -2,7 +2,8 @@
 //!
 //! Guarantees: the key is sensitive and not extractable, or it is not used; calls run on threads of their own, one for each
 //! session, and end for the caller within the time limit even where the module hangs; a token that went away and came
-//! back works again without a restart; a refused PIN is never tried twice, because a token locks itself after a few.
+//! back works again without a restart; a refused PIN is never tried twice, because a token locks itself after a few; once a
+//! provider is gone no call of it is in the module, unless one hangs there beyond the time limit.
 //! Does not do: keeping wrapped keys on the token; protected authentication paths (PIN pads).
 //! Specification: PKCS#11 v2.40 and v3.0, CKM_AES_KEY_WRAP and CKM_AES_GCM.
 //!
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::remote::waiting;
@@ -28,6 +30,9 @@ use self::seat::Seat;
 
 /// Calls that may wait for a session; in-flight decisions are bounded by the same number (`limits.in_flight_max`).
 const WAITING_MAX: usize = 1024;
+
+/// How often a provider that goes looks whether its sessions are closed.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The modules in use: a process loads each once, whatever number of keys it holds.
 #[derive(Debug, Default)]
@@ -45,7 +50,9 @@ impl Modules {
 pub struct Pkcs11Provider {
     id: KeyId,
     limit: Duration,
-    calls: SyncSender<Call>,
+    /// None once nothing may be asked any more.
+    calls: Option<SyncSender<Call>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Something to do on a session, unless it is too late by then.
@@ -62,12 +69,15 @@ impl Pkcs11Provider {
     pub fn new(config: &Pkcs11Config, module: Arc<Module>) -> Result<Self, KeysError> {
         let (calls, waiting) = sync_channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
+        let mut provider =
+            Self { id: config.id.clone(), limit: config.timeout, calls: Some(calls), threads: Vec::new() };
         for _ in 0..config.sessions {
             let (mut seat, waiting) = (Seat::new(config, Arc::clone(&module)), Arc::clone(&waiting));
-            let thread = std::thread::Builder::new().name("key-token".to_owned());
-            thread.spawn(move || serve(&mut seat, &waiting)).map_err(KeysError::thread)?;
+            let thread = thread::Builder::new().name("key-token".to_owned());
+            let thread = thread.spawn(move || serve(&mut seat, &waiting)).map_err(KeysError::thread)?;
+            provider.threads.push(thread);
         }
-        Ok(Self { id: config.id.clone(), limit: config.timeout, calls })
+        Ok(provider)
     }
 
     /// Has a session do `work`, and waits for its end or the time limit.
@@ -81,7 +91,8 @@ impl Pkcs11Provider {
             // Nobody waits any more: the call was given up.
             _ = sender.send(work(seat));
         });
-        let ended = match self.calls.try_send(Call { until: Instant::now() + limit, work }) {
+        let calls = self.calls.as_ref().ok_or_else(|| KeyringError::of(&self.id, Fault::Defect))?;
+        let ended = match calls.try_send(Call { until: Instant::now() + limit, work }) {
             Ok(()) => waiting(|| ended.recv_timeout(limit)).unwrap_or_else(|error| match error {
                 // A call that waited too long is dropped.
                 RecvTimeoutError::Timeout => Err(Fault::TimedOut { limit }),
@@ -91,6 +102,26 @@ impl Pkcs11Provider {
             Err(TrySendError::Disconnected(_)) => Err(Fault::Defect),
         };
         ended.map_err(|fault| KeyringError::of(&self.id, fault))
+    }
+}
+
+impl Drop for Pkcs11Provider {
+    /// Waits until the sessions are closed: a program that ends takes its modules apart, and a call that is still in one
+    /// then kills it (SIGSEGV in SoftHSM), after all was done well.
+    fn drop(&mut self) {
+        self.calls = None;
+        let until = Instant::now() + self.limit;
+        waiting(|| {
+            for thread in self.threads.drain(..) {
+                while !thread.is_finished() && Instant::now() < until {
+                    thread::sleep(LOOK_EVERY);
+                }
+                if thread.is_finished() {
+                    // A panic in a session was told to whoever called.
+                    _ = thread.join();
+                }
+            }
+        });
     }
 }
 

@@ -61,7 +61,7 @@ impl World {
         let output = self.run(arguments);
         let (said, error) =
             (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{arguments:?}: {said}{error}");
+        assert!(output.status.success(), "{arguments:?}: {}: {said}{error}", output.status);
         said
     }
 
@@ -133,6 +133,23 @@ async fn records_under_a_token_are_read_and_the_key_rotates_to_a_vault_and_to_aw
     world.record_and_read("kms-1").await;
     world.configure(&alone);
     world.record_and_read("kms-1").await;
+}
+
+/// The module takes itself apart when a program ends. What a session still does in it by then kills the program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_used_a_token_ends_well_however_often() {
+    let mut world = World::new().await;
+    let folder = world.folder().to_owned();
+    let Some(hsm) = SoftHsm::start("programs that end", &folder) else { return };
+    world.set("SOFTHSM2_CONF", hsm.configuration().display());
+    world.configure(&hsm.keys("hsm-1"));
+    world.says(&["keys", "create"]);
+    let checks = || (0..100).for_each(|_| _ = world.says(&["keys", "check"]));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(checks);
+        }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
