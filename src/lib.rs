@@ -11,6 +11,8 @@ pub mod disclosure;
 pub mod encoding;
 pub mod entry;
 pub mod evidence;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod hash;
 pub mod limits;
 pub mod log;

@@ -15,7 +15,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(crate) mod grpc;
 pub mod http;
 
 /// One row of the table: a URL that somebody configures.

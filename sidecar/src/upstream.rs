@@ -18,6 +18,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use ledgerstone::code::Code;
+use ledgerstone::grpc;
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::body::Body;
@@ -25,8 +26,8 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tower::{Service as _, ServiceExt as _};
 
 use crate::intercept::body::Replay;
+use crate::outbound;
 use crate::outbound::http::Address;
-use crate::outbound::{self, grpc};
 
 /// Flow-control window of one call: an answer of this size needs no round trip to grow it.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;

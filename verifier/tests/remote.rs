@@ -44,6 +44,8 @@ use ledgerstone_verifier::output::Answer;
 use ledgerstone_verifier::progress::Silent;
 use ledgerstone_verifier::source::{self, WebOptions};
 use tempfile::TempDir;
+use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue};
+use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response};
 
@@ -305,6 +307,17 @@ async fn a_receipt_comes_over_grpc_too() {
     let refused = over_grpc(Err(tonic::Status::not_found("no such decision")), desk.path()).await;
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no such decision"), "{refused:?}");
+
+    // Details that are no base64, at which tonic panics.
+    let details = HeaderMap::from_iter([(
+        HeaderName::from_static("grpc-status-details-bin"),
+        HeaderValue::from_static("!"),
+    )]);
+    let details = MetadataMap::from_headers(details);
+    let malformed = tonic::Status::with_metadata(tonic::Code::NotFound, "no such decision either", details);
+    let refused = over_grpc(Err(malformed), desk.path()).await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no such decision either"), "{refused:?}");
 
     let garbage = over_grpc(Ok(b"garbage".to_vec()), desk.path()).await;
     assert_eq!(garbage.status.code(), Some(65), "{garbage:?}");

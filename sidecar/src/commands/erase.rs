@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use ledgerstone::grpc::{Screened, screened};
 use ledgerstone::hash::Hash;
 use ledgerstone::proto::ledgerstone_v1::keyring_client::KeyringClient;
 use ledgerstone::proto::ledgerstone_v1::target::Kind;
@@ -244,12 +245,14 @@ fn target(arguments: TargetArguments) -> Result<Target> {
 /// Asks the running sidecar.
 fn ask<T>(
     config: &Config,
-    call: impl AsyncFnOnce(KeyringClient<Channel>) -> Result<T, tonic::Status>,
+    call: impl AsyncFnOnce(KeyringClient<Screened>) -> Result<T, tonic::Status>,
 ) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let channel = connect(config).await?;
-        call(KeyringClient::new(channel)).await.map_err(|status| anyhow::anyhow!("{}", status.message()))
+        call(KeyringClient::new(screened(channel)))
+            .await
+            .map_err(|status| anyhow::anyhow!("{}", status.message()))
     })
 }
 

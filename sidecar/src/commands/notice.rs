@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use ledgerstone::grpc::screened;
 use ledgerstone::limits::{NOTICE_BYTES_MAX, NOTICE_DATA_BYTES_MAX};
 use ledgerstone::proto::ledgerstone_v1::recorder_client::RecorderClient;
 use ledgerstone::proto::ledgerstone_v1::value::Kind as Of;
@@ -188,7 +189,9 @@ fn record(
     let address = endpoint.uri().to_string();
     let append = async {
         let channel = endpoint.connect().await?;
-        Ok::<_, anyhow::Error>(RecorderClient::new(channel).append_follow_up(request).await?.into_inner())
+        Ok::<_, anyhow::Error>(
+            RecorderClient::new(screened(channel)).append_follow_up(request).await?.into_inner(),
+        )
     };
     let runtime = tokio::runtime::Runtime::new().context("no threads")?;
     runtime.block_on(append).with_context(|| {

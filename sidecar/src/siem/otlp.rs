@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use ledgerstone::grpc::{Screened, screened};
 use ledgerstone::siem::{EventId, LogRecord as Record, OtlpValue};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -38,7 +39,6 @@ use super::sink::{Rendered, Said, Sink, SinkError, SinkFault};
 use super::webhook::fault;
 use crate::config::siem::{OtlpConfig, OtlpProtocol, SinkConfig};
 use crate::keyring::SecretSource;
-use crate::outbound::grpc::{Screened, screened};
 use crate::outbound::http::{Address, Answer, Client, Question};
 
 pub mod status;

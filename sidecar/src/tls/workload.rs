@@ -10,6 +10,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use ledgerstone::grpc::screened;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::time::{Instant, timeout_at};
@@ -24,7 +25,6 @@ use super::certificate::Leaf;
 use super::error::TlsError;
 use super::reloading::{Clients, Material, Reloading, Versions};
 use super::spiffe::SpiffeId;
-use crate::outbound::grpc::screened;
 use crate::telemetry::with_causes;
 
 mod messages;

@@ -11,6 +11,7 @@ mod upload;
 use std::cell::RefCell;
 
 use ledgerstone::code::Code;
+use ledgerstone::grpc::screened;
 use ledgerstone::proto::ledgerstone_v1 as wire;
 use ledgerstone::proto::ledgerstone_v1::audit_client::AuditClient;
 use tonic::service::interceptor::InterceptedService;
@@ -108,7 +109,7 @@ async fn connect(arguments: &AuditSubmitArguments) -> Result<Peer, Refusal> {
     let endpoint =
         endpoint(address, tls, &web)?.http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE);
     let channel = endpoint.connect().await.map_err(|error| unreachable(&arguments.to, &error))?;
-    let client = AuditClient::new(InterceptedService::new(channel, bearer));
+    let client = AuditClient::new(InterceptedService::new(screened(channel), bearer));
     Ok(Peer { client, url: arguments.to.clone() })
 }
 

@@ -3,10 +3,11 @@
 //! Guarantees: connecting and the call are bounded in time; a token goes to the server over TLS, or to this machine itself.
 //! Does not do: looking at the answer.
 
+use ledgerstone::grpc::{Screened, screened};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code as GrpcCode, Request, Status};
 use zeroize::Zeroizing;
 
@@ -14,7 +15,7 @@ use crate::exit::Refusal;
 use crate::source::{CA_BYTES_MAX, CONNECT_TIMEOUT, REQUEST_TIMEOUT, WebOptions, read_input};
 
 /// A connection that shows who calls.
-pub(super) type Connection = InterceptedService<Channel, Bearer>;
+pub(super) type Connection = InterceptedService<Screened, Bearer>;
 
 /// Puts the token, if there is one, into each call.
 #[derive(Clone)]
@@ -62,7 +63,7 @@ pub(super) fn call<T>(
         .map_err(|error| unreachable(address, tls, &error))?;
     runtime.block_on(async {
         let channel = endpoint.connect().await.map_err(|error| unreachable(address, tls, &error))?;
-        make(InterceptedService::new(channel, bearer)).await
+        make(InterceptedService::new(screened(channel), bearer)).await
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Guarantees: no answer makes `tonic` panic: it takes for granted that the details of a status are base64, and where they are not they
 //! are left out. Does not do: judging the details that are base64; who reads them does.
+//! Specification: gRPC over HTTP/2, `Status-Details`; `google.rpc.Status`.
 
 use http::{HeaderMap, Response};
 use http_body::Frame;
@@ -15,15 +16,16 @@ use tower::util::MapResponse;
 const DETAILS: &str = "grpc-status-details-bin";
 
 /// A channel whose answers can be read.
-pub(crate) type Screened = MapResponse<Channel, fn(Response<Body>) -> Response<Body>>;
+pub type Screened = MapResponse<Channel, fn(Response<Body>) -> Response<Body>>;
 
 /// The same channel, with answers that can be read.
-pub(crate) fn screened(channel: Channel) -> Screened {
+#[must_use]
+pub fn screened(channel: Channel) -> Screened {
     MapResponse::new(channel, response)
 }
 
 /// Leaves out of headers or trailers the details that are not base64.
-pub(crate) fn screen(headers: &mut HeaderMap) {
+pub fn screen(headers: &mut HeaderMap) {
     if !headers.contains_key(DETAILS) {
         return;
     }
