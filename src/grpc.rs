@@ -1,7 +1,7 @@
 //! What a gRPC server answers, before `tonic` reads it.
 //!
-//! Guarantees: no answer makes `tonic` panic: it takes for granted that the details of a status are base64, and where they are not they
-//! are left out. Does not do: judging the details that are base64; who reads them does.
+//! Guarantees: no answer makes `tonic` panic: it takes for granted that the details of a status are base64, and where
+//! they are not they are left out. Does not do: judging the details that are base64; who reads them does.
 //! Specification: gRPC over HTTP/2, `Status-Details`; `google.rpc.Status`.
 
 use http::{HeaderMap, Response};

@@ -29,7 +29,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("L2", &["check", "cose", "tile", "cosignature", "checkpoint", "record", "entry"]),
     ("L3", &["policy", "pack", "store", "registry", "approval", "anchor", "vault", "siem"]),
     ("L4", &["disclosure", "receipt", "evidence", "log"]),
-    ("L5", &["verify", "proto", "oip"]),
+    ("L5", &["verify", "proto", "oip", "grpc"]),
 ];
 
 fn rank(module: &str) -> Option<(usize, usize)> {
