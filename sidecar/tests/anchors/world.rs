@@ -399,13 +399,18 @@ impl World {
 
     /// Waits until the page says `text`.
     pub async fn until_page_says(&self, text: &str) -> String {
+        self.until_page_says_all(&[text]).await
+    }
+
+    /// Waits for a page with all of `texts`: a lane shows its parts one after another.
+    pub async fn until_page_says_all(&self, texts: &[&str]) -> String {
         let start = Instant::now();
         loop {
             let page = self.page().await;
-            if page.contains(text) {
+            if texts.iter().all(|text| page.contains(text)) {
                 return page;
             }
-            assert!(start.elapsed() < PATIENCE, "the page never said {text:?}:\n{page}");
+            assert!(start.elapsed() < PATIENCE, "the page never said {texts:?}:\n{page}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
