@@ -41,13 +41,30 @@ use std::sync::{Mutex, PoisonError};
 
 use session::Session;
 
-/// Every `.session` file in `tests/cmd/`.
+/// How the names of sessions end that not every build can play, and whether this one can.
+const BUILDS: [(&str, bool); 2] = [
+    ("-with-onnxruntime", cfg!(feature = "onnxruntime")),
+    ("-without-onnxruntime", cfg!(not(feature = "onnxruntime"))),
+];
+
+/// Whether this build plays `file`; says so if it does not.
+fn is_for_this_build(file: &Path) -> bool {
+    let name = file.file_stem().expect("a session has a name").to_string_lossy();
+    let other = BUILDS.iter().find(|(end, can)| name.ends_with(end) && !can);
+    if let Some((end, _)) = other {
+        println!("skipped: {name} is for a program built {}", end.trim_start_matches('-').replace('-', " "));
+    }
+    other.is_none()
+}
+
+/// Every `.session` file in `tests/cmd/` that this build can play.
 fn session_files() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd");
     let mut files: Vec<_> = fs::read_dir(directory)
         .expect("tests/cmd is there")
         .map(|entry| entry.expect("a directory entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "session"))
+        .filter(|path| is_for_this_build(path))
         .collect();
     files.sort();
     files
