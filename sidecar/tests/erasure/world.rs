@@ -268,18 +268,31 @@ pub(crate) async fn http(address: SocketAddr, method: &str, path: &str, body: &s
     (status, serde_json::from_str(body).unwrap_or(Json::Null))
 }
 
-/// Every file below `folder` with its bytes.
+/// Every file below `folder` with its bytes. Where a running sidecar renames or removes one meanwhile, all are read again, so that
+/// none is missed.
 pub(crate) fn every_file(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(every_file(&path));
-        } else {
-            files.push((path.clone(), std::fs::read(&path).unwrap()));
+    loop {
+        assert!(folder.is_dir(), "{}", folder.display());
+        match files_below(folder) {
+            Ok(files) => return files,
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}: {error}", folder.display())
+            }
         }
     }
-    files
+}
+
+fn files_below(folder: &Path) -> std::io::Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push((path.clone(), std::fs::read(&path)?));
+        }
+    }
+    Ok(files)
 }
 
 /// Copies a folder with everything in it. A file that a running sidecar renames meanwhile is there under its other name.
